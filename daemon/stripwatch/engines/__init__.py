@@ -1,0 +1,1 @@
+"""Engines: what runs the inspection graph on a slot's frames."""

@@ -1,0 +1,48 @@
+"""The engine protocol: two calls, so that one batch can be copied while another is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]  # [rows, lines, pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What the inspection graph says of one batch.
+
+    The arrays are views of the engine's own memory, valid until the slot is submitted again.
+    `mask` and `prob` of a frame whose area is 0 in every class are undefined.
+    """
+
+    mask: NDArray[np.uint8]  # [rows, lines, pixels]; bit c-1 is set where class c is present
+    area: NDArray[np.float32]  # [rows, classes]; pixels of each class
+    peak: NDArray[np.float32]  # [rows, classes]; largest probability of each class
+    prob: NDArray[np.uint8]  # [rows, classes, lines, pixels]; probability * 255
+
+
+class Engine(Protocol):
+    """Runs batches on the memory of the slots it was made with.
+
+    All calls come from one thread. Between `submit` and the return of `wait` the slot's frames
+    belong to the engine. `submit` and `wait` raise DeviceError when the device fails; the engine
+    must then be closed and made again.
+    """
+
+    def submit(self, slot: int, rows: int, thresholds: NDArray[np.float32]) -> None:
+        """Start the first `rows` frames of a slot with thresholds float32 [classes]."""
+
+    def wait(self, slot: int) -> BatchResult:
+        """Block until the slot's batch is done and return its `rows` results."""
+
+    def close(self) -> None:
+        """Free everything; slots in flight are abandoned."""
+
+
+# Makes an engine on the frame memory of all slots, warmed up and ready.
+EngineFactory = Callable[[Sequence[Frames]], Engine]

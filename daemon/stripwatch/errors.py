@@ -1,0 +1,59 @@
+"""The three families of errors, and the exit codes that tell them apart.
+
+`WireError`: a peer broke the protocol; count it, drop the message, go on.
+`ConfigError`, `ModelError`: the user or the build is wrong; stop with a sentence that says how to
+mend it.
+`DeviceError`, `StorageError`: the world failed; retry with a limit, and say so.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class StripwatchError(Exception):
+    """Base of every error that stripwatch raises on purpose."""
+
+
+class WireError(StripwatchError):
+    """A message from a peer breaks the protocol.
+
+    `cause` is the name under which it is counted, for example `bad_header`.
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
+class ConfigError(StripwatchError):
+    """The configuration or the command line cannot be used as it is."""
+
+
+class ModelError(StripwatchError):
+    """A model, an engine or its manifest cannot be used as it is."""
+
+
+class DeviceError(StripwatchError):
+    """The device that runs the engine failed."""
+
+
+class StorageError(StripwatchError):
+    """A file or a disk could not be read or written."""
+
+
+class ExitCode(IntEnum):
+    """What the process tells its supervisor when it ends."""
+
+    OK = 0
+    FAILURE = 1  # a bug of ours: an exception that no rule covers
+    USAGE = 2  # the command line is wrong (argparse's own code)
+    CONFIG = 3  # the configuration is wrong; starting again will not help
+    MODEL = 4  # the model or engine is missing, damaged or not for this machine
+    DEVICE = 5  # the device failed more often than the limit allows
+    STORAGE = 6  # a file could not be read or written
+    ADDRESS = 7  # an endpoint could not be bound or connected
+    DIFFERENT = 8  # `replay --expect` found differences
+    DRAIN_TIMEOUT = 9  # stopping took longer than `drain_timeout_s`
+    INTERRUPTED = 130  # Ctrl-C, as shells report it

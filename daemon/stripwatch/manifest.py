@@ -1,0 +1,103 @@
+"""What an engine folder says about itself: `manifest.json`, written by engine-build.
+
+The daemon reads the manifest before it loads anything, so that an engine that does not fit is
+refused with a sentence instead of a crash inside a driver.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from stripwatch.errors import ModelError
+
+MANIFEST_NAME = "manifest.json"
+CLASSES_MAX = 8  # one bit per class in the uint8 mask
+
+Target = Literal["openvino", "fake"]
+Probability = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class DefectClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One class that the model segments."""
+
+    id: Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
+    name: Annotated[str, Meta(pattern="^[a-z0-9_]{1,32}$")]
+    threshold: Probability = 0.5
+    min_area_px: Annotated[int, Meta(ge=0)] = 0
+
+
+class FakeBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the fake engine acts; only engines of target `fake` carry it."""
+
+    delay_ms: Annotated[float, Meta(ge=0)] = 0.0  # each batch takes at least this long
+    fail_every: Annotated[int, Meta(ge=0)] = 0  # every n-th batch raises DeviceError; 0 = never
+    hang_after: Annotated[int, Meta(ge=0)] = 0  # the n-th batch never ends; 0 = never
+    read_pixels: bool = True  # False: every frame is clean and no pixel is read
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`manifest.json` of an engine folder."""
+
+    target: Target
+    engine_hash: str  # sha256 of the engine's own file; names the engine in events
+    onnx_sha256: str  # sha256 of the model that the engine was built from
+    builder: str  # program and version that wrote it, for example "openvino 2026.4.1"
+    precision: Literal["fp32", "fp16", "int8"]
+    frame_shape: tuple[int, int]  # lines, pixels of the frames it takes
+    classes: tuple[DefectClass, ...]
+    model_file: str = ""  # the engine's file, relative to the folder
+    fake: FakeBehaviour | None = None
+    v: Literal[1] = 1
+
+
+def sha256_file(path: Path) -> str:
+    """The hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of an engine folder.
+
+    Raises:
+        ModelError: the folder or its manifest is missing, is not valid, or does not match the
+            engine file beside it.
+    """
+    path = folder / MANIFEST_NAME
+    rebuild = f"build it with: engine-build MODEL.onnx --output {folder}"
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise ModelError(f"{folder} holds no engine ({MANIFEST_NAME} is missing); {rebuild}") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not a valid manifest ({error}); {rebuild}") from error
+    _check_classes(path, manifest.classes)
+    if manifest.model_file:
+        file = folder / manifest.model_file
+        if not file.is_file():
+            raise ModelError(f"{path} names {manifest.model_file}, which is missing; {rebuild}")
+        if manifest.target != "fake" and sha256_file(file) != manifest.engine_hash:
+            raise ModelError(f"{file} is not the file that {MANIFEST_NAME} describes; {rebuild}")
+    return manifest
+
+
+def save_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` into an engine folder."""
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    (folder / MANIFEST_NAME).write_bytes(data + b"\n")
+
+
+def _check_classes(path: Path, classes: tuple[DefectClass, ...]) -> None:
+    ids = [entry.id for entry in classes]
+    if not ids or ids != list(range(1, len(ids) + 1)):
+        raise ModelError(f"{path}: class ids must be 1, 2, 3, ... in order, not {ids}")
+    names = [entry.name for entry in classes]
+    if len(set(names)) != len(names):
+        raise ModelError(f"{path}: two classes have the same name in {names}")

@@ -1,0 +1,1 @@
+"""stripwatch_engine: builds inspection engines from segmentation models."""

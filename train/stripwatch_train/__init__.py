@@ -1,0 +1,1 @@
+"""stripwatch_train: trains segmentation models for stripwatch."""
