@@ -1,0 +1,1 @@
+"""The wire formats: messages as bytes in, typed values out. No sockets, threads or clock."""

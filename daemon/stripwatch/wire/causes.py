@@ -1,0 +1,33 @@
+"""Why a frame was not inspected, or a message was dropped: the names that are counted."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Names used in `gap` events, in `status` counters and by `WireError`."""
+
+    # The frame was never here, or was turned away.
+    LOST = "lost"  # its number was jumped over
+    OVERLOAD = "overload"  # no slot was free
+    ENGINE_ERROR = "engine_error"  # the device failed while it was in a batch
+    SHUTDOWN = "shutdown"  # the daemon stopped before it was inspected
+
+    # The message breaks the protocol. Where the frame's number could be read it becomes a gap.
+    BAD_PARTS = "bad_parts"  # not exactly [topic, header, payload]
+    BAD_TOPIC = "bad_topic"
+    BAD_HEADER = "bad_header"
+    BAD_VERSION = "bad_version"
+    BAD_SHAPE = "bad_shape"
+    BAD_DTYPE = "bad_dtype"
+    BAD_CODEC = "bad_codec"  # unknown codec, or a payload that it cannot decode
+    BAD_LENGTH = "bad_length"  # raw payload of another length than the shape says
+
+    # Outside the coverage identity: the frame is not ours, or was counted before.
+    UNKNOWN_CAMERA = "unknown_camera"
+    LATE = "late"  # number not above the last of its session, or a session that has ended
+
+    # Other formats.
+    BAD_EVENT = "bad_event"
+    BAD_RLE = "bad_rle"

@@ -1,0 +1,178 @@
+"""Frame message, version 1: what a camera sends.
+
+    [b"frame.<camera>", header, payload]
+
+The header is one JSON object, the payload the frame's pixels: a row is one scan line (across the
+strip), in C order, or a PNG or JPEG file of the same. Every limit is checked before use.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from stripwatch.errors import WireError
+from stripwatch.wire.causes import Cause
+
+HEADER_BYTES_MAX = 4096
+TOPIC_BYTES_MAX = 6 + 32  # "frame." and a camera name
+# Python's "$" also matches before a last line break, JSON Schema's does not: hence the "(?!\\n)".
+NAME_PATTERN = "^[a-z0-9_-]{1,32}$(?!\\n)"
+SESSION_PATTERN = "^[A-Za-z0-9_-]{1,64}$(?!\\n)"
+STRIP_PATTERN = "^[ -~]{1,64}$(?!\\n)"  # printable ASCII: coil ids are printed and filed
+COUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
+SIDE_MAX = 65536  # lines or pixels; JPEG cannot say more
+CODED_SLACK_BYTES = 65536  # a PNG of noise is longer than its pixels, by less than this
+
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Side = Annotated[int, Meta(ge=1, le=SIDE_MAX)]
+CameraName = Annotated[str, Meta(pattern=NAME_PATTERN)]
+SessionId = Annotated[str, Meta(pattern=SESSION_PATTERN)]
+StripId = Annotated[str, Meta(pattern=STRIP_PATTERN)]
+
+
+class FrameId(msgspec.Struct, frozen=True):
+    """The part of a header that says which frame it is."""
+
+    camera: CameraName
+    session: SessionId  # random id, new at each start of the sender
+    seq: Count  # from 0, +1 per frame
+
+
+class FrameHeader(FrameId, frozen=True, kw_only=True, omit_defaults=True):
+    """The header of a frame message. Unknown keys are ignored: a camera may add its own."""
+
+    v: Literal[1]
+    t_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]  # time of capture, Unix nanoseconds
+    shape: tuple[Side, Side]  # lines, pixels
+    dtype: Literal["u8"]
+    codec: Literal["raw", "png", "jpeg"]
+    strip: StripId | None = None  # coil id
+    line: Count | None = None  # index of the first line since the strip's start
+    end: bool = False  # the strip's last frame
+
+
+class BadFrame(WireError):
+    """A frame message that breaks the protocol.
+
+    `frame` says which frame it would have been, where that much could be read, so that it can be
+    reported as not inspected.
+    """
+
+    def __init__(self, cause: Cause, detail: str, frame: FrameHeader | FrameId | None) -> None:
+        super().__init__(cause, detail)
+        self.frame = frame
+
+
+_header_decoder = msgspec.json.Decoder(FrameHeader)
+_id_decoder = msgspec.json.Decoder(FrameId)
+_PATH = re.compile(r"at `\$\.(\w+)|field `(\w+)`")
+_CAUSE_OF_KEY = {
+    "v": Cause.BAD_VERSION,
+    "shape": Cause.BAD_SHAPE,
+    "dtype": Cause.BAD_DTYPE,
+    "codec": Cause.BAD_CODEC,
+}
+
+
+def frame_topic(camera: str) -> bytes:
+    """The topic of a camera's frame messages."""
+    return b"frame." + camera.encode()
+
+
+def payload_bytes_max(frame_shape: tuple[int, int]) -> int:
+    """The longest payload that a frame of at most `frame_shape` [lines, pixels] may have."""
+    return frame_shape[0] * frame_shape[1] + CODED_SLACK_BYTES
+
+
+def parse_header(topic: bytes, header: bytes) -> FrameHeader:
+    """Parse and check the first two parts of a frame message.
+
+    Raises:
+        BadFrame: the topic or header breaks the protocol.
+    """
+    if len(topic) > TOPIC_BYTES_MAX:
+        raise BadFrame(Cause.BAD_TOPIC, f"{len(topic)} bytes, at most {TOPIC_BYTES_MAX}", None)
+    if len(header) > HEADER_BYTES_MAX:
+        detail = f"{len(header)} bytes, at most {HEADER_BYTES_MAX}"
+        raise BadFrame(Cause.BAD_HEADER, detail, None)
+    try:
+        parsed = _header_decoder.decode(header)
+    except msgspec.ValidationError as error:
+        place = _PATH.search(str(error))
+        key = (place.group(1) or place.group(2)) if place else ""
+        cause = _CAUSE_OF_KEY.get(key, Cause.BAD_HEADER)
+        raise BadFrame(cause, str(error), _parse_id(topic, header)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadFrame(Cause.BAD_HEADER, str(error), None) from None
+    if topic != frame_topic(parsed.camera):
+        detail = f"{topic!r} carries a frame of camera {parsed.camera!r}"
+        raise BadFrame(Cause.BAD_TOPIC, detail, None)
+    return parsed
+
+
+def check_shape(header: FrameHeader, frame_shape: tuple[int, int]) -> None:
+    """Check a frame against the line's geometry: equal width, and no more lines.
+
+    Raises:
+        BadFrame: the frame has another shape.
+    """
+    lines, pixels = header.shape
+    if pixels != frame_shape[1] or lines > frame_shape[0]:
+        detail = f"{lines}x{pixels}, this line takes {frame_shape[0]}x{frame_shape[1]}"
+        raise BadFrame(Cause.BAD_SHAPE, detail, header)
+
+
+def check_raw_length(header: FrameHeader, length: int) -> None:
+    """Check the length in bytes of a raw payload.
+
+    Raises:
+        BadFrame: it is not the length that the header's shape says.
+    """
+    expected = header.shape[0] * header.shape[1]
+    if length != expected:
+        raise BadFrame(Cause.BAD_LENGTH, f"{length} bytes, shape says {expected}", header)
+
+
+def decode_image(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
+    """Decode a png or jpeg payload to grey pixels, uint8 [lines, pixels].
+
+    The size is read and checked before a pixel is decoded, so a small file that claims to be huge
+    costs nothing.
+
+    Raises:
+        BadFrame: the payload is not such an image of the header's shape.
+    """
+    try:
+        with Image.open(io.BytesIO(payload), formats=[header.codec.upper()]) as image:
+            if image.size != (header.shape[1], header.shape[0]):
+                detail = f"{header.codec} of {image.size[1]}x{image.size[0]}, header {header.shape}"
+                raise BadFrame(Cause.BAD_SHAPE, detail, header)
+            if image.mode not in ("L", "RGB"):
+                detail = f"{header.codec} of mode {image.mode}, expected 8 bit grey or RGB"
+                raise BadFrame(Cause.BAD_DTYPE, detail, header)
+            return np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise BadFrame(Cause.BAD_CODEC, f"{header.codec}: {error}", header) from None
+    except Image.DecompressionBombError as error:
+        raise BadFrame(Cause.BAD_SHAPE, str(error), header) from None
+
+
+def build_frame(header: FrameHeader, payload: bytes | memoryview) -> list[bytes | memoryview]:
+    """The three parts of a frame message."""
+    return [frame_topic(header.camera), msgspec.json.encode(header), payload]
+
+
+def _parse_id(topic: bytes, header: bytes) -> FrameId | None:
+    try:
+        frame = _id_decoder.decode(header)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return frame if topic == frame_topic(frame.camera) else None
