@@ -1,0 +1,1 @@
+"""The `stripwatch` command: one module per subcommand."""

@@ -1,0 +1,23 @@
+"""`stripwatch`: the command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from stripwatch import __version__
+from stripwatch.cli import bench, check, demo, events, record, replay, run
+from stripwatch.cli.guard import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="stripwatch",
+        description="Inspect moving steel strip: frames in over ZeroMQ, defect events out.",
+    )
+    parser.add_argument("--version", action="version", version=f"stripwatch {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (run, check, demo, replay, record, events, bench):
+        module.add_parser(commands)
+    args = parser.parse_args(argv)
+    return guarded(lambda: args.command(args))
