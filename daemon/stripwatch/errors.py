@@ -31,6 +31,10 @@ class ConfigError(StripwatchError):
     """The configuration or the command line cannot be used as it is."""
 
 
+class AddressError(ConfigError):
+    """An endpoint cannot be bound or connected; the same settings may work a minute later."""
+
+
 class ModelError(StripwatchError):
     """A model, an engine or its manifest cannot be used as it is."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-import zmq
-
 from stripwatch.errors import (
+    AddressError,
     ConfigError,
     DeviceError,
     ExitCode,
@@ -17,6 +16,7 @@ from stripwatch.errors import (
 )
 
 _CODES: dict[type[StripwatchError], ExitCode] = {
+    AddressError: ExitCode.ADDRESS,  # before ConfigError, whose kind it is
     ConfigError: ExitCode.CONFIG,
     ModelError: ExitCode.MODEL,
     DeviceError: ExitCode.DEVICE,
@@ -35,8 +35,5 @@ def guarded(command: Callable[[], ExitCode]) -> ExitCode:
         return next(
             (code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.FAILURE
         )
-    except zmq.ZMQError as error:
-        sys.stderr.write(f"error: ZeroMQ: {error}\n")
-        return ExitCode.ADDRESS
     except BrokenPipeError:  # `stripwatch events | head`
         return ExitCode.OK
