@@ -64,7 +64,9 @@ class EngineSection(_Section, frozen=True):
     folder: str  # relative to the configuration file
     threads: Threads = 0  # CPU threads; 0 = all cores
     streams: Threads = 0  # frames computed side by side; 0 = automatic
-    rebuilds_max: Annotated[int, Meta(ge=0, le=1000)] = 10  # device faults in a row before giving up
+    rebuilds_max: Annotated[int, Meta(ge=0, le=1000)] = (
+        10  # device faults in a row before giving up
+    )
     rebuild_delay_s_max: Seconds = 30.0
 
 
@@ -211,10 +213,7 @@ def _explain(message: str, table: dict[str, Any]) -> str:
 def _type_at(steps: list[str]) -> Any:  # noqa: ANN401 - walks arbitrary annotations
     here: Any = Config
     for step in steps:
-        if step.isdigit():
-            here = get_args(here)[0]
-        else:
-            here = get_type_hints(here)[step]
+        here = get_args(here)[0] if step.isdigit() else get_type_hints(here)[step]
         while get_origin(here) in (Annotated, Union, types.UnionType):
             here = get_args(here)[0]
     return here

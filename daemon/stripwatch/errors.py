@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from stripwatch.wire.causes import Cause
+
 
 class StripwatchError(Exception):
     """Base of every error that stripwatch raises on purpose."""
@@ -21,7 +23,7 @@ class WireError(StripwatchError):
     `cause` is the name under which it is counted, for example `bad_header`.
     """
 
-    def __init__(self, cause: str, detail: str) -> None:
+    def __init__(self, cause: Cause, detail: str) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail

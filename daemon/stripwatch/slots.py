@@ -73,6 +73,9 @@ class Slot:
         self.state = state
 
 
+_CLOSED = Slot(-1, np.zeros((0, 0, 0), np.uint8))  # in a queue: no slot will follow
+
+
 class SlotRing:
     """All slots, their memory, and the queues between the threads."""
 
@@ -81,8 +84,10 @@ class SlotRing:
         self.slots = tuple(Slot(index, frames) for index, frames in enumerate(memory))
         self.rows = rows
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
-        self._ready: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Slot | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        self.ready_closed = False  # engine thread: no slot will follow
+        self.done_closed = False  # deliver thread: no slot will follow
         for slot in self.slots:
             self._free.put(slot)
 
@@ -106,15 +111,14 @@ class SlotRing:
 
     def close_ready(self) -> None:
         """Receive thread: no slot will follow."""
-        self._ready.put(None)
+        self._ready.put(_CLOSED)
 
     def take_ready(self, timeout_s: float) -> Slot | None:
-        """Engine thread: the next slot to run; None after `close_ready`.
-
-        Raises:
-            queue.Empty: none came in time.
-        """
-        slot = self._ready.get(timeout=timeout_s) if timeout_s else self._ready.get_nowait()
+        """Engine thread: the next slot to run; None when none came in time or none will come."""
+        slot = _get(self._ready, timeout_s)
+        if slot is _CLOSED:
+            self.ready_closed = True
+            return None
         if slot is not None:
             slot.move(State.RUNNING)
         return slot
@@ -126,15 +130,15 @@ class SlotRing:
 
     def close_done(self) -> None:
         """Engine thread: no slot will follow."""
-        self._done.put(None)
+        self._done.put(_CLOSED)
 
     def take_done(self, timeout_s: float) -> Slot | None:
-        """Deliver thread: the next slot to deliver; None after `close_done`.
-
-        Raises:
-            queue.Empty: none came in time.
-        """
-        return self._done.get(timeout=timeout_s)
+        """Deliver thread: the next slot to deliver; None when none came or none will come."""
+        slot = _get(self._done, timeout_s)
+        if slot is _CLOSED:
+            self.done_closed = True
+            return None
+        return slot
 
     def release(self, slot: Slot) -> None:
         """Deliver thread: the slot may be filled again."""

@@ -9,6 +9,8 @@ import zmq
 
 from stripwatch.errors import AddressError
 
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
 Kind = Literal["sub", "pull", "pub", "xpub", "push"]
 _KINDS = {
     "sub": zmq.SUB,
@@ -20,14 +22,14 @@ _KINDS = {
 
 
 def open_socket(
-    context: zmq.Context[zmq.Socket[bytes]],
+    context: Context,
     kind: Kind,
     endpoint: str,
     *,
     attach: Literal["bind", "connect"],
     queue: int,
     message_bytes_max: int,
-) -> zmq.Socket[bytes]:
+) -> Socket:
     """Open a socket that queues at most `queue` messages per peer, each at most so long.
 
     A longer message makes libzmq drop the peer's connection before it is read.

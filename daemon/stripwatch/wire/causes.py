@@ -12,7 +12,6 @@ class Cause(StrEnum):
     LOST = "lost"  # its number was jumped over
     OVERLOAD = "overload"  # no slot was free
     ENGINE_ERROR = "engine_error"  # the device failed while it was in a batch
-    SHUTDOWN = "shutdown"  # the daemon stopped before it was inspected
 
     # The message breaks the protocol. Where the frame's number could be read it becomes a gap.
     BAD_PARTS = "bad_parts"  # not exactly [topic, header, payload]

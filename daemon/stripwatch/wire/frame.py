@@ -87,6 +87,11 @@ def frame_topic(camera: str) -> bytes:
     return b"frame." + camera.encode()
 
 
+def image_topic(camera: str) -> bytes:
+    """The topic under which the daemon publishes a camera's defective frames."""
+    return b"image." + camera.encode()
+
+
 def payload_bytes_max(frame_shape: tuple[int, int]) -> int:
     """The longest payload that a frame of at most `frame_shape` [lines, pixels] may have."""
     return frame_shape[0] * frame_shape[1] + CODED_SLACK_BYTES

@@ -12,9 +12,7 @@ from stripwatch.wire.event import Event
 
 def event_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of an event's payload."""
-    (schema,), components = msgspec.json.schema_components(
-        [Event], ref_template="#/$defs/{name}"
-    )
+    (schema,), components = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "stripwatch event, version 1",

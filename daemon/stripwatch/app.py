@@ -1,0 +1,118 @@
+"""The life of the process: start up, tick, shut down."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from stripwatch import __version__
+from stripwatch.config import Config, resolve_classes
+from stripwatch.engines.load import engine_factory
+from stripwatch.errors import ExitCode
+from stripwatch.manifest import load_manifest
+from stripwatch.pipeline import Pipeline
+from stripwatch.sdnotify import Notifier
+
+TICK_S = 0.1
+SILENT_S_MAX = 5.0  # a thread silent for longer than this no longer feeds the watchdog
+STATUS_TICKS = 10
+
+
+class App:
+    """One run of the daemon. The main thread only ticks; three other threads do the work."""
+
+    def __init__(self, config: Config, notifier: Notifier) -> None:
+        self._config = config
+        self._notifier = notifier
+        self._log = structlog.get_logger()
+        self._stop = threading.Event()
+        self._abort = False
+
+    def run(self) -> ExitCode:
+        """Run until SIGTERM, SIGINT or a failure.
+
+        Raises:
+            ConfigError: the configuration does not fit the engine, or an endpoint is taken.
+            ModelError: the engine is missing, damaged, or cannot be loaded.
+            DeviceError: the device failed more often than allowed.
+        """
+        with self._signals():
+            pipeline = self._start_up()
+            self._main_loop(pipeline)
+            return self._shut_down(pipeline)
+
+    def _start_up(self) -> Pipeline:
+        self._notifier.status("starting: loading the engine")
+        folder = Path(self._config.engine.folder)
+        manifest = load_manifest(folder)
+        classes = resolve_classes(self._config, manifest)
+        engine = self._config.engine
+        factory = engine_factory(folder, manifest, engine.threads, engine.streams)
+        pipeline = Pipeline(self._config, classes, manifest.engine_hash, factory)
+        pipeline.start(self._stop.is_set)
+        if pipeline.failure is None and not self._stop.is_set():
+            self._log.info(
+                "running",
+                version=__version__,
+                engine=manifest.target,
+                model=pipeline.deliverer.model,
+                inputs=[entry.endpoint for entry in self._config.inputs],
+                events=self._config.publish.endpoint,
+            )
+            self._notifier.ready()
+        return pipeline
+
+    def _main_loop(self, pipeline: Pipeline) -> None:
+        ticks = 0
+        while not self._stop.wait(TICK_S) and pipeline.failure is None:
+            ticks += 1
+            if pipeline.silent_s() < SILENT_S_MAX:
+                self._notifier.watchdog()
+            status = pipeline.telemetry.latest
+            if status and ticks % STATUS_TICKS == 0:
+                missed = sum(status.drops.values())
+                self._notifier.status(
+                    f"{status.state}: {status.frames_per_s:.0f} frames/s, "
+                    f"{status.frames_inspected} inspected, {missed} missed or rejected"
+                )
+
+    def _shut_down(self, pipeline: Pipeline) -> ExitCode:
+        # The door closes first, so that nothing new comes in; then the engine finishes what it
+        # has, delivery publishes it, and only then do the sockets close.
+        self._notifier.stopping()
+        self._log.info("stopping")
+        pipeline.stop()
+        waited_s = 0.0
+        while not pipeline.join(TICK_S):
+            waited_s += TICK_S
+            if self._abort or waited_s >= self._config.service.drain_timeout_s:
+                self._log.error("stopped before everything was inspected", waited_s=waited_s)
+                return ExitCode.DRAIN_TIMEOUT
+        if pipeline.failure is not None:
+            raise pipeline.failure
+        ledger = pipeline.deliverer.ledger
+        self._log.info("stopped", inspected=ledger.inspected, missed=sum(ledger.missed.values()))
+        return ExitCode.OK
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop the daemon; a second one stops it without draining."""
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            self._abort = self._stop.is_set()
+            self._stop.set()
+
+        before = {
+            number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

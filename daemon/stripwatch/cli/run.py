@@ -1,0 +1,31 @@
+"""`stripwatch run`: the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from stripwatch.errors import ExitCode
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "run",
+        help="run the daemon",
+        description="Receive frames, inspect them, publish defect events, until SIGTERM or Ctrl-C.",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.TOML")
+    parser.set_defaults(command=_run)
+
+
+def _run(args: argparse.Namespace) -> ExitCode:
+    from stripwatch.app import App
+    from stripwatch.config import load_config
+    from stripwatch.logs import set_up_logs
+    from stripwatch.sdnotify import Notifier
+
+    config = load_config(args.config)
+    set_up_logs(config.service)
+    return App(config, Notifier(os.environ.get("NOTIFY_SOCKET"))).run()

@@ -1,0 +1,52 @@
+"""Latency by stage, over the frames since the last report."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from stripwatch.wire.event import Percentile
+
+WINDOW_FRAMES = 8192  # more frames than this between two reports: the oldest are overwritten
+
+
+class Stage(IntEnum):
+    """Stages of a frame's way, in order."""
+
+    RECEIVE_WAIT = 0  # capture to receipt, by the wall clock
+    BATCH_WAIT = 1  # receipt to submission to the engine
+    ENGINE = 2  # submission to result
+    INSPECT = 3  # result to defects, with the wait for delivery
+    PUBLISH = 4  # defects to events sent
+    TOTAL = 5  # capture to events sent, by the wall clock
+
+
+class LatencyWindow:
+    """The latest frames' latencies, in memory allocated once."""
+
+    def __init__(self) -> None:
+        self._values_ms = np.zeros((WINDOW_FRAMES, len(Stage)), np.float32)
+        self._frames = 0
+
+    def add(self, values_ms: tuple[float, ...]) -> None:
+        """Add one frame's latency of every stage, in the order of `Stage`."""
+        self._values_ms[self._frames % WINDOW_FRAMES] = values_ms
+        self._frames += 1
+
+    def take(self) -> dict[str, dict[Percentile, float]]:
+        """p50, p99 and max in ms by stage since the last take; empty when there was no frame."""
+        values = self._values_ms[: min(self._frames, WINDOW_FRAMES)]
+        self._frames = 0
+        if not len(values):
+            return {}
+        p50, p99 = np.percentile(values, (50, 99), axis=0)
+        top = values.max(axis=0)
+        return {
+            stage.name.lower(): {
+                "p50": round(float(p50[stage]), 3),
+                "p99": round(float(p99[stage]), 3),
+                "max": round(float(top[stage]), 3),
+            }
+            for stage in Stage
+        }

@@ -1,0 +1,106 @@
+"""The five hops, put together: receive -> slot -> engine -> inspect -> publish.
+
+Three named threads hand slots to each other; the thread that made the pipeline only watches them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import zmq
+
+from stripwatch.config import Config
+from stripwatch.deliver import Deliverer
+from stripwatch.engine_loop import EngineLoop
+from stripwatch.engines.base import EngineFactory
+from stripwatch.heartbeat import Heartbeat
+from stripwatch.manifest import DefectClass
+from stripwatch.publish import Publisher
+from stripwatch.receive import Receiver
+from stripwatch.slots import SlotRing
+from stripwatch.telemetry import Telemetry
+
+LINGER_MS = 1000  # for the last events to leave
+
+
+class Pipeline:
+    """The running daemon, less the process around it."""
+
+    def __init__(
+        self, config: Config, classes: Sequence[DefectClass], model: str, factory: EngineFactory
+    ) -> None:
+        """Allocate all frame memory and open all sockets.
+
+        Raises:
+            AddressError: an endpoint cannot be bound or connected.
+        """
+        self._context = zmq.Context()
+        self._stop = threading.Event()
+        self._beats = {name: Heartbeat(name) for name in ("receive", "engine", "deliver")}
+        self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
+        thresholds = np.array([entry.threshold for entry in classes], np.float32)
+        try:
+            self.receiver = Receiver(config, self._ring, self._context, self._beats["receive"])
+            self._publisher = Publisher(self._context, config.publish)
+        except Exception:
+            self._context.destroy(linger=0)
+            raise
+        self._engine_loop = EngineLoop(
+            factory, config.engine, thresholds, self._ring, self._beats["engine"]
+        )
+        self.deliverer = Deliverer(
+            config, classes, model, self._ring, self._publisher, self._beats["deliver"]
+        )
+        self.telemetry = Telemetry(
+            self.receiver, self._engine_loop, self.deliverer, self._publisher
+        )
+        self._threads = [
+            self._thread("engine", self._engine_loop.run),
+            self._thread("receive", lambda: self.receiver.run(self._stop)),
+            self._thread("deliver", lambda: self.deliverer.run(self.telemetry.tick)),
+        ]
+        self.failure: BaseException | None = None  # what ended a thread, if anything did
+
+    def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
+        engine, *others = self._threads
+        engine.start()
+        while not self._engine_loop.ready.wait(0.1):
+            if self.failure or should_stop():
+                break
+        for thread in others:
+            thread.start()
+
+    def silent_s(self) -> float:
+        """Seconds since the thread that is furthest behind last got somewhere."""
+        return max(beat.silent_s() for beat in self._beats.values())
+
+    def stop(self) -> None:
+        """Ask the threads to finish what is in hand and end."""
+        self.telemetry.stopping = True
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the threads to end and close the sockets; False when time ran out."""
+        until_s = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0, until_s - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            return False
+        self._publisher.close(LINGER_MS)
+        self._context.term()
+        if self.failure is None:
+            self._ring.assert_all_free()
+        return True
+
+    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                run()
+            except BaseException as error:  # noqa: BLE001 - the main thread reports and exits
+                self.failure = self.failure or error
+
+        return threading.Thread(target=guarded, name=name, daemon=True)
