@@ -100,7 +100,14 @@ def _label(mask: Mask, entry: DefectClass, left: int, right: int, top: int, bott
     _, labels, stats, centroids = cv2.connectedComponentsWithStats(plane, connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] >= max(entry.min_area_px, 1)
     large[0] = False  # the background
-    return _Box(left, top, labels, stats, centroids, np.flatnonzero(large))
+    return _Box(
+        left,
+        top,
+        np.asarray(labels, np.int32),
+        np.asarray(stats, np.int32),
+        np.asarray(centroids, np.float64),
+        np.flatnonzero(large),
+    )
 
 
 def _findings(

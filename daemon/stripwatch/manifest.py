@@ -73,7 +73,9 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
-        raise ModelError(f"{folder} holds no engine ({MANIFEST_NAME} is missing); {rebuild}") from None
+        raise ModelError(
+            f"{folder} holds no engine ({MANIFEST_NAME} is missing); {rebuild}"
+        ) from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
