@@ -44,21 +44,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`manifest.json` of an engine folder."""
 
     target: Target
-    engine_hash: str  # sha256 of the engine's own file; names the engine in events
+    engine_hash: str  # sha256 over `files`; names the engine in events
     onnx_sha256: str  # sha256 of the model that the engine was built from
     builder: str  # program and version that wrote it, for example "openvino 2026.4.1"
     precision: Literal["fp32", "fp16", "int8"]
     frame_shape: tuple[int, int]  # lines, pixels of the frames it takes
     classes: tuple[DefectClass, ...]
-    model_file: str = ""  # the engine's file, relative to the folder
+    files: tuple[str, ...] = ()  # of the engine, in the folder; the first is the one to load
     fake: FakeBehaviour | None = None
     v: Literal[1] = 1
 
 
-def sha256_file(path: Path) -> str:
-    """The hex SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_files(*paths: Path) -> str:
+    """The hex SHA-256 of the bytes of files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -81,12 +85,16 @@ def load_manifest(folder: Path) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a valid manifest ({error}); {rebuild}") from error
     _check_classes(path, manifest.classes)
-    if manifest.model_file:
-        file = folder / manifest.model_file
-        if not file.is_file():
-            raise ModelError(f"{path} names {manifest.model_file}, which is missing; {rebuild}")
-        if manifest.target != "fake" and sha256_file(file) != manifest.engine_hash:
-            raise ModelError(f"{file} is not the file that {MANIFEST_NAME} describes; {rebuild}")
+    for name in manifest.files:
+        if not (folder / name).is_file():
+            raise ModelError(f"{path} names {name}, which is missing; {rebuild}")
+    if manifest.files:
+        found = sha256_files(*(folder / name for name in manifest.files))
+        if found != manifest.engine_hash:
+            raise ModelError(
+                f"{folder}: {' or '.join(manifest.files)} is not the file that {MANIFEST_NAME} "
+                f"describes; it is damaged or was exchanged; {rebuild}"
+            )
     return manifest
 
 

@@ -25,6 +25,21 @@ class BatchResult:
     peak: NDArray[np.float32]  # [rows, classes]; largest probability of each class
     prob: NDArray[np.uint8]  # [rows, classes, lines, pixels]; probability * 255
 
+    def first(self, rows: int) -> BatchResult:
+        """The results of the first rows."""
+        return BatchResult(self.mask[:rows], self.area[:rows], self.peak[:rows], self.prob[:rows])
+
+
+def allocate_result(frames: Frames, classes: int) -> BatchResult:
+    """Zeroed result memory for one slot's frames."""
+    rows, lines, pixels = frames.shape
+    return BatchResult(
+        mask=np.zeros((rows, lines, pixels), np.uint8),
+        area=np.zeros((rows, classes), np.float32),
+        peak=np.zeros((rows, classes), np.float32),
+        prob=np.zeros((rows, classes, lines, pixels), np.uint8),
+    )
+
 
 class Engine(Protocol):
     """Runs batches on the memory of the slots it was made with.

@@ -1,0 +1,48 @@
+"""systemd's notification protocol: one datagram per message, nothing where nobody listens.
+
+Source: sd_notify(3). A leading "@" in the address stands for the abstract namespace.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import structlog
+
+
+class Notifier:
+    """Tells the service manager how the daemon is doing."""
+
+    def __init__(self, address: str | None) -> None:
+        """Use the value of $NOTIFY_SOCKET; None or "" makes every call do nothing."""
+        self._socket: socket.socket | None = None
+        if address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._address = "\0" + address[1:] if address.startswith("@") else address
+
+    def ready(self) -> None:
+        """Start-up is complete."""
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send("STATUS=" + " ".join(text.split()))
+
+    def watchdog(self) -> None:
+        """The daemon is getting on."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The daemon is shutting down."""
+        self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(message.encode(), self._address)
+        except OSError as error:
+            # Inspection does not depend on the service manager; say so once and go on without.
+            structlog.get_logger().warning("cannot notify the service manager", error=str(error))
+            self._socket.close()
+            self._socket = None

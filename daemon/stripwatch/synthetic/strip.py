@@ -1,0 +1,79 @@
+"""The endless strip, cut into frames as a line-scan camera does.
+
+A row of a frame is one scan line across the strip; rows follow each other downweb (the rolling
+direction). Every pixel is a pure function of seed, line and pixel, so frames can be asked for in
+any order and meet without a seam, and defects run from one frame into the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.manifest import DefectClass
+from stripwatch.synthetic.background import Background
+from stripwatch.synthetic.defects import LINES_MAX, Defect, defects_of_block
+
+BLOCK_LINES = 512  # defects are drawn by lot for one block of lines at a time
+
+CLASSES = (
+    DefectClass(id=1, name="pits", threshold=0.5, min_area_px=60),
+    DefectClass(id=2, name="cracks", threshold=0.5, min_area_px=60),
+    DefectClass(id=3, name="scratches", threshold=0.5, min_area_px=100),
+    DefectClass(id=4, name="patches", threshold=0.5, min_area_px=300),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticFrame:
+    """One frame and its ground truth."""
+
+    pixels: NDArray[np.uint8]  # [lines, pixels]
+    mask: NDArray[np.uint8]  # [lines, pixels]; bit c-1 is set where class c is
+
+
+class SyntheticStrip:
+    """A strip that is determined by its seed."""
+
+    def __init__(
+        self,
+        seed: int,
+        frame_shape: tuple[int, int] = (256, 1600),
+        defects_per_1000_lines: float = 2.0,
+    ) -> None:
+        """Prepare the strip's textures.
+
+        Args:
+            seed: the strip's name; the same seed is the same strip.
+            frame_shape: lines, pixels of a frame. Pixels belong to the strip (its width), lines
+                only say where it is cut.
+            defects_per_1000_lines: on average; 0 for a clean strip.
+        """
+        self.seed = seed
+        self.frame_shape = frame_shape
+        self._background = Background(seed, frame_shape[1])
+        self._rate = defects_per_1000_lines * BLOCK_LINES / 1000
+        self._block = lru_cache(maxsize=64)(self._draw_block)
+
+    def frame(self, index: int) -> SyntheticFrame:
+        """Frame `index`: lines from index * frame lines on."""
+        lines, pixels = self.frame_shape
+        first = index * lines
+        image = self._background.lines(first, lines)
+        mask = np.zeros((lines, pixels), np.uint8)
+        first_block = max(0, first - LINES_MAX) // BLOCK_LINES
+        for block in range(first_block, (first + lines - 1) // BLOCK_LINES + 1):
+            for defect in self._block(block):
+                defect.draw(image, mask, first)
+        np.clip(image, 0, 255, out=image)
+        return SyntheticFrame(image.astype(np.uint8), mask)
+
+    def _draw_block(self, block: int) -> tuple[Defect, ...]:
+        generator = np.random.default_rng([self.seed, block])
+        left, right = self._background.usable_pixels
+        return tuple(
+            defects_of_block(generator, self._rate, block * BLOCK_LINES, BLOCK_LINES, left, right)
+        )

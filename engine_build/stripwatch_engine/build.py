@@ -1,0 +1,96 @@
+"""Build an engine folder: the inspection graph for a target, and its manifest."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from stripwatch.errors import ModelError, StorageError
+from stripwatch.manifest import Manifest, save_manifest, sha256_files
+from stripwatch_engine.graph import compose_inspection_graph
+from stripwatch_engine.model_card import load_card
+
+GRAPH_FILES = ("inspection.xml", "inspection.bin")
+
+
+def build_openvino(model_path: Path, frame_shape: tuple[int, int], output: Path) -> Manifest:
+    """Build an OpenVINO engine from an ONNX file and its model.json.
+
+    The new folder is complete before it takes the place of the old one: a build that is killed
+    leaves the old engine as it was.
+
+    Raises:
+        ModelError: the model or its model.json cannot be used.
+        StorageError: the folder cannot be written.
+    """
+    core = _load_onnx(model_path)
+    card = load_card(model_path)
+    graph = compose_inspection_graph(core, card, frame_shape)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    except OSError as error:
+        raise StorageError(f"cannot write to {output.parent}: {error.strerror}") from error
+    try:
+        builder = _write_openvino(graph, draft)
+        manifest = Manifest(
+            target="openvino",
+            engine_hash=sha256_files(*(draft / name for name in GRAPH_FILES)),
+            onnx_sha256=sha256_files(model_path),
+            builder=builder,
+            precision="fp32",
+            frame_shape=frame_shape,
+            classes=card.classes,
+            files=GRAPH_FILES,
+        )
+        save_manifest(draft, manifest)
+        _take_place(draft, output)
+    except OSError as error:
+        raise StorageError(f"cannot write {output}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return manifest
+
+
+def _load_onnx(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except FileNotFoundError:
+        raise ModelError(f"{path} does not exist") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise ModelError(f"{path} is not a valid ONNX file: {error}") from error
+    return model
+
+
+def _write_openvino(graph: onnx.ModelProto, folder: Path) -> str:
+    """Write the graph as OpenVINO IR; returns name and version of the builder.
+
+    The batch is fixed at 1: the daemon runs one request per frame (docs/adr/0002).
+    """
+    import openvino
+
+    try:
+        model = openvino.Core().read_model(graph.SerializeToString())
+        _, lines, pixels = model.input("frames").partial_shape
+        model.reshape({"frames": [1, lines.get_length(), pixels.get_length()]})
+        openvino.save_model(model, str(folder / GRAPH_FILES[0]), compress_to_fp16=False)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot take this model: {error}") from error
+    return f"openvino {openvino.__version__}"
+
+
+def _take_place(draft: Path, output: Path) -> None:
+    """Put a finished folder where an older one may be."""
+    draft.chmod(0o755)
+    old = draft.with_name(draft.name + ".old")
+    if output.exists():
+        output.rename(old)
+    draft.rename(output)
+    shutil.rmtree(old, ignore_errors=True)

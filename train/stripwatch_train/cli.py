@@ -1,0 +1,93 @@
+"""`stripwatch-train`: the command line of the training package."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from stripwatch.cli.guard import guarded
+from stripwatch.errors import ConfigError, ExitCode
+from stripwatch_train.settings import FitSettings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="stripwatch-train", description="Train segmentation models for stripwatch."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    fit_parser = commands.add_parser(
+        "fit",
+        help="train a UNet on synthetic strips",
+        description="Train a UNet on synthetic strips, evaluate it, and write one checkpoint.",
+    )
+    fit_parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint.pt"))
+    for name, default in msgspec.to_builtins(FitSettings()).items():
+        # Values are parsed by FitSettings' own types, so that flags and checkpoints agree.
+        flag = "--" + name.replace("_", "-")
+        shown = ",".join(map(str, default)) if isinstance(default, tuple | list) else default
+        fit_parser.add_argument(flag, metavar="VALUE", help=f"(default: {shown})")
+    fit_parser.set_defaults(command=_fit)
+    export_parser = commands.add_parser(
+        "export",
+        help="write a checkpoint as ONNX with its model.json",
+        description="Write a checkpoint as an ONNX file with a model.json beside it.",
+    )
+    export_parser.add_argument("checkpoint", type=Path)
+    export_parser.add_argument("--output", type=Path, default=Path("model.onnx"), metavar="ONNX")
+    export_parser.set_defaults(command=_export)
+    given = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(given)
+    run: Callable[[argparse.Namespace], ExitCode] = args.command
+    return guarded(lambda: run(args))
+
+
+def _fit(args: argparse.Namespace) -> ExitCode:
+    settings = _settings(args)
+    from stripwatch_train.fit import fit
+
+    _print_metrics(fit(settings, args.checkpoint))
+    return ExitCode.OK
+
+
+def _export(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.export import export
+
+    command = shlex.join(["stripwatch-train", "export", args.checkpoint.name])
+    card = export(args.checkpoint, args.output, command)
+    _print_metrics(card.metrics)
+    return ExitCode.OK
+
+
+def _settings(args: argparse.Namespace) -> FitSettings:
+    """The settings that the flags give.
+
+    Raises:
+        ConfigError: a value is not allowed.
+    """
+    given: dict[str, object] = {}
+    for name in FitSettings.__struct_fields__:
+        value = getattr(args, name)
+        if value is not None:
+            is_list = isinstance(getattr(FitSettings(), name), tuple)
+            given[name] = value.split(",") if is_list else value
+    try:
+        return msgspec.convert(given, FitSettings, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$.")
+        flag = "--" + place.split("[", maxsplit=1)[0].rstrip("`").replace("_", "-")
+        raise ConfigError(f"{flag}: {message}") from None
+
+
+def _print_metrics(metrics: dict[str, float]) -> None:
+    table = Table("metric", "value")
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    Console().print(table)
