@@ -93,7 +93,9 @@ class App:
             waited_s += TICK_S
             if self._abort or waited_s >= self._config.service.drain_timeout_s:
                 self._log.error("stopped before everything was inspected", waited_s=waited_s)
-                return ExitCode.DRAIN_TIMEOUT
+                if pipeline.failure is None:
+                    return ExitCode.DRAIN_TIMEOUT
+                break
         if pipeline.failure is not None:
             raise pipeline.failure
         ledger = pipeline.deliverer.ledger

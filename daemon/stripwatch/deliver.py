@@ -64,6 +64,7 @@ class Deliverer:
         next_tick_s = time.monotonic() + STATUS_PERIOD_S
         while not self._ring.done_closed:
             self._heartbeat.beat()
+            self._publisher.read_subscriptions()
             left_s = next_tick_s - time.monotonic()
             slot = self._ring.take_done(max(0, min(left_s, IDLE_S)))
             if slot is not None:
@@ -76,7 +77,6 @@ class Deliverer:
 
     def _deliver(self, slot: Slot) -> None:
         """Book and publish everything that a slot carries, in the order in which it happened."""
-        self._publisher.read_subscriptions()
         result = slot.result
         entries: Sequence[Entry] = slot.entries
         if result is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stripwatch.config import EngineSection
 from stripwatch.engines.base import Engine, EngineFactory
-from stripwatch.errors import DeviceError
+from stripwatch.errors import DeviceError, StripwatchError
 from stripwatch.heartbeat import Heartbeat
 from stripwatch.slots import IN_FLIGHT, Slot, SlotRing
 
@@ -41,6 +41,7 @@ class EngineLoop:
         self._in_flight: deque[Slot] = deque()
         self._faults = 0  # in a row
         self.ready = threading.Event()  # the engine is warm
+        self.failure: StripwatchError | None = None  # what no rebuild could mend
         self.rebuilding = False
 
     def run(self) -> None:
@@ -54,6 +55,11 @@ class EngineLoop:
             self._engine = self._make()
             self.ready.set()
             self._run_slots()
+        except StripwatchError as error:
+            self.failure = error  # the main thread stops the daemon; until then frames are gaps
+            while not self._ring.ready_closed:
+                self._pass_on(IDLE_S)
+            raise
         finally:
             self._ring.close_done()
             if self._engine is not None:

@@ -44,7 +44,7 @@ class Pipeline:
         thresholds = np.array([entry.threshold for entry in classes], np.float32)
         try:
             self.receiver = Receiver(config, self._ring, self._context, self._beats["receive"])
-            self._publisher = Publisher(self._context, config.publish)
+            self.publisher = Publisher(self._context, config.publish)
         except Exception:
             self._context.destroy(linger=0)
             raise
@@ -52,17 +52,15 @@ class Pipeline:
             factory, config.engine, thresholds, self._ring, self._beats["engine"]
         )
         self.deliverer = Deliverer(
-            config, classes, model, self._ring, self._publisher, self._beats["deliver"]
+            config, classes, model, self._ring, self.publisher, self._beats["deliver"]
         )
-        self.telemetry = Telemetry(
-            self.receiver, self._engine_loop, self.deliverer, self._publisher
-        )
+        self.telemetry = Telemetry(self.receiver, self._engine_loop, self.deliverer, self.publisher)
         self._threads = [
             self._thread("engine", self._engine_loop.run),
             self._thread("receive", lambda: self.receiver.run(self._stop)),
             self._thread("deliver", lambda: self.deliverer.run(self.telemetry.tick)),
         ]
-        self.failure: BaseException | None = None  # what ended a thread, if anything did
+        self._failure: BaseException | None = None  # what ended a thread, if anything did
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
@@ -73,6 +71,11 @@ class Pipeline:
                 break
         for thread in others:
             thread.start()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What keeps the pipeline from going on, if anything does."""
+        return self._failure or self._engine_loop.failure
 
     def silent_s(self) -> float:
         """Seconds since the thread that is furthest behind last got somewhere."""
@@ -90,7 +93,7 @@ class Pipeline:
             thread.join(max(0, until_s - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads):
             return False
-        self._publisher.close(LINGER_MS)
+        self.publisher.close(LINGER_MS)
         self._context.term()
         if self.failure is None:
             self._ring.assert_all_free()
@@ -101,6 +104,6 @@ class Pipeline:
             try:
                 run()
             except BaseException as error:  # noqa: BLE001 - the main thread reports and exits
-                self.failure = self.failure or error
+                self._failure = self._failure or error
 
         return threading.Thread(target=guarded, name=name, daemon=True)

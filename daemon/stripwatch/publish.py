@@ -52,8 +52,13 @@ class Publisher:
         coded = msgspec.structs.replace(header, codec="jpeg", shape=pixels.shape)
         self._socket.send_multipart([topic, msgspec.json.encode(coded), jpeg.tobytes()])
 
-    def read_subscriptions(self) -> int:
-        """Take in what subscribers have asked for; the number of distinct topics.
+    @property
+    def subscriptions(self) -> int:
+        """Number of distinct topics that subscribers have asked for."""
+        return len(self._topics)
+
+    def read_subscriptions(self) -> None:
+        """Take in what subscribers ask for.
 
         Must be called now and then: libzmq keeps unread subscriptions without a limit.
         """
@@ -64,7 +69,6 @@ class Publisher:
                 self._topics.add(topic)
             elif kind == b"\x00":
                 self._topics.discard(topic)
-        return len(self._topics)
 
     def close(self, linger_ms: int) -> None:
         """Close the socket; messages under way have `linger_ms` to leave."""

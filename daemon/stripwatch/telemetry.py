@@ -106,6 +106,6 @@ class Telemetry:
             latency_ms=self._deliverer.latency.take(),
             drops=dict(drops),
             cameras=ledger.statuses(),
-            subscribers=self._publisher.read_subscriptions(),
+            subscribers=self._publisher.subscriptions,
             last_event_seq=self._deliverer.last_event_seq,
         )

@@ -97,7 +97,7 @@ def _scale(generator: np.random.Generator, pixels: int) -> Image:
     clouds = generator.normal(0, 1, (SCALE_LINES, pixels)).astype(np.float32)
     clouds = _wrapped_blur(clouds, 18, 40)
     clouds /= clouds.std()
-    return (-7 * np.clip(clouds - 0.6, 0, 2)).astype(np.float32)
+    return np.asarray(-7 * np.clip(clouds - 0.6, 0, 2), np.float32)
 
 
 def _wrapped_blur(texture: Image, sigma_pixels: float, sigma_lines: float) -> Image:
