@@ -1,0 +1,106 @@
+"""`stripwatch record`: what the cameras send, into an MCAP file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+
+from stripwatch.config import load_config
+from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.recorder import Recorder, RecordInput
+from stripwatch.recording import RecordingWriter
+from stripwatch.signals import stop_on_signals
+
+POLL_MS = 100  # longest wait for a frame, so that a stop is seen
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "record",
+        help="record what the cameras send into an MCAP file",
+        description=(
+            "Receive frames in the daemon's place and write them into an MCAP file, until Ctrl-C, "
+            "SIGTERM, --duration or --frames. Foxglove shows such a file; `stripwatch replay` "
+            "sends it again."
+        ),
+    )
+    parser.add_argument("output", type=Path, metavar="OUTPUT.MCAP")
+    parser.add_argument("--config", type=Path, help="take inputs, cameras and frame size from here")
+    parser.add_argument("--endpoint", help="receive here instead, for example tcp://127.0.0.1:5550")
+    parser.add_argument("--pattern", choices=("sub", "pull"), default="sub")
+    parser.add_argument("--attach", choices=("bind", "connect"), default="bind")
+    parser.add_argument("--duration", type=float, metavar="SECONDS")
+    parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.set_defaults(command=_record)
+
+
+def _record(args: argparse.Namespace) -> ExitCode:
+    cameras: tuple[str, ...] = ()
+    frame_shape = None
+    if (args.config is None) == (args.endpoint is None):
+        raise ConfigError("give either --config CONFIG.TOML or --endpoint ADDRESS")
+    if args.config:
+        config = load_config(args.config)
+        cameras = tuple(camera.name for camera in config.cameras)
+        frame_shape = config.line.frame_shape
+        inputs = [
+            RecordInput(
+                endpoint=entry.endpoint,
+                pattern=entry.pattern,
+                attach=entry.attach,
+                queue_frames=entry.queue_frames,
+            )
+            for entry in config.inputs
+        ]
+    else:
+        inputs = [RecordInput(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)]
+    writer = RecordingWriter(args.output, overwrite=args.force)
+    try:
+        recorder = Recorder(inputs, writer, cameras=cameras, frame_shape=frame_shape)
+        try:
+            with stop_on_signals() as stop:
+                sys.stderr.write(f"recording into {args.output}; Ctrl-C ends it\n")
+                record_frames(recorder, stop, args.duration, args.frames)
+        finally:
+            recorder.close()
+            sys.stdout.write(summary(recorder))
+    finally:
+        writer.close()
+    sys.stdout.write(f"{args.output}: {writer.frames} frames, {writer.bytes_written} bytes\n")
+    return ExitCode.OK
+
+
+def record_frames(
+    recorder: Recorder, stop: threading.Event, duration_s: float | None, frames: int | None
+) -> None:
+    """Record until `stop`, until `duration_s` has passed, or until there are so many frames.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    until_s = None if duration_s is None else time.monotonic() + duration_s
+    while not stop.is_set():
+        if until_s is not None and time.monotonic() >= until_s:
+            return
+        if frames is not None and recorder.frames.total() >= frames:
+            return
+        left = None if frames is None else frames - recorder.frames.total()
+        recorder.step(POLL_MS, left)
+
+
+def summary(recorder: Recorder) -> str:
+    """What came in, for reading."""
+    rows = [
+        f"camera {camera}: {count} frames recorded, {recorder.lost[camera]} lost before they came\n"
+        for camera, count in sorted(recorder.frames.items())
+    ] or ["no frame came in; check endpoint, pattern and attach, and that the cameras run\n"]
+    rows += [
+        f"{count} messages not recorded: {cause} (the last: {recorder.last_faults[cause]})\n"
+        for cause, count in sorted(recorder.rejected.items())
+    ]
+    return "".join(rows)

@@ -1,0 +1,91 @@
+"""Events as lines for reading, aligned, with units."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.text import Text
+
+from stripwatch.overlay import class_colour
+from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, StripEnd, StripStart
+
+UNKNOWN = "-"
+
+
+def event_line(event: Event) -> Text:
+    """One line for one event."""
+    match event:
+        case Defect():
+            return _defect(event)
+        case Gap():
+            return _gap(event)
+        case StripStart():
+            line = _front(event.t_ns, event.camera, event.strip)
+            return line.append(f"strip starts at frame {event.frame_seq}", "bold")
+        case StripEnd():
+            return _strip_end(event)
+        case Status():
+            return _status(event)
+        case FrameResult():
+            line = _front(event.t_ns, event.camera, event.strip)
+            return line.append(f"frame {event.frame_seq}: {_count(event.defects, 'defect')}")
+
+
+def _defect(event: Defect) -> Text:
+    downweb_mm = event.position.downweb_mm
+    downweb = UNKNOWN if downweb_mm is None else f"{downweb_mm / 1000:.3f}"
+    width_mm, height_mm = event.size_mm
+    red, green, blue = class_colour(event.class_id)
+    line = _front(event.t_ns, event.camera, event.strip)
+    line.append(f"{downweb:>10} m  {event.position.crossweb_mm:>8.1f} mm  ")
+    line.append(f"{event.class_name:<12}", f"bold rgb({red},{green},{blue})")
+    return line.append(f"  {width_mm:>7.1f} x {height_mm:<7.1f} mm  score {event.score:.2f}")
+
+
+def _gap(event: Gap) -> Text:
+    where = UNKNOWN
+    if event.downweb_mm:
+        first, end = (value / 1000 for value in event.downweb_mm)
+        where = f"{first:.3f} to {end:.3f}"
+    line = _front(None, event.camera, event.strip).append(f"{where:>10} m  ")
+    frames = f"{event.first_frame_seq}"
+    if event.count > 1:
+        frames += f" to {event.last_frame_seq}"
+    return line.append(
+        f"NOT INSPECTED: {_count(event.count, 'frame')} ({frames}), {event.cause}", "bold red"
+    )
+
+
+def _strip_end(event: StripEnd) -> Text:
+    line = _front(event.t_ns, event.camera, event.strip)
+    defects = ", ".join(f"{count} {name}" for name, count in sorted(event.defects.items()))
+    line.append("strip ends: ", "bold")
+    line.append(
+        f"{_count(event.frames_inspected, 'frame')} ({event.metres_inspected:.3f} m) inspected"
+    )
+    if event.frames_missed:
+        missed = ", ".join(f"{count} {cause}" for cause, count in event.frames_missed.items())
+        metres = sum(event.metres_missed.values())
+        line.append(f", {missed} ({metres:.3f} m) missed", "bold red")
+    return line.append(f"; {defects or 'no defects'}")
+
+
+def _status(event: Status) -> Text:
+    line = _front(event.t_ns, "", None)
+    line.append(event.state, "green" if event.state == "running" else "bold yellow")
+    line.append(f", {event.frames_per_s:.1f} frames/s, {event.frames_inspected} inspected")
+    drops = sum(event.drops.values())
+    return line.append(f", {drops} missed or rejected", "bold red" if drops else "")
+
+
+def _front(t_ns: int | None, camera: str, strip: str | None) -> Text:
+    """Time of day (local), camera and strip; the same width in every line."""
+    time = " " * 12
+    if t_ns is not None:
+        moment = datetime.fromtimestamp(t_ns / 1e9).astimezone()
+        time = moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+    return Text.assemble((time, "dim"), f"  {camera:<8}  {strip or UNKNOWN:<14}  ")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,114 @@
+"""A frame with its defects drawn in: mask, box and label, in the colour of the class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from stripwatch.rle import decode_severstal
+from stripwatch.wire.event import Defect
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; RGB, by class id.
+PALETTE = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 190, 140),
+    (240, 90, 40),
+    (240, 228, 66),
+    (204, 121, 167),
+    (60, 130, 220),
+    (170, 220, 90),
+)
+FILL_SHARE = 0.38  # of the class's colour over the steel, inside the mask
+FONT_LINES_SHARE = 14  # a label is one such part of the frame's height
+FONT_PX_MIN, FONT_PX_MAX = 11, 26
+PADDING_PX = 3
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+Image8 = NDArray[np.uint8]
+
+
+def class_colour(class_id: int) -> tuple[int, int, int]:
+    """The colour of a class, RGB."""
+    return PALETTE[(class_id - 1) % len(PALETTE)]
+
+
+def draw_overlay(pixels: Image8, defects: Sequence[Defect]) -> Image8:
+    """Draw the defects of one frame.
+
+    Args:
+        pixels: the frame, uint8 [lines, pixels].
+        defects: of this frame; a mask of another shape is not drawn, its box is.
+
+    Returns:
+        BGR uint8 [lines, pixels, 3].
+
+    Raises:
+        WireError: a defect's `rle` is not valid.
+    """
+    image = Image.fromarray(draw_masks(pixels, defects))
+    draw = ImageDraw.Draw(image)
+    lines = pixels.shape[0]
+    size_px = min(FONT_PX_MAX, max(FONT_PX_MIN, lines // FONT_LINES_SHARE))
+    font = ImageFont.load_default(size_px)
+    for defect in defects:
+        left, top, width, height = defect.bbox_px
+        box = (left - 2, top - 2, left + width + 1, top + height + 1)
+        draw.rectangle(box, outline=class_colour(defect.class_id))
+    taken: list[Box] = []
+    for defect in sorted(defects, key=lambda defect: -defect.area_px):
+        text = f"{defect.class_name} {defect.score:.2f}"
+        taken.append(_label(draw, font, text, defect, taken, image.size))
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+
+def draw_masks(pixels: Image8, defects: Sequence[Defect]) -> Image8:
+    """The frame as RGB uint8 [lines, pixels, 3], tinted and outlined inside the masks only.
+
+    Raises:
+        WireError: a defect's `rle` is not valid.
+    """
+    image = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
+    for defect in defects:
+        if defect.frame_shape != pixels.shape:
+            continue
+        mask = decode_severstal(defect.rle, defect.frame_shape)
+        colour = np.array(class_colour(defect.class_id), np.float32)
+        inside = mask.astype(np.bool_)
+        image[inside] = image[inside] * (1 - FILL_SHARE) + colour * FILL_SHARE
+        core = cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
+        image[inside & (core == 0)] = class_colour(defect.class_id)
+    return image
+
+
+def _label(
+    draw: ImageDraw.ImageDraw,
+    font: Any,  # noqa: ANN401 - Pillow's two kinds of font share no type
+    text: str,
+    defect: Defect,
+    taken: Sequence[Box],
+    size: tuple[int, int],
+) -> Box:
+    """Write a label where it fits: above its box, below it, or further along the strip's edge."""
+    _, ascent, right, descent = (round(value) for value in draw.textbbox((0, 0), text, font=font))
+    width, height = right + 2 * PADDING_PX, descent - ascent + 2 * PADDING_PX
+    x, y, _, box_height = defect.bbox_px
+    left = max(0, min(x - 2, size[0] - width))
+    below = y + box_height + 2
+    tops = [y - 2 - height, below, *range(y + 1, max(y + 2, below - height), height + 1)]
+    fitting = [top for top in tops if 0 <= top <= size[1] - height]
+    places = [(left, top, left + width, top + height) for top in fitting]
+    clear = [place for place in places if not any(_overlap(place, other) for other in taken)]
+    place = (clear or places or [(left, 0, left + width, height)])[0]
+    draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), class_colour(defect.class_id))
+    draw.text((place[0] + PADDING_PX, place[1] + PADDING_PX - ascent), text, (16, 16, 16), font)
+    return place
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

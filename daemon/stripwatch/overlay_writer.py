@@ -1,0 +1,81 @@
+"""Writes an overlay PNG for every frame with defects, as events and images come in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import cv2
+
+from stripwatch.errors import StorageError, WireError
+from stripwatch.overlay import draw_overlay
+from stripwatch.subscriber import FrameImage
+from stripwatch.wire.event import Defect
+
+FRAMES_MAX = 64  # with defects that wait for their image
+DEFECTS_PER_FRAME_MAX = 1000  # drawn; a frame with more is illegible anyway
+
+_Key = tuple[str, str, int]  # camera, session, frame seq
+
+
+class OverlayWriter:
+    """Gathers the defects of a frame until its image comes, which the daemon sends after them.
+
+    A frame whose image never comes is forgotten when `FRAMES_MAX` later ones have defects.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        self._folder = folder
+        self._waiting: OrderedDict[_Key, list[Defect]] = OrderedDict()
+        self.written = 0
+        self.forgotten = 0  # frames with defects whose image never came
+        self.malformed = 0  # images or masks that could not be decoded
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be made: {error.strerror}") from error
+
+    @property
+    def waiting(self) -> int:
+        """Frames with defects whose image has not come yet."""
+        return len(self._waiting)
+
+    def add_defect(self, event: Defect) -> None:
+        """Keep a defect until its frame's image comes."""
+        key = (event.camera, event.session, event.frame_seq)
+        defects = self._waiting.setdefault(key, [])
+        if len(defects) < DEFECTS_PER_FRAME_MAX:
+            defects.append(event)
+        if len(self._waiting) > FRAMES_MAX:
+            self._waiting.popitem(last=False)
+            self.forgotten += 1
+
+    def add_image(self, image: FrameImage) -> Path | None:
+        """Write the overlay of a frame; None where nothing is known to draw.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        header = image.header
+        defects = self._waiting.pop((header.camera, header.session, header.seq), None)
+        if not defects:
+            return None
+        try:
+            overlay = draw_overlay(image.pixels(), defects)
+        except WireError:
+            self.malformed += 1
+            return None
+        path = self._folder / f"{header.camera}-{header.session}-{header.seq}.png"
+        encoded, png = cv2.imencode(".png", overlay)
+        assert encoded
+        try:
+            path.write_bytes(png.tobytes())
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+        self.written += 1
+        return path
