@@ -1,0 +1,42 @@
+"""`stripwatch demo`: cameras, daemon and subscriber in one go, on the synthetic strip."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stripwatch.errors import ConfigError, ExitCode
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "demo",
+        help="see a whole line at work, without camera, GPU, network or configuration",
+        description="Build the embedded model's engine, run the daemon on it, let two cameras "
+        "look at a synthetic strip, and show the defects that come out. Everything it made is "
+        "left in a folder: engine, config.toml, logs, overlays, summary.json.",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("stripwatch-demo"),
+        metavar="FOLDER",
+        help="where to leave what it made (%(default)s)",
+    )
+    parser.add_argument(
+        "--duration", type=float, default=20.0, metavar="SECONDS", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=8.0, metavar="FRAMES/S", help="of each camera (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=7, help="of the strip (%(default)s)")
+    parser.set_defaults(command=_demo)
+
+
+def _demo(args: argparse.Namespace) -> ExitCode:
+    from stripwatch.demo import run_demo
+
+    if args.duration <= 0 or args.rate <= 0:
+        raise ConfigError("--duration and --rate must be greater than 0")
+    return run_demo(args.output, args.duration, args.rate, args.seed)

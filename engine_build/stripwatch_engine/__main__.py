@@ -1,0 +1,7 @@
+"""`python -m stripwatch_engine` is `engine-build`."""
+
+import sys
+
+from stripwatch_engine.cli import main
+
+sys.exit(main())
