@@ -1,3 +1,29 @@
 """stripwatch: inspects moving steel strip and publishes every defect as a numbered event."""
 
 __version__ = "0.1.0"
+
+from stripwatch.subscriber import FrameImage, Subscriber
+from stripwatch.wire.event import (
+    Defect,
+    Event,
+    FrameResult,
+    Gap,
+    NumberedEvent,
+    Status,
+    StripEnd,
+    StripStart,
+)
+
+__all__ = [
+    "Defect",
+    "Event",
+    "FrameImage",
+    "FrameResult",
+    "Gap",
+    "NumberedEvent",
+    "Status",
+    "StripEnd",
+    "StripStart",
+    "Subscriber",
+    "__version__",
+]

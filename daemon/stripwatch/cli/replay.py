@@ -1,0 +1,247 @@
+"""`stripwatch replay`: sends frames as cameras do, or runs the whole line and compares."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from stripwatch.config import Config, load_config
+from stripwatch.errors import ConfigError, ExitCode, StorageError
+from stripwatch.event_diff import (
+    Comparison,
+    compare_events,
+    difference_line,
+    load_events,
+    summary_rows,
+)
+from stripwatch.line_run import run_line
+from stripwatch.pace import Pace
+from stripwatch.peer import other_end
+from stripwatch.sender import Link, Plan, send_frames
+from stripwatch.signals import stop_on_signals
+from stripwatch.sources import Source, open_source
+from stripwatch.sources.choose import SYNTHETIC_FRAMES
+from stripwatch.subscriber import Received
+from stripwatch.wire.event import NumberedEvent
+from stripwatch.wire.frame import CameraName, FrameHeader, StripId
+
+PUB_FRAMES_PER_S = 10.0  # a daemon drops what it cannot inspect in time; few are this slow
+DEFAULT_CAMERA = "top"
+
+OnSent = Callable[[FrameHeader], None]
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "replay",
+        help="send images, a video, a recording or the synthetic strip as cameras do",
+        description=(
+            "Send frames as cameras do. With --expect or --write-events: run the whole line "
+            "(start a daemon of its own, send every frame, stop it) and compare its events with "
+            "a file, or write them into one."
+        ),
+    )
+    parser.add_argument("source", metavar="SOURCE", help="folder, video, .mcap, or: synthetic")
+    parser.add_argument("--config", type=Path, help="of the daemon that the frames are for")
+    parser.add_argument("--endpoint", help="send there instead, e.g. tcp://127.0.0.1:5550")
+    parser.add_argument("--pattern", choices=("pub", "push"), default="pub")
+    parser.add_argument("--attach", choices=("connect", "bind"), default="connect")
+    parser.add_argument(
+        "--camera",
+        action="append",
+        metavar="NAME",
+        help="every one sends all frames; of a recording: only these "
+        f"(default: the config's first, or {DEFAULT_CAMERA}; of a recording: all)",
+    )
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate",
+        type=float,
+        metavar="N",
+        help="frames per second of each camera, of a recording: of all; 0 = as fast as possible "
+        f"(default: {PUB_FRAMES_PER_S:g} for pub, as fast as they are taken for push)",
+    )
+    pace.add_argument("--recorded-pace", action="store_true", help="of a recording or video")
+    parser.add_argument("--loop", action="store_true", help="again and again, until Ctrl-C")
+    parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip")
+    parser.add_argument("--strip", metavar="ID", help="coil id (default: the source's name)")
+    parser.add_argument(
+        "--keep-headers",
+        action="store_true",
+        help="send recorded headers unchanged; else session and time are new",
+    )
+    parser.add_argument("--expect", type=Path, metavar="EVENTS.JSONL")
+    parser.add_argument("--write-events", type=Path, metavar="EVENTS.JSONL")
+    parser.set_defaults(command=_replay)
+
+
+def _replay(args: argparse.Namespace) -> ExitCode:
+    if (args.config is None) == (args.endpoint is None):
+        raise ConfigError("give either --config CONFIG.TOML or --endpoint ADDRESS")
+    whole_line = bool(args.expect or args.write_events)
+    if whole_line and (args.endpoint or args.loop):
+        raise ConfigError("--expect and --write-events need --config, and cannot go with --loop")
+    expected = load_events(args.expect) if args.expect else []
+    config = load_config(args.config) if args.config else None
+    cameras = tuple(_named(name, CameraName, "--camera") for name in args.camera or ())
+    source = open_source(
+        args.source,
+        frame_shape=config.line.frame_shape if config else None,
+        cameras=cameras,
+        seed=args.seed,
+        frame_count=None if args.loop else args.count or SYNTHETIC_FRAMES,
+    )
+    noted = _note_remark(args.source, source)
+    link = _link(args, config)
+    plan = _plan(args, config, source, "push" if whole_line else link.pattern)
+    with stop_on_signals() as stop, _progress_bar(source, plan) as on_sent:
+        if not whole_line:
+            sent = send_frames(source, link, plan, stop, on_sent=on_sent)
+            for camera, entry in sent.items():
+                last = f"last number {entry.header.seq}, session {entry.header.session}"
+                sys.stderr.write(f"camera {camera}: {entry.frames} frames sent, {last}\n")
+            _note_remark(args.source, source, noted)
+            return ExitCode.INTERRUPTED if stop.is_set() and not args.loop else ExitCode.OK
+        assert config is not None
+        _check_cameras(config, plan)
+        received = run_line(config, source, plan, stop, on_sent)
+    _note_remark(args.source, source, noted)
+    if args.write_events:
+        _write_events(args.write_events, received)
+    return _report(expected, received) if args.expect else ExitCode.OK
+
+
+def _note_remark(name: str, source: Source, noted: str = "") -> str:
+    """Say what of the source could not be read, unless that was said before."""
+    remark = source.remark()
+    if remark and remark != noted:
+        sys.stderr.write(f"{name}: {remark}\n")
+    return remark
+
+
+def _link(args: argparse.Namespace, config: Config | None) -> Link:
+    """Where frames go: the first input of the configuration, or what the options say."""
+    if config is None:
+        return Link(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)
+    entry = config.inputs[0]
+    endpoint, attach = other_end(entry.endpoint, entry.attach)
+    pattern: Literal["pub", "push"] = "pub" if entry.pattern == "sub" else "push"
+    return Link(endpoint=endpoint, pattern=pattern, attach=attach, queue_frames=entry.queue_frames)
+
+
+def _plan(args: argparse.Namespace, config: Config | None, source: Source, pattern: str) -> Plan:
+    default_camera = config.cameras[0].name if config else DEFAULT_CAMERA
+    rate = args.rate
+    if rate is None and not args.recorded_pace and pattern == "pub":
+        rate = PUB_FRAMES_PER_S
+    if rate is not None and rate < 0:
+        raise ConfigError(f"--rate {rate:g}: give frames per second, or 0 for as fast as possible")
+    if args.count is not None and args.count < 1:
+        raise ConfigError(f"--count {args.count}: give at least 1")
+    return Plan(
+        cameras=source.cameras or tuple(args.camera or (default_camera,)),
+        pace=Pace(frames_per_s=rate or None, recorded=args.recorded_pace),
+        strip=args.strip and _named(args.strip, StripId, "--strip"),
+        loop=args.loop,
+        frame_count=args.count,
+        keep_headers=args.keep_headers,
+    )
+
+
+def _named(text: str, kind: object, option: str) -> str:
+    try:
+        return str(msgspec.convert(text, type=kind))
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{option} {text!r}: {error}") from None
+
+
+def _check_cameras(config: Config, plan: Plan) -> None:
+    known = [camera.name for camera in config.cameras]
+    for camera in plan.cameras:
+        if camera not in known:
+            raise ConfigError(
+                f"camera {camera!r} is not in the configuration, which has: {', '.join(known)}; "
+                "add it there, or choose with --camera"
+            )
+
+
+@contextmanager
+def _progress_bar(source: Source, plan: Plan) -> Iterator[OnSent]:
+    """A bar with frames, frames/s and time left, on a terminal."""
+    console = Console(stderr=True)
+    copies = 1 if source.cameras else len(plan.cameras)
+    limits = [n for n in (None if plan.loop else source.count, plan.frame_count) if n is not None]
+    with Progress(
+        TextColumn("sending"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("", total=min(limits) * copies if limits else None)
+        yield lambda _: progress.advance(task)
+
+
+class _Rate(ProgressColumn):
+    """Frames per second of late."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        return Text(f"{task.speed or 0:.1f} frames/s")
+
+
+def _write_events(path: Path, received: list[Received]) -> None:
+    try:
+        path.write_bytes(b"".join(entry.payload + b"\n" for entry in received))
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    sys.stdout.write(f"{path}: {len(received)} events\n")
+
+
+def _report(expected: list[NumberedEvent], received: list[Received]) -> ExitCode:
+    actual = [entry.event for entry in received if isinstance(entry.event, NumberedEvent)]
+    comparison = compare_events(expected, actual)
+    print_comparison(comparison, Console(highlight=False))
+    return ExitCode.DIFFERENT if comparison.differences else ExitCode.OK
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the differences, one a line, and a table of counts."""
+    colours = {"missing": "red", "new": "yellow", "changed": "cyan"}
+    for difference in comparison.differences:
+        line = Text(difference_line(difference), style=colours[difference.kind])
+        console.print(line, soft_wrap=True)
+    before, after = comparison.models
+    if before and after and before != after:
+        console.print(f"model {', '.join(before)} -> {', '.join(after)}", soft_wrap=True)
+    table = Table("event")
+    for heading in ("expected", "found", "missing", "new", "changed"):
+        table.add_column(heading, justify="right")
+    for name, *numbers in summary_rows(comparison):
+        table.add_row(name, *map(str, numbers))
+    console.print(table)
+    count = len(comparison.differences)
+    console.print(f"{count} differences" if count else "no differences")

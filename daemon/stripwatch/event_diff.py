@@ -1,0 +1,176 @@
+"""Comparing the events of two runs over the same frames.
+
+What differs between runs by nature is ignored: the stream and its numbers, the session, the times.
+The model's hash is compared once for all events.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.wire.event import Defect, Gap, NumberedEvent
+
+IGNORED = ("stream", "seq", "session", "t_ns", "model")
+VALUE_CHARACTERS_MAX = 40  # of a field, in a line for reading; masks are long
+
+Kind = Literal["missing", "new", "changed"]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One event that is not as expected."""
+
+    kind: Kind
+    event: NumberedEvent  # the expected one; of a new event, that one
+    changes: tuple[tuple[str, Any, Any], ...] = ()  # field, expected, actual
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What two runs have in common, and what not."""
+
+    differences: tuple[Difference, ...]
+    expected: tuple[NumberedEvent, ...]
+    actual: tuple[NumberedEvent, ...]
+
+    @property
+    def models(self) -> tuple[list[str], list[str]]:
+        """The hashes of the engines that found the defects, expected and actual."""
+        expected, actual = (
+            sorted({event.model for event in events if isinstance(event, Defect)})
+            for events in (self.expected, self.actual)
+        )
+        return expected, actual
+
+
+def load_events(path: Path) -> list[NumberedEvent]:
+    """Read numbered events from a file of JSON lines; other events in it are left out.
+
+    Raises:
+        StorageError: the file cannot be read.
+        ConfigError: a line is not an event of version 1.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    decoder = msgspec.json.Decoder(NumberedEvent)
+    events: list[NumberedEvent] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or b'"type":"status"' in line or b'"type":"frame"' in line:
+            continue
+        try:
+            events.append(decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path}, line {number} is not an event ({error}); "
+                "write such a file with: stripwatch replay ... --write-events FILE"
+            ) from None
+    return events
+
+
+def compare_events(
+    expected: Iterable[NumberedEvent], actual: Iterable[NumberedEvent]
+) -> Comparison:
+    """Compare events by camera, frame, class and box (gaps and strips by camera and frames)."""
+    expected, actual = tuple(expected), tuple(actual)
+    pool: dict[tuple[object, ...], list[NumberedEvent]] = defaultdict(list)
+    for event in actual:
+        pool[_key(event)].append(event)
+    differences: list[Difference] = []
+    for event in expected:
+        partners = pool[_key(event)]
+        if not partners:
+            differences.append(Difference("missing", event))
+            continue
+        changes = _changes(event, partners.pop(0))
+        if changes:
+            differences.append(Difference("changed", event, changes))
+    differences += [Difference("new", event) for events in pool.values() for event in events]
+    differences.sort(key=lambda difference: _place(difference.event))
+    return Comparison(tuple(differences), expected, actual)
+
+
+def difference_line(difference: Difference) -> str:
+    """One line for reading."""
+    event = difference.event
+    line = f"{difference.kind:<8} {event.camera} {_name(event)}"
+    changes = (f"{field} {_short(old)} -> {_short(new)}" for field, old, new in difference.changes)
+    return ": ".join(filter(None, (line, ", ".join(changes))))
+
+
+def summary_rows(comparison: Comparison) -> list[tuple[str, int, int, int, int, int]]:
+    """By kind of event: name, expected, actual, missing, new, changed."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
+    for column, events in enumerate((comparison.expected, comparison.actual)):
+        for event in events:
+            counts[_kind(event)][column] += 1
+    for difference in comparison.differences:
+        column = ("missing", "new", "changed").index(difference.kind)
+        counts[_kind(difference.event)][2 + column] += 1
+    return [(name, *_five(row)) for name, row in sorted(counts.items())]
+
+
+def _five(row: Sequence[int]) -> tuple[int, int, int, int, int]:
+    first, second, third, fourth, fifth = row
+    return first, second, third, fourth, fifth
+
+
+def _kind(event: NumberedEvent) -> str:
+    tag = str(event.__struct_config__.tag)
+    return f"defect {event.class_name}" if isinstance(event, Defect) else tag
+
+
+def _key(event: NumberedEvent) -> tuple[object, ...]:
+    place: tuple[object, ...]
+    match event:
+        case Defect():
+            place = (event.frame_seq, event.class_name, event.bbox_px)
+        case Gap():
+            place = (event.first_frame_seq, str(event.cause), event.last_frame_seq)
+        case _:
+            place = (event.frame_seq, event.strip)
+    return (type(event).__name__, event.camera, *place)
+
+
+def _place(event: NumberedEvent) -> tuple[str, int]:
+    return event.camera, event.first_frame_seq if isinstance(event, Gap) else event.frame_seq
+
+
+def _changes(expected: NumberedEvent, actual: NumberedEvent) -> tuple[tuple[str, Any, Any], ...]:
+    before, after = _fields(expected), _fields(actual)
+    return tuple(
+        (field, before[field], after[field]) for field in before if before[field] != after[field]
+    )
+
+
+def _fields(event: NumberedEvent) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(event)
+    if isinstance(event, Defect):
+        fields["part_of"] = event.part_of.replace(event.session, "SESSION")
+    return {name: value for name, value in fields.items() if name not in IGNORED}
+
+
+def _name(event: NumberedEvent) -> str:
+    match event:
+        case Defect():
+            x, y, width, height = event.bbox_px
+            return (
+                f"frame {event.frame_seq} {event.class_name} at ({x}, {y}), {width} x {height} px"
+            )
+        case Gap():
+            frames = f"{event.first_frame_seq} to {event.last_frame_seq}"
+            return f"gap of frames {frames}, {event.cause}"
+        case _:
+            return f"frame {event.frame_seq} {_kind(event)} of {event.strip}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any field of an event
+    text = str(value)
+    if len(text) <= VALUE_CHARACTERS_MAX:
+        return text
+    return f"{text[: VALUE_CHARACTERS_MAX - 3]}..."
