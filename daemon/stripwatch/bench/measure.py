@@ -1,0 +1,231 @@
+"""The measurements."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import zmq
+
+from stripwatch.bench.feed import feeding, make_frames
+from stripwatch.bench.line import Bed, frames_per_s, running, worst_latency
+from stripwatch.config import Camera, Line
+from stripwatch.engines.base import EngineFactory
+from stripwatch.engines.fake import FakeEngine
+from stripwatch.engines.load import engine_factory
+from stripwatch.inspection import find_defects
+from stripwatch.manifest import FakeBehaviour, Manifest
+from stripwatch.report import EventNumber, defect_event
+from stripwatch.slots import IN_FLIGHT, SlotRing
+from stripwatch.sockets import open_socket
+from stripwatch.synthetic import CLASSES, SyntheticFrame
+from stripwatch.wire.event import build_event
+from stripwatch.wire.frame import FrameHeader, payload_bytes_max
+
+Figures = dict[str, object]
+
+SEED = 11
+ROUNDS = 3  # of A and B in turn; ratios are medians over the rounds
+DENSE = 6.0  # defects per 1000 lines; its defective frames have as many as Severstal's, about 3
+MEMORY_WARM_FRAMES = 5000  # before the first reading: allocators settle
+
+
+def end_to_end(bed: Bed, folder: Path, manifest: Manifest, threads: int, streams: int) -> Figures:
+    """The whole daemon over the bare engine, with the same model, batch and threads."""
+    factory = engine_factory(folder, manifest, threads, streams)
+    pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
+    bare, daemon = [], []
+    for _ in range(ROUNDS):
+        bare.append(_bare_engine(bed, factory, manifest, pixels))
+        with running(bed, manifest.classes, factory) as pipeline, feeding(bed.frames_at, pixels):
+            daemon.append(frames_per_s(pipeline, bed.seconds))
+    half = statistics.median(daemon) / 2
+    with running(bed, manifest.classes, factory) as pipeline, feeding(bed.frames_at, pixels, half):
+        frames_per_s(pipeline, 0)  # until frames flow
+        latency_ms = worst_latency(pipeline, max(3.0, bed.seconds))
+    return {
+        **_ratio("engine_frames_per_s", bare, "daemon_frames_per_s", daemon),
+        "goal": 0.95,
+        "half_load_frames_per_s": round(half, 1),
+        "latency_at_half_load_ms": latency_ms,
+    }
+
+
+def transport(bed: Bed) -> Figures:
+    """The pipeline with an engine that costs nothing, over receiving the same frames bare."""
+    pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
+    bare, pipeline_rates = [], []
+    for _ in range(ROUNDS):
+        bare.append(_bare_receive(bed, pixels))
+        with running(bed, CLASSES, _idle_engine) as pipeline, feeding(bed.frames_at, pixels):
+            pipeline_rates.append(frames_per_s(pipeline, bed.seconds))
+    return {
+        **_ratio("zeromq_frames_per_s", bare, "pipeline_frames_per_s", pipeline_rates),
+        "goal": 0.6,
+    }
+
+
+def inspection(bed: Bed) -> Figures:
+    """Masks to encoded events on one core, on frames that are all defective."""
+    cv2.setNumThreads(1)
+    frames = [frame for frame in make_frames(SEED, bed.frame_shape, DENSE) if frame.mask.any()]
+    results = [_as_result(frame) for frame in frames]
+    defects = sum(_inspect(bed, *result) for result in results)
+
+    def naive() -> None:
+        for frame in frames:
+            for entry in CLASSES:
+                plane = frame.mask >> (entry.id - 1) & 1
+                cv2.connectedComponentsWithStats(plane, connectivity=8)
+
+    def ours() -> None:
+        for result in results:
+            _inspect(bed, *result)
+
+    return {
+        "frames_per_s_per_core": round(len(frames) * _per_s(ours, bed.seconds), 1),
+        "goal": 500,
+        "labelling_four_planes_alone_frames_per_s": round(
+            len(frames) * _per_s(naive, min(bed.seconds, 2)), 1
+        ),
+        "defects_per_frame": round(defects / len(frames), 2),
+    }
+
+
+def memory(bed: Bed, frame_count: int) -> Figures:
+    """Resident memory over many frames through the pipeline with the fake engine."""
+    pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
+    process = psutil.Process()
+    warm = min(MEMORY_WARM_FRAMES, frame_count // 4)
+    with running(bed, CLASSES, _idle_engine) as pipeline, feeding(bed.frames_at, pixels):
+        ledger = pipeline.deliverer.ledger
+
+        def resident_mb_at(frames: int) -> float:
+            while ledger.inspected < frames and pipeline.failure is None:
+                time.sleep(0.01)
+            return float(process.memory_info().rss) / 1e6
+
+        readings = [resident_mb_at(warm + step * (frame_count - warm) // 8) for step in range(9)]
+        frames = ledger.inspected
+    return {
+        "frames": frames,
+        "resident_mb_after_warm_up": round(readings[0], 1),
+        "resident_mb_at_end": round(readings[-1], 1),
+        "resident_mb_max": round(max(readings), 1),
+        "growth_mb": round(readings[-1] - readings[0], 1),
+    }
+
+
+def _bare_engine(
+    bed: Bed, factory: EngineFactory, manifest: Manifest, pixels: list[np.ndarray]
+) -> float:
+    """Frames per second of the engine alone, two slots in flight, as the daemon drives it."""
+    ring = SlotRing(bed.rows, bed.frame_shape)
+    for index, slot in enumerate(ring.slots):
+        for row in range(bed.rows):
+            slot.frames[row] = pixels[(index * bed.rows + row) % len(pixels)]
+    thresholds = np.array([entry.threshold for entry in manifest.classes], np.float32)
+    engine = factory([slot.frames for slot in ring.slots])
+    in_flight: deque[int] = deque()
+    frames, next_slot = 0, 0
+    started_s = time.monotonic()
+    while time.monotonic() - started_s < bed.seconds:
+        while len(in_flight) < IN_FLIGHT:
+            engine.submit(next_slot, bed.rows, thresholds)
+            in_flight.append(next_slot)
+            next_slot = (next_slot + 1) % len(ring.slots)
+        engine.wait(in_flight.popleft())
+        frames += bed.rows
+    seconds = time.monotonic() - started_s
+    while in_flight:
+        engine.wait(in_flight.popleft())
+    engine.close()
+    return frames / seconds
+
+
+def _bare_receive(bed: Bed, pixels: list[np.ndarray]) -> float:
+    """Frames per second that one thread takes from a PULL socket into one buffer."""
+    context = zmq.Context()
+    socket = open_socket(
+        context,
+        "pull",
+        bed.frames_at,
+        attach="bind",
+        queue=32,
+        message_bytes_max=payload_bytes_max(bed.frame_shape),
+    )
+    buffer = bytearray(bed.frame_shape[0] * bed.frame_shape[1])
+
+    def receive(seconds: float) -> float:
+        frames, started_s = 0, time.monotonic()
+        while time.monotonic() - started_s < seconds:
+            socket.recv()
+            socket.recv()
+            socket.recv_into(buffer)
+            frames += 1
+        return frames / (time.monotonic() - started_s)
+
+    with feeding(bed.frames_at, pixels):
+        receive(1.0)
+        rate = receive(bed.seconds)
+    socket.close()
+    context.term()
+    return rate
+
+
+def _idle_engine(slots: object) -> FakeEngine:
+    return FakeEngine(slots, FakeBehaviour(read_pixels=False))  # type: ignore[arg-type]
+
+
+def _as_result(frame: SyntheticFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a perfect engine would say of a frame: mask, prob, area."""
+    planes = np.stack([frame.mask >> (entry.id - 1) & 1 for entry in CLASSES])
+    return frame.mask, planes * np.uint8(230), planes.sum(axis=(1, 2), dtype=np.float32)
+
+
+def _inspect(bed: Bed, mask: np.ndarray, prob: np.ndarray, area: np.ndarray) -> int:
+    header = FrameHeader(
+        v=1,
+        camera="bench",
+        session="bench",
+        seq=0,
+        t_ns=0,
+        shape=bed.frame_shape,
+        dtype="u8",
+        codec="raw",
+    )
+    lines, pixels = bed.frame_shape
+    line = Line(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625)
+    findings = find_defects(mask, prob, area, CLASSES, 100)
+    for finding in findings:
+        build_event(
+            defect_event(
+                finding, header, Camera(name="bench"), line, "part", "model", EventNumber("s", 1)
+            )
+        )
+    return len(findings)
+
+
+def _per_s(work: Callable[[], None], seconds: float) -> float:
+    work()
+    runs, started_s = 0, time.monotonic()
+    while time.monotonic() - started_s < seconds:
+        work()
+        runs += 1
+    return runs / (time.monotonic() - started_s)
+
+
+def _ratio(base_name: str, base: list[float], name: str, values: list[float]) -> Figures:
+    ratios = [value / other for value, other in zip(values, base, strict=True)]
+    return {
+        base_name: round(statistics.median(base), 1),
+        name: round(statistics.median(values), 1),
+        "ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
