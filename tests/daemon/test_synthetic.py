@@ -1,0 +1,113 @@
+"""The synthetic strip: a pure function of seed and line, seamless, with exact masks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stripwatch.synthetic import CLASSES, SyntheticStrip
+from stripwatch.synthetic.defects import SCRATCH_LINES_MIN
+
+SHAPE = (64, 320)
+RATE = 20.0  # many defects, so that few lines hold every kind
+SOFT_PIXELS = 13  # a defect fades out over up to half of this beyond its mask
+
+
+def lines_of(strip: SyntheticStrip, frames: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Pixels and mask of the first frames, one below the other."""
+    cut = [strip.frame(index) for index in range(frames)]
+    return np.vstack([frame.pixels for frame in cut]), np.vstack([frame.mask for frame in cut])
+
+
+def test_a_frame_has_the_shape_and_types_that_were_asked_for() -> None:
+    for shape in ((64, 160), (7, 1600), (256, 33), (1, 64)):
+        frame = SyntheticStrip(1, shape, RATE).frame(3)
+        for image in (frame.pixels, frame.mask):
+            assert image.shape == shape
+            assert image.dtype == np.uint8
+
+
+def test_the_same_seed_and_index_give_the_same_frame_in_any_order() -> None:
+    forth, back = SyntheticStrip(7, SHAPE, RATE), SyntheticStrip(7, SHAPE, RATE)
+    indices = [0, 1, 40, 5000, 3]
+    first = {index: forth.frame(index) for index in indices}
+    for index in reversed(indices):
+        again = back.frame(index)
+        np.testing.assert_array_equal(first[index].pixels, again.pixels)
+        np.testing.assert_array_equal(first[index].mask, again.mask)
+
+
+def test_writing_into_a_frame_does_not_change_the_strip() -> None:
+    strip = SyntheticStrip(7, SHAPE, RATE)
+    frame = strip.frame(2)
+    kept = frame.pixels.copy()
+    frame.pixels[:] = 0
+    frame.mask[:] = 255
+    np.testing.assert_array_equal(kept, strip.frame(2).pixels)
+    assert strip.frame(2).mask.max() < 1 << len(CLASSES)
+
+
+def test_other_seeds_are_other_strips() -> None:
+    one, other = SyntheticStrip(1, SHAPE).frame(0), SyntheticStrip(2, SHAPE).frame(0)
+    assert np.mean(one.pixels != other.pixels) > 0.5
+
+
+@pytest.mark.parametrize("lines", [1, 37, 128, 1024])
+def test_where_the_strip_is_cut_does_not_change_it(lines: int) -> None:
+    pixels, mask = lines_of(SyntheticStrip(3, SHAPE, RATE), 16)
+    frames = 1024 // lines
+    cut_pixels, cut_mask = lines_of(SyntheticStrip(3, (lines, SHAPE[1]), RATE), frames)
+    np.testing.assert_array_equal(pixels[: lines * frames], cut_pixels)
+    np.testing.assert_array_equal(mask[: lines * frames], cut_mask)
+
+
+def test_every_class_occurs_and_no_other_bit_is_set() -> None:
+    _, mask = lines_of(SyntheticStrip(5, (256, 1600), 6.0), 40)
+    seen = int(np.bitwise_or.reduce(mask, axis=None))
+    assert [entry.id for entry in CLASSES] == [1, 2, 3, 4]
+    assert seen == 0b1111
+
+
+def test_clean_frames_lie_between_defective_ones() -> None:
+    strip = SyntheticStrip(5)
+    kinds = [
+        sum(bool((frame.mask >> (entry.id - 1) & 1).any()) for entry in CLASSES)
+        for frame in (strip.frame(index) for index in range(100))
+    ]
+    assert kinds.count(0) > 20
+    assert kinds.count(1) > 20
+    assert sum(count > 1 for count in kinds) > 5
+
+
+def test_a_rate_of_zero_is_a_clean_strip() -> None:
+    _, mask = lines_of(SyntheticStrip(5, SHAPE, 0.0), 40)
+    assert not mask.any()
+
+
+def test_a_scratch_runs_over_many_frames() -> None:
+    lines = 32
+    _, mask = lines_of(SyntheticStrip(5, (lines, 1600)), 400)
+    marked = np.flatnonzero((mask & 4).any(axis=1))
+    longest = max(len(run) for run in np.split(marked, np.flatnonzero(np.diff(marked) > 1) + 1))
+    assert longest >= SCRATCH_LINES_MIN
+    assert longest > 8 * lines
+
+
+def test_a_defect_changes_what_its_mask_says_and_nothing_far_from_it() -> None:
+    clean, _ = lines_of(SyntheticStrip(9, (256, 1600), 0.0), 12)
+    pixels, mask = lines_of(SyntheticStrip(9, (256, 1600), RATE), 12)
+    differs = clean != pixels
+    assert np.mean(differs[mask > 0]) > 0.99
+    border = cv2.dilate((mask > 0).astype(np.uint8), np.ones((SOFT_PIXELS, SOFT_PIXELS), np.uint8))
+    inner = slice(SOFT_PIXELS, -SOFT_PIXELS)  # the lines beyond may hold what casts the border
+    assert not differs[inner][border[inner] == 0].any()
+
+
+def test_masks_stay_on_the_strip() -> None:
+    pixels, mask = lines_of(SyntheticStrip(11, (256, 1600), RATE), 40)
+    assert not mask[:, :20].any()
+    assert not mask[:, -20:].any()
+    assert pixels[:, :10].max() < 30  # dark beyond the edges
+    assert pixels[:, 400:1200].mean() > 50
