@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -60,9 +59,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 def _export(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.export import export
 
-    command = shlex.join(["stripwatch-train", "export", args.checkpoint.name])
-    card = export(args.checkpoint, args.output, command)
-    _print_metrics(card.metrics)
+    _print_metrics(export(args.checkpoint, args.output).metrics)
     return ExitCode.OK
 
 
@@ -82,6 +79,8 @@ def _settings(args: argparse.Namespace) -> FitSettings:
         return msgspec.convert(given, FitSettings, strict=False)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
+        if not place:  # a rule that joins several settings; its sentence names them
+            raise ConfigError(message) from None
         flag = "--" + place.split("[", maxsplit=1)[0].rstrip("`").replace("_", "-")
         raise ConfigError(f"{flag}: {message}") from None
 

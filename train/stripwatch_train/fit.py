@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stripwatch_train.data import training_batches
 from stripwatch_train.evaluate import evaluate
-from stripwatch_train.model import loss_of, make_model, save_checkpoint
+from stripwatch_train.model import check_writable, loss_of, make_model, save_checkpoint
 from stripwatch_train.settings import FitSettings
 
 REPORT_STEPS = 20
@@ -23,7 +23,12 @@ def fit(settings: FitSettings, path: Path) -> dict[str, float]:
     """Train on synthetic strips and write one checkpoint; returns its metrics.
 
     The checkpoint holds the moving average of the weights, which is what is evaluated.
+
+    Raises:
+        ConfigError: the network cannot be built.
+        StorageError: the checkpoint cannot be written; found out before training begins.
     """
+    check_writable(path)
     torch.manual_seed(settings.seed)
     if settings.threads:
         torch.set_num_threads(settings.threads)

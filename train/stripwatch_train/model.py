@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import msgspec
 import segmentation_models_pytorch as smp
 import torch
 
-from stripwatch.errors import ConfigError, ModelError
+from stripwatch.errors import ConfigError, ModelError, StorageError
 from stripwatch.synthetic import CLASSES
 from stripwatch_train.settings import FitSettings
 
@@ -47,11 +49,36 @@ def loss_of(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return cross_entropy + (1 - dice).mean()
 
 
-def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write a checkpoint so that a killed run leaves the one before it whole."""
+def check_writable(path: Path) -> None:
+    """Make a checkpoint's folder, and leave a checkpoint that is there as it is.
+
+    Raises:
+        StorageError: nothing can be written there.
+    """
     draft = path.with_suffix(".part")
-    torch.save(checkpoint, draft)
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Write a checkpoint so that a killed run leaves the one before it whole.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    draft = path.with_suffix(".part")
+    try:
+        with draft.open("wb") as file:  # torch by itself raises RuntimeError for a bad path
+            torch.save(checkpoint, file)
+        draft.replace(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def load_checkpoint(path: Path) -> tuple[FitSettings, dict[str, Any]]:

@@ -30,3 +30,36 @@ class FitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: Annotated[int, Meta(ge=0)] = 0  # of the CPU; 0 = all
     mean: float = 0.35  # of pixels as 0 to 1
     std: Annotated[float, Meta(gt=0)] = 0.12
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        step = 2**self.encoder_depth  # the encoder halves its image this often
+        lines, pixels = self.frame_shape
+        if min(lines, pixels) < 1 or lines % (step * self.shrink) or pixels % (step * self.shrink):
+            raise ValueError(
+                f"frame_shape {lines},{pixels} must be multiples of {step * self.shrink}: "
+                f"frames are made smaller by shrink ({self.shrink}), and an encoder of depth "
+                f"{self.encoder_depth} needs multiples of {step}"
+            )
+        if self.crop_width % step:
+            raise ValueError(
+                f"crop_width {self.crop_width} must be a multiple of {step}, because of "
+                f"encoder_depth {self.encoder_depth}"
+            )
+        if len(self.decoder_channels) != self.encoder_depth or min(self.decoder_channels) < 1:
+            raise ValueError(
+                f"decoder_channels {self.decoder_channels} must be {self.encoder_depth} numbers "
+                "above 0, one for each step of encoder_depth"
+            )
+
+
+def fit_flags(settings: FitSettings) -> list[str]:
+    """The flags of `stripwatch-train fit` that give these settings; defaults are left out."""
+    defaults = FitSettings()
+    flags: list[str] = []
+    for name in FitSettings.__struct_fields__:
+        value = getattr(settings, name)
+        if value != getattr(defaults, name):
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            flags += ["--" + name.replace("_", "-"), shown]
+    return flags
