@@ -21,7 +21,7 @@ from stripwatch.sdnotify import Notifier
 
 TICK_S = 0.1
 SILENT_S_MAX = 5.0  # a thread silent for longer than this no longer feeds the watchdog
-STATUS_TICKS = 10
+NOTIFY_TICKS = 10  # the watchdog is fed and the status told once a second
 
 
 class App:
@@ -72,10 +72,12 @@ class App:
         ticks = 0
         while not self._stop.wait(TICK_S) and pipeline.failure is None:
             ticks += 1
+            if ticks % NOTIFY_TICKS:
+                continue
             if pipeline.silent_s() < SILENT_S_MAX:
                 self._notifier.watchdog()
             status = pipeline.telemetry.latest
-            if status and ticks % STATUS_TICKS == 0:
+            if status:
                 missed = sum(status.drops.values())
                 self._notifier.status(
                     f"{status.state}: {status.frames_per_s:.0f} frames/s, "

@@ -18,6 +18,7 @@ class Notifier:
         self._socket: socket.socket | None = None
         if address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket.setblocking(False)
             self._address = "\0" + address[1:] if address.startswith("@") else address
 
     def ready(self) -> None:
@@ -41,6 +42,8 @@ class Notifier:
             return
         try:
             self._socket.sendto(message.encode(), self._address)
+        except BlockingIOError:
+            return  # its queue is full; inspection does not wait, and the next message will do
         except OSError as error:
             # Inspection does not depend on the service manager; say so once and go on without.
             structlog.get_logger().warning("cannot notify the service manager", error=str(error))

@@ -1,0 +1,405 @@
+"""The daemon as a real process, with real sockets, signals and a real notification socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import zmq
+
+from stripwatch.errors import ExitCode
+from stripwatch.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
+from stripwatch.subscriber import Subscriber
+from stripwatch.testing import FakeCamera
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import Defect, Event, Status
+
+SHAPE = (32, 64)
+CONFIG = """
+[line]
+frame_lines = 32
+frame_pixels = 64
+mm_per_line = 1.0
+mm_per_pixel = 1.0
+[[cameras]]
+name = "top"
+[[inputs]]
+endpoint = "ipc://{folder}/in"
+pattern = "{pattern}"
+queue_frames = 500
+[engine]
+folder = "engine"
+rebuilds_max = 2
+rebuild_delay_s_max = 0.1
+[publish]
+endpoint = "ipc://{folder}/out"
+queue_events = 20
+[service]
+drain_timeout_s = 3.0
+log_format = "json"
+"""
+
+
+class Daemon:
+    """A running `stripwatch run` and the socket on which it notifies."""
+
+    def __init__(self, folder: Path, pattern: str = "pull") -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        self.config.write_text(CONFIG.format(folder=folder, pattern=pattern))
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(folder / "notify"))
+        self._notify.settimeout(0.1)
+        self.messages: list[str] = []
+        self.log = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "stripwatch", "run", str(self.config)],
+                stderr=log,
+                env=environment,
+            )
+        return self.process
+
+    def read_messages(self) -> None:
+        """Take in notifications for a moment."""
+        try:
+            while True:
+                self.messages.append(self._notify.recv(4096).decode())
+        except TimeoutError:
+            return
+
+    def wait_for(self, message: str, timeout_s: float = 30) -> None:
+        """Wait for a notification that begins so."""
+        until_s = time.monotonic() + timeout_s
+        while not any(entry.startswith(message) for entry in self.messages):
+            assert time.monotonic() < until_s, (message, self.messages, self.log.read_text())
+            self.read_messages()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process
+        self.process.terminate()
+        return self.process.wait(20)
+
+    def close(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._notify.close()
+
+
+def make_engine(folder: Path, behaviour: FakeBehaviour) -> None:
+    """An engine folder of the fake engine."""
+    engine = folder / "engine"
+    engine.mkdir(exist_ok=True)
+    classes = tuple(DefectClass(id=index, name=f"kind{index}") for index in (1, 2, 3, 4))
+    manifest = Manifest(
+        target="fake",
+        engine_hash="0" * 64,
+        onnx_sha256="0" * 64,
+        builder="test",
+        precision="fp32",
+        frame_shape=SHAPE,
+        classes=classes,
+        fake=behaviour,
+    )
+    save_manifest(engine, manifest)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon on the fake engine, not yet started."""
+    make_engine(tmp_path, FakeBehaviour())
+    daemon = Daemon(tmp_path)
+    yield daemon
+    daemon.close()
+
+
+@pytest.fixture
+def camera(daemon: Daemon) -> Iterator[FakeCamera]:
+    """A camera that pushes frames to the daemon."""
+    context = zmq.Context()
+    push = context.socket(zmq.PUSH)
+    push.set_hwm(10_000)
+    push.connect(f"ipc://{daemon.folder}/in")
+    yield FakeCamera(push, SHAPE)
+    context.destroy(linger=0)
+
+
+def events_until_frame(events: Subscriber, seq: int) -> list[Event]:
+    """Every event until a status says that a frame of camera "top" is accounted for."""
+    got: list[Event] = []
+    until_s = time.monotonic() + 30
+    while time.monotonic() < until_s:
+        event = events.receive(0.2)
+        if isinstance(event, Status):
+            got.append(event)
+            if "top" in event.cameras and event.cameras["top"].last_frame_seq >= seq:
+                return got
+        elif event is not None:
+            got.append(event)  # type: ignore[arg-type]
+    raise TimeoutError(got)
+
+
+def test_ready_watchdog_status_and_stopping_reach_the_service_manager(daemon: Daemon) -> None:
+    """READY comes after the engine is warm, WATCHDOG and STATUS follow, STOPPING ends it."""
+    daemon.start()
+    daemon.wait_for("READY=1")
+    assert "STATUS=starting: loading the engine" in daemon.messages
+    daemon.wait_for("WATCHDOG=1")
+    daemon.wait_for("STATUS=running:")
+    assert daemon.stop() == ExitCode.OK
+    daemon.read_messages()
+    assert "STOPPING=1" in daemon.messages
+    first = [entry for entry in daemon.messages if not entry.startswith("STATUS=")]
+    assert first[0] == "READY=1"
+
+
+def test_a_hanging_engine_no_longer_feeds_the_watchdog(daemon: Daemon, camera: FakeCamera) -> None:
+    """The process lives on, but progress has stopped: systemd must notice."""
+    make_engine(daemon.folder, FakeBehaviour(hang_after=1))
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    camera.send("top", "s", 0)
+    until_s = time.monotonic() + 30
+    quiet_since_s = time.monotonic()
+    while time.monotonic() - quiet_since_s < 3:
+        assert time.monotonic() < until_s, "the watchdog was fed all the time"
+        before = daemon.messages.count("WATCHDOG=1")
+        daemon.read_messages()
+        if daemon.messages.count("WATCHDOG=1") > before:
+            quiet_since_s = time.monotonic()
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(20) == ExitCode.DRAIN_TIMEOUT
+
+
+def test_sigterm_drains_what_was_received(daemon: Daemon, camera: FakeCamera) -> None:
+    """Every defect of a frame that was let in is published before the process ends."""
+    make_engine(daemon.folder, FakeBehaviour(delay_ms=150))
+    daemon.start()
+    daemon.wait_for("READY=1")
+    pixels = np.zeros(SHAPE, np.uint8)
+    pixels[3, 3] = 252
+    with Subscriber(f"ipc://{daemon.folder}/out", ("defect", "status")) as events:
+        while not isinstance(events.receive(5), Status):
+            pass
+        for seq in range(8):
+            camera.send("top", "s", seq, pixels)
+        time.sleep(0.3)
+        assert daemon.stop() == ExitCode.OK
+        got = []
+        while (event := events.receive(1)) is not None:
+            got.append(event)
+    last = [event for event in got if isinstance(event, Status)][-1]
+    defects = [event for event in got if isinstance(event, Defect)]
+    assert last.state == "stopping"
+    assert len(defects) == last.cameras["top"].inspected == last.cameras["top"].last_frame_seq + 1
+
+
+def test_bad_messages_are_counted_and_nothing_else_is_harmed(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """Whatever a peer sends, the daemon goes on, says what it was, and accounts for every frame."""
+    daemon.start()
+    daemon.wait_for("READY=1")
+    raw = camera.socket
+    with Subscriber(f"ipc://{daemon.folder}/out", ("gap", "status")) as events:
+        while not isinstance(events.receive(5), Status):
+            pass
+        camera.send("top", "s", 0)
+        raw.send(b"frame.top")  # one part
+        raw.send_multipart([b"frame.top", b"{}"])  # two
+        raw.send_multipart([b"frame.top", b"[" * 4000, b""])  # JSON bomb
+        raw.send_multipart([b"frame.top", b"x" * 60_000, b""])  # header too long
+        raw.send_multipart([b"t" * 60_000, b"{}", b""])  # topic too long
+        camera.send("top", "s", 1, None, shape=[32, 63])
+        camera.send("top", "s", 2, None, shape=[10**9, 10**9])
+        camera.send("top", "s", 3, None, shape=[31, 64])  # payload longer than the shape says
+        camera.send("top", "s", 4, None, codec="png")
+        camera.send("top", "s", 5, None, dtype="u16")
+        camera.send("top", "s", 6, None, t_ns="now")
+        camera.send("other", "s", 0)
+        camera.send("top", "s", 7)
+        got = events_until_frame(events, 7)
+    assert daemon.stop() == ExitCode.OK
+    status = [event for event in got if isinstance(event, Status)][-1]
+    assert status.drops == {
+        Cause.BAD_PARTS: 1,
+        Cause.BAD_HEADER: 4,  # {}, the bomb, the long one, and t_ns
+        Cause.BAD_TOPIC: 1,
+        Cause.BAD_SHAPE: 2,
+        Cause.BAD_LENGTH: 1,
+        Cause.BAD_CODEC: 1,
+        Cause.BAD_DTYPE: 1,
+        Cause.UNKNOWN_CAMERA: 1,
+    }
+    top = status.cameras["top"]
+    assert (top.inspected, sum(top.missed.values())) == (2, 6)
+    log = daemon.log.read_text()
+    assert "unknown_camera" in log
+    assert "other" in log
+
+
+def test_a_message_of_a_gigabyte_ends_the_connection_and_nothing_else(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """A length beyond the limit is refused by its header, before the bytes are read."""
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    camera.send("top", "s", 0)
+    with Subscriber(f"ipc://{daemon.folder}/out", ("status",)) as events:
+        events_until_frame(events, 0)
+        before = psutil.Process(process.pid).memory_info().rss
+        with zmq.Context() as context, context.socket(zmq.PUSH) as huge:
+            huge.setsockopt(zmq.LINGER, 0)
+            huge.connect(f"ipc://{daemon.folder}/in")
+            huge.send_multipart([b"frame.top", b"{}", bytes(2**30)], copy=False)
+            time.sleep(0.5)
+        camera.send("top", "s", 1)
+        status = events_until_frame(events, 1)[-1]
+    assert isinstance(status, Status)
+    assert status.cameras["top"].inspected == 2
+    grown = psutil.Process(process.pid).memory_info().rss - before
+    assert grown < 50_000_000
+    assert daemon.stop() == ExitCode.OK
+
+
+def test_a_subscriber_that_never_reads_costs_bounded_memory(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """Its queue fills up and overflows; the others and the daemon go on."""
+    pixels = np.zeros(SHAPE, np.uint8)
+    pixels[::2, ::2] = 252  # 100 defects of one pixel each, the rest as one
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    with zmq.Context() as context, context.socket(zmq.SUB) as deaf:
+        deaf.set_hwm(1)
+        deaf.setsockopt(zmq.LINGER, 0)
+        deaf.subscribe(b"")
+        deaf.connect(f"ipc://{daemon.folder}/out")
+        with Subscriber(f"ipc://{daemon.folder}/out", ("status",)) as events:
+            for seq in range(100):
+                camera.send("top", "s", seq, pixels)
+            events_until_frame(events, 99)
+            before = psutil.Process(process.pid).memory_info().rss
+            for seq in range(100, 600):
+                camera.send("top", "s", seq, pixels)
+            events_until_frame(events, 599)
+            grown = psutil.Process(process.pid).memory_info().rss - before
+    assert grown < 20_000_000
+    assert daemon.stop() == ExitCode.OK
+
+
+def test_a_killed_camera_comes_back_as_a_new_session(daemon: Daemon) -> None:
+    """Killed in the middle of a frame and started again: nothing of the half frame is seen."""
+    daemon.start()
+    daemon.wait_for("READY=1")
+    with Subscriber(f"ipc://{daemon.folder}/out", ("gap", "status")) as events:
+        while not isinstance(events.receive(5), Status):
+            pass
+        half = socket.socket(socket.AF_UNIX)
+        half.connect(f"{daemon.folder}/in")
+        # A greeting of ZMTP 3.0 and the beginning of a frame that never ends.
+        half.send(b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NULL" + bytes(48))
+        half.send(b"\x02\x00\x00\x00\x00\x00\x00\x08\x00" + bytes(100))
+        half.close()
+        for session in ("first", "second"):
+            context = zmq.Context()
+            push = context.socket(zmq.PUSH)
+            push.connect(f"ipc://{daemon.folder}/in")
+            camera = FakeCamera(push, SHAPE)
+            for seq in (0, 1, 3):
+                camera.send("top", session, seq)
+            got = events_until_frame(events, 3)
+            if session == "second":
+                while got[-1].cameras["top"].session != session:  # type: ignore[union-attr]
+                    got += events_until_frame(events, 3)
+            context.destroy(linger=0)
+    status = got[-1]
+    assert isinstance(status, Status)
+    top = status.cameras["top"]
+    assert (top.session, top.sessions) == ("second", 2)
+    assert (top.inspected, top.missed) == (3, {Cause.LOST: 1})
+    assert daemon.stop() == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (("[line]", "[lime]"), ExitCode.CONFIG, "lime"),
+        (("frame_lines = 32", "frame_lines = 31"), ExitCode.CONFIG, "engine-build"),
+        (('folder = "engine"', 'folder = "nowhere"'), ExitCode.MODEL, "engine-build"),
+        (("[[cameras]]", "[[cameras"), ExitCode.CONFIG, "TOML"),
+    ],
+)
+def test_a_mistake_in_the_configuration_ends_with_a_sentence(
+    daemon: Daemon, change: tuple[str, str], code: ExitCode, words: str
+) -> None:
+    """`run` and `check` say the same, and the exit code names the kind."""
+    daemon.config.write_text(daemon.config.read_text().replace(*change))
+    for command in ("run", "check"):
+        done = subprocess.run(
+            [sys.executable, "-m", "stripwatch", command, str(daemon.config)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_named(daemon: Daemon, tmp_path: Path) -> None:
+    """The second daemon on an endpoint says which one is taken."""
+    with zmq.Context() as context, context.socket(zmq.PULL) as other:
+        port = other.bind_to_random_port("tcp://127.0.0.1")
+        text = daemon.config.read_text().replace(f"ipc://{tmp_path}/in", f"tcp://127.0.0.1:{port}")
+        daemon.config.write_text(text)
+        assert daemon.start().wait(30) == ExitCode.ADDRESS
+    assert f"tcp://127.0.0.1:{port}" in daemon.log.read_text()
+    assert "another process" in daemon.log.read_text()
+
+
+def test_a_device_that_never_recovers_ends_with_its_own_exit_code(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """After `rebuilds_max` faults in a row the daemon gives up and says so."""
+    make_engine(daemon.folder, FakeBehaviour(fail_every=1))
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    until_s = time.monotonic() + 30
+    seq = 0
+    while process.poll() is None and time.monotonic() < until_s:
+        camera.send("top", "s", seq)
+        seq += 1
+        time.sleep(0.05)
+    assert process.wait(20) == ExitCode.DEVICE
+    assert "gave up after 3 faults" in daemon.log.read_text()
+
+
+def test_a_second_signal_stops_at_once(daemon: Daemon, camera: FakeCamera) -> None:
+    """Ctrl-C drains; a second Ctrl-C does not wait for it."""
+    make_engine(daemon.folder, FakeBehaviour(hang_after=1))
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    camera.send("top", "s", 0)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    daemon.wait_for("STOPPING=1")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == ExitCode.DRAIN_TIMEOUT
