@@ -29,7 +29,7 @@ from stripwatch.wire.frame import (
 )
 
 POLL_MS = 100  # longest wait for a message, so that a stop is seen
-CROWDED_POLL_MS = 2  # while no slot is free: look for one this often
+CROWDED_POLL_MS = 2  # while the engine is behind: look this often whether it has caught up
 BURST_MESSAGES = 64  # from one socket before the others get their turn
 ENTRIES_MAX = 1024  # in one slot: a stream of misses closes it, too
 PENDING_MISSES_MAX = 1024  # without a slot to carry them; then the door stays shut
@@ -223,6 +223,9 @@ class Receiver:
         if self._slot.rows == self._ring.rows or len(self._slot.entries) >= ENTRIES_MAX:
             return 0
         waited_ms = (time.monotonic_ns() - self._slot.opened_ns) / 1e6
+        if waited_ms >= self._batch_wait_ms and self._ring.engine_is_behind():
+            # Closed now it would only queue up, half empty; so it goes on filling.
+            return CROWDED_POLL_MS
         return self._batch_wait_ms - waited_ms
 
     def _poll_ms(self) -> int:

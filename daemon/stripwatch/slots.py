@@ -103,6 +103,10 @@ class SlotRing:
         slot.move(State.READY)
         self._ready.put(slot)
 
+    def engine_is_behind(self) -> bool:
+        """Receive thread: a slot that was closed before still waits for the engine."""
+        return not self._ready.empty()
+
     def put_back(self, slot: Slot) -> None:
         """Receive thread: return an open slot in which nothing was put."""
         assert not slot.entries
