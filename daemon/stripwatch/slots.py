@@ -146,7 +146,7 @@ class SlotRing:
 
     def release(self, slot: Slot) -> None:
         """Deliver thread: the slot may be filled again."""
-        slot.rows = 0
+        slot.rows = slot.opened_ns = 0
         slot.entries.clear()
         slot.result = None
         slot.move(State.FREE)

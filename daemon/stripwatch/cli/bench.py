@@ -111,9 +111,9 @@ def _table(figures: dict[str, object]) -> Table:
         first = True
         for name, value in rows.items():
             if isinstance(value, dict):  # latency: one row per stage
+                table.add_row("", name, "p50 / p99 / max")
                 for stage, row in value.items():
-                    shown = "  ".join(f"{key} {number:g}" for key, number in row.items())
-                    table.add_row("", f"{name}: {stage}", shown)
+                    table.add_row("", f"  {stage}", " / ".join(f"{ms:.1f}" for ms in row.values()))
             else:
                 table.add_row(part if first else "", name, str(value))
             first = False
