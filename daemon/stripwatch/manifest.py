@@ -84,7 +84,7 @@ def load_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a valid manifest ({error}); {rebuild}") from error
-    _check_classes(path, manifest.classes)
+    check_classes(path, manifest.classes)
     for name in manifest.files:
         if not (folder / name).is_file():
             raise ModelError(f"{path} names {name}, which is missing; {rebuild}")
@@ -104,7 +104,12 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST_NAME).write_bytes(data + b"\n")
 
 
-def _check_classes(path: Path, classes: tuple[DefectClass, ...]) -> None:
+def check_classes(path: Path, classes: tuple[DefectClass, ...]) -> None:
+    """Refuse, in the name of the file at `path`, classes that a mask cannot tell apart.
+
+    Raises:
+        ModelError: ids are not 1, 2, 3, ... or names are not unique.
+    """
     ids = [entry.id for entry in classes]
     if not ids or ids != list(range(1, len(ids) + 1)):
         raise ModelError(f"{path}: class ids must be 1, 2, 3, ... in order, not {ids}")

@@ -36,7 +36,7 @@ def build_openvino(model_path: Path, frame_shape: tuple[int, int], output: Path)
     except OSError as error:
         raise StorageError(f"cannot write to {output.parent}: {error.strerror}") from error
     try:
-        builder = _write_openvino(graph, draft)
+        builder = _write_openvino(graph, frame_shape, draft)
         manifest = Manifest(
             target="openvino",
             engine_hash=sha256_files(*(draft / name for name in GRAPH_FILES)),
@@ -57,40 +57,54 @@ def build_openvino(model_path: Path, frame_shape: tuple[int, int], output: Path)
 
 
 def _load_onnx(path: Path) -> onnx.ModelProto:
+    again = "export the model again"
     try:
-        model = onnx.load(path)
+        model = onnx.load(path, format="protobuf")
         onnx.checker.check_model(model)
-    except FileNotFoundError:
-        raise ModelError(f"{path} does not exist") from None
+    except FileNotFoundError as error:
+        missing = error.filename or path
+        raise ModelError(f"{missing} does not exist; name the ONNX file to build from") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except (DecodeError, onnx.checker.ValidationError) as error:
-        raise ModelError(f"{path} is not a valid ONNX file: {error}") from error
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(f"{path} is not a valid ONNX file ({reason}); {again}") from error
     return model
 
 
-def _write_openvino(graph: onnx.ModelProto, folder: Path) -> str:
+def _write_openvino(graph: onnx.ModelProto, frame_shape: tuple[int, int], folder: Path) -> str:
     """Write the graph as OpenVINO IR; returns name and version of the builder.
 
-    The batch is fixed at 1: the daemon runs one request per frame (docs/adr/0002).
+    The batch is fixed at 1: the daemon runs one request per frame (docs/adr/0002). Weights stay
+    float32, as the daemon computes in float32 on every CPU.
     """
     import openvino
 
     try:
         model = openvino.Core().read_model(graph.SerializeToString())
-        _, lines, pixels = model.input("frames").partial_shape
-        model.reshape({"frames": [1, lines.get_length(), pixels.get_length()]})
+        model.reshape({"frames": [1, *frame_shape]})
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = "; ".join(line for line in lines if line and not line.startswith("Exception"))
+        raise ModelError(f"OpenVINO cannot take this model: {reason}") from error
+    try:
         openvino.save_model(model, str(folder / GRAPH_FILES[0]), compress_to_fp16=False)
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot take this model: {error}") from error
-    return f"openvino {openvino.__version__}"
+        raise StorageError(f"cannot write to {folder.parent}; is the disk full?") from error
+    return f"openvino {openvino.__version__.partition('-')[0]}"
 
 
 def _take_place(draft: Path, output: Path) -> None:
     """Put a finished folder where an older one may be."""
     draft.chmod(0o755)
     old = draft.with_name(draft.name + ".old")
-    if output.exists():
-        output.rename(old)
-    draft.rename(output)
+    if not output.exists():
+        draft.rename(output)
+        return
+    output.rename(old)
+    try:
+        draft.rename(output)
+    except OSError:
+        old.rename(output)
+        raise
     shutil.rmtree(old, ignore_errors=True)

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import ModelError
-from stripwatch.manifest import DefectClass
+from stripwatch.manifest import CLASSES_MAX, DefectClass, check_classes
 
 CARD_NAME = "model.json"
 
 Side = Annotated[int, Meta(ge=1, le=65536)]
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,14 +29,26 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`model.json`."""
 
     input: ModelInput
-    mean: float  # of pixels as 0 to 1; the model sees (pixel - mean) / std
-    std: Annotated[float, Meta(gt=0)]
-    activation: Literal["sigmoid", "none"]  # what turns the output into probabilities
+    # Of pixels as 0 to 1, for all channels or for each; the model sees (pixel - mean) / std.
+    mean: float | tuple[float, ...]
+    std: Positive | tuple[Positive, ...]
+    activation: Literal["sigmoid", "softmax", "none"]  # what makes probabilities of the output
     classes: tuple[DefectClass, ...]  # in the order of the output's channels
+    background: bool = False  # the output's first channel, before the classes, is "no defect"
     metrics: dict[str, float] = {}  # measured by training, for example "dice.pits"
     data: str = ""  # what it was trained on
     command: str = ""  # what trained it
     v: Literal[1] = 1
+
+    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std of each input channel."""
+        means = self.mean if isinstance(self.mean, tuple) else (self.mean,)
+        stds = self.std if isinstance(self.std, tuple) else (self.std,)
+        channels = self.input.channels
+        return (
+            means * channels if len(means) == 1 else means,
+            stds * channels if len(stds) == 1 else stds,
+        )
 
 
 def load_card(model: Path) -> ModelCard:
@@ -46,17 +59,39 @@ def load_card(model: Path) -> ModelCard:
     """
     path = model.parent / CARD_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ModelCard)
+        card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
     except FileNotFoundError:
         raise ModelError(
             f"{path} is missing; it says what the model's classes, input and output are, and "
             "`stripwatch-train export` writes it"
         ) from None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not a valid model.json: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not a valid {CARD_NAME}: {error}; correct it") from error
+    _check(path, card)
+    return card
 
 
 def save_card(model: Path, card: ModelCard) -> None:
     """Write the model.json beside an ONNX file."""
     data = msgspec.json.format(msgspec.json.encode(card), indent=2)
     (model.parent / CARD_NAME).write_bytes(data + b"\n")
+
+
+def _check(path: Path, card: ModelCard) -> None:
+    """What the types cannot say."""
+    check_classes(path, card.classes)
+    if len(card.classes) > CLASSES_MAX:
+        raise ModelError(f"{path}: {len(card.classes)} classes; at most {CLASSES_MAX} fit a mask")
+    for name, values in zip(("mean", "std"), card.channel_statistics(), strict=True):
+        if len(values) != card.input.channels:
+            raise ModelError(
+                f"{path}: {name} has {len(values)} values; give one, or one for each of the "
+                f"{card.input.channels} input channels"
+            )
+    if card.activation == "softmax" and not card.background and len(card.classes) == 1:
+        raise ModelError(
+            f"{path}: softmax over one channel is always 1; set background to true or the "
+            "activation to sigmoid"
+        )

@@ -2,14 +2,14 @@
 
 It needs no model and no device and drives the real pipeline, in tests and in `stripwatch bench`.
 A pixel of grey level 251 + c (252 for class 1, 255 for class 4) belongs to class c with
-probability 0.8; every other probability is 0.
+probability 0.9; every other probability is 0. So classes above 4 are never found.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,30 +19,48 @@ from stripwatch.errors import DeviceError
 from stripwatch.manifest import FakeBehaviour
 
 PAINT = 251  # grey level of class c is PAINT + c
-PROBABILITY = 0.8  # 204 / 255
+PROBABILITY = 0.9
 CLASSES = 4
 
 
 class FakeEngine:
     """See the module; deterministic."""
 
-    def __init__(self, slots: Sequence[Frames], behaviour: FakeBehaviour) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Frames],
+        behaviour: FakeBehaviour,
+        classes: int = CLASSES,
+        fault: Callable[[int], None] | None = None,
+    ) -> None:
+        """Make an engine on the slots' memory.
+
+        Args:
+            slots: uint8 [rows, lines, pixels] each; read in place.
+            behaviour: its delays and faults.
+            classes: how many a result has.
+            fault: called by `wait` with the batch's number, from 1 in the order of submission;
+                what it raises, `wait` raises.
+        """
         self._slots = slots
         self._behaviour = behaviour
-        self._due_s = [0.0] * len(slots)
+        self._fault = fault
+        self._results = [allocate_result(frames, classes) for frames in slots]
+        self._thresholds = [np.zeros(classes, np.float32) for _ in slots]
+        # Of the batch in each slot: how many rows, its number, and when it is due.
         self._rows = [0] * len(slots)
-        self._thresholds = np.zeros(CLASSES, np.float32)
+        self._batch = [0] * len(slots)
+        self._due_s = [0.0] * len(slots)
         self._batches = 0
+        self._free_s = 0.0  # when the device has done all batches
         self._closed = threading.Event()
-        # Overlapping delays would let two slots share one device; they queue up instead.
-        self._free_s = 0.0
-        self._results = [allocate_result(frames, CLASSES) for frames in slots]
 
     def submit(self, slot: int, rows: int, thresholds: NDArray[np.float32]) -> None:
-        """Start a batch; it is due after `delay_ms`, or after the batch before it."""
+        """Start a batch; it is due `delay_ms` after now, or after the batch before it."""
         self._batches += 1
+        self._batch[slot] = self._batches
         self._rows[slot] = rows
-        self._thresholds = thresholds.copy()
+        self._thresholds[slot][:] = thresholds
         self._free_s = max(self._free_s, time.monotonic()) + self._behaviour.delay_ms / 1000
         self._due_s[slot] = self._free_s
 
@@ -50,32 +68,39 @@ class FakeEngine:
         """Finish a batch.
 
         Raises:
-            DeviceError: on every `fail_every`-th batch.
+            DeviceError: on every `fail_every`-th batch; when `fault` says so; and when a hanging
+                batch was ended by `close`.
         """
-        behaviour = self._behaviour
-        if behaviour.hang_after and self._batches >= behaviour.hang_after:
+        behaviour, batch = self._behaviour, self._batch[slot]
+        if behaviour.hang_after and batch >= behaviour.hang_after:
             self._closed.wait()
-        if behaviour.fail_every and self._batches % behaviour.fail_every == 0:
-            raise DeviceError(f"fake fault in batch {self._batches}")
+            raise DeviceError(f"batch {batch} was hanging when the fake engine was closed")
+        if behaviour.fail_every and batch % behaviour.fail_every == 0:
+            raise DeviceError(f"fake fault in batch {batch}")
+        if self._fault is not None:
+            self._fault(batch)
         if behaviour.delay_ms:
-            time.sleep(max(0, self._due_s[slot] - time.monotonic()))
+            self._closed.wait(max(0, self._due_s[slot] - time.monotonic()))
         rows, result = self._rows[slot], self._results[slot]
         if behaviour.read_pixels:
             for row in range(rows):
-                self._read(self._slots[slot][row], result, row)
+                self._read(slot, row)
         return result.first(rows)
 
     def close(self) -> None:
-        """Wake a hanging `wait`."""
+        """End a hanging or slow `wait`; the one call that another thread may make."""
         self._closed.set()
 
-    def _read(self, frame: NDArray[np.uint8], result: BatchResult, row: int) -> None:
+    def _read(self, slot: int, row: int) -> None:
+        """Find what is painted in one frame."""
+        frame, result = self._slots[slot][row], self._results[slot]
         result.mask[row] = 0
-        for index in range(CLASSES):
+        for index, threshold in enumerate(self._thresholds[slot][:CLASSES]):
             painted = frame == PAINT + index + 1
-            count = np.count_nonzero(painted) if self._thresholds[index] <= PROBABILITY else 0
-            result.area[row, index] = count
-            result.peak[row, index] = PROBABILITY if painted.any() else 0
-            result.prob[row, index] = painted * np.uint8(round(PROBABILITY * 255))
-            if count:
+            count = np.count_nonzero(painted)
+            result.peak[row, index] = PROBABILITY if count else 0
+            np.multiply(painted, np.uint8(round(PROBABILITY * 255)), out=result.prob[row, index])
+            present = count > 0 and threshold <= np.float32(PROBABILITY)
+            result.area[row, index] = count if present else 0
+            if present:
                 result.mask[row] |= painted.astype(np.uint8) << index

@@ -13,8 +13,8 @@ def engine_factory(folder: Path, manifest: Manifest, threads: int, streams: int)
     """What makes the engine of a folder on the slots' memory, warmed up."""
     match manifest.target:
         case "fake":
-            behaviour = manifest.fake or FakeBehaviour()
-            return lambda slots: FakeEngine(slots, behaviour)
+            behaviour, classes = manifest.fake or FakeBehaviour(), len(manifest.classes)
+            return lambda slots: FakeEngine(slots, behaviour, classes)
         case "openvino":
             from stripwatch.engines.openvino import OpenVinoEngine
 

@@ -6,6 +6,7 @@ a frame's result cannot depend on what it was batched with (docs/adr/0002).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,67 +46,98 @@ class OpenVinoEngine:
         options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams or threads,
+            # Some CPUs would take bfloat16 on their own: a verdict must not depend on the CPU.
             "INFERENCE_PRECISION_HINT": "f32",
         }
+        classes = len(manifest.classes)
+        # OpenVINO borrows this memory; whoever holds the engine keeps all of it alive.
+        self._slots = slots
+        self._results = [allocate_result(frames, classes) for frames in slots]
+        self._thresholds = [np.zeros(classes, np.float32) for _ in slots]
+        self._rows = [0] * len(slots)  # of the batch in flight, or last waited for
         try:
             core = openvino.Core()
             self._model = core.compile_model(str(folder / manifest.files[0]), "CPU", options)
-        except RuntimeError as error:
-            raise ModelError(f"OpenVINO cannot load {folder}: {error}") from error
-        classes = len(manifest.classes)
-        self._results = [allocate_result(frames, classes) for frames in slots]
-        self._thresholds = [np.zeros(classes, np.float32) for _ in slots]
-        self._requests = [
-            [
-                self._request(frames[row : row + 1], thresholds, result, row)
-                for row in range(len(frames))
+            self._requests = [
+                [self._request(slot, row) for row in range(len(frames))]
+                for slot, frames in enumerate(slots)
             ]
-            for frames, thresholds, result in zip(
-                slots, self._thresholds, self._results, strict=True
-            )
-        ]
-        self._rows = [0] * len(slots)
+        except RuntimeError as error:
+            raise ModelError(
+                f"OpenVINO cannot load {folder}: {_reason(error)}; build it anew with: "
+                f"engine-build MODEL.onnx --output {folder}"
+            ) from error
         self.submit(0, len(slots[0]), self._thresholds[0])
         self.wait(0)
 
     def submit(self, slot: int, rows: int, thresholds: NDArray[np.float32]) -> None:
-        """Start the first `rows` frames of a slot."""
+        """Start the first `rows` frames of a slot with thresholds float32 [classes].
+
+        The thresholds are copied: the caller may change its own at once.
+
+        Raises:
+            DeviceError: OpenVINO cannot start them.
+        """
         self._thresholds[slot][:] = thresholds
         self._rows[slot] = rows
         try:
             for request in self._requests[slot][:rows]:
                 request.start_async()
         except RuntimeError as error:
-            raise DeviceError(f"OpenVINO: {error}") from error
+            raise DeviceError(f"OpenVINO: {_reason(error)}") from error
 
     def wait(self, slot: int) -> BatchResult:
-        """Wait for a slot's frames."""
+        """Wait for a slot's frames.
+
+        Raises:
+            DeviceError: OpenVINO could not compute one of them.
+        """
         rows = self._rows[slot]
         try:
             for request in self._requests[slot][:rows]:
                 request.wait()
         except RuntimeError as error:
-            raise DeviceError(f"OpenVINO: {error}") from error
+            raise DeviceError(f"OpenVINO: {_reason(error)}") from error
         return self._results[slot].first(rows)
 
     def close(self) -> None:
-        """Wait for what is running, and free the graph."""
-        for slot, rows in enumerate(self._rows):
-            for request in self._requests[slot][:rows]:
-                request.cancel()
+        """Abandon what is running, and free the graph.
+
+        When it returns, nothing reads the slots or writes the results any more.
+        """
+        running = [
+            request
+            for requests, rows in zip(self._requests, self._rows, strict=False)
+            for request in requests[:rows]
+        ]
+        for request in running:
+            request.cancel()
+        for request in running:
+            with contextlib.suppress(RuntimeError):  # that it was cancelled
+                request.wait()
         self._requests = []
         self._model = None
 
-    def _request(
-        self, frame: Frames, thresholds: NDArray[np.float32], result: BatchResult, row: int
-    ) -> Any:  # noqa: ANN401 - openvino carries no types
+    def _request(self, slot: int, row: int) -> Any:  # noqa: ANN401 - openvino carries no types
         """A request whose tensors are views of our own memory: nothing is copied."""
         from openvino import Tensor
 
+        one, result = slice(row, row + 1), self._results[slot]
+        tensors = {
+            "frames": self._slots[slot][one],
+            "thresholds": self._thresholds[slot],
+            "mask": result.mask[one],
+            "area": result.area[one],
+            "peak": result.peak[one],
+            "prob": result.prob[one],
+        }
         request = self._model.create_infer_request()
-        request.set_tensor("frames", Tensor(frame, shared_memory=True))
-        request.set_tensor("thresholds", Tensor(thresholds, shared_memory=True))
-        for name in ("mask", "area", "peak", "prob"):
-            view = getattr(result, name)[row : row + 1]
-            request.set_tensor(name, Tensor(view, shared_memory=True))
+        for name, array in tensors.items():
+            request.set_tensor(name, Tensor(array, shared_memory=True))
         return request
+
+
+def _reason(error: RuntimeError) -> str:
+    """The last line of what OpenVINO says; those before it name its own source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
