@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -83,6 +84,11 @@ def _write_openvino(graph: onnx.ModelProto, frame_shape: tuple[int, int], folder
     try:
         model = openvino.Core().read_model(graph.SerializeToString())
         model.reshape({"frames": [1, *frame_shape]})
+        # OpenVINO numbers nameless nodes by a counter of the process: the same model must give
+        # the same bytes, for their hash names the engine.
+        for number, node in enumerate(model.get_ordered_ops()):
+            if re.fullmatch(r"[A-Za-z]+_\d+", node.get_friendly_name()):
+                node.set_friendly_name(f"{node.get_type_name()}_{number}")
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()]
         reason = "; ".join(line for line in lines if line and not line.startswith("Exception"))
