@@ -14,12 +14,18 @@ from msgspec import Meta
 
 from stripwatch.errors import ConfigError
 from stripwatch.manifest import DefectClass, Manifest, Probability
-from stripwatch.wire.frame import CameraName, Side
+from stripwatch.wire.frame import NAME_PATTERN, CameraName, Side
 
 Positive = Annotated[float, Meta(gt=0)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Threads = Annotated[int, Meta(ge=0, le=1024)]
-Endpoint = Annotated[str, Meta(pattern=r"^(tcp://[^:/\s]+:\d{1,5}|ipc://\S+)$")]
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4})"
+ENDPOINT_PATTERN = rf"^(tcp://[^:/\s]+:{_PORT}|ipc://\S+)$(?!\n)"
+Endpoint = Annotated[str, Meta(pattern=ENDPOINT_PATTERN)]
+PATTERN_WORDS = {  # what a pattern allows, for those who do not read patterns
+    ENDPOINT_PATTERN: "tcp://HOST:PORT with a port up to 65535, or ipc://PATH",
+    NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
+}
 Attach = Literal["bind", "connect"]
 
 
@@ -207,7 +213,18 @@ def _explain(message: str, table: dict[str, Any]) -> str:
     value: Any = table
     for step in steps:
         value = value[int(step)] if isinstance(value, list) else value[step]
-    return f"{place or 'the file'} = {value!r}: {what[0].lower()}{what[1:]}"
+    return f"{place or 'the file'} = {value!r}: {_allowed(what, steps)}"
+
+
+def _allowed(what: str, steps: list[str]) -> str:
+    """What a value may be, from msgspec's words where they are plain enough."""
+    for pattern, words in PATTERN_WORDS.items():
+        if repr(pattern) in what:
+            return f"expected {words}"
+    kind = _type_at(steps)
+    if get_origin(kind) is Literal:
+        return f"expected one of {', '.join(map(repr, get_args(kind)))}"
+    return what[0].lower() + what[1:]
 
 
 def _type_at(steps: list[str]) -> Any:  # noqa: ANN401 - walks arbitrary annotations

@@ -19,6 +19,7 @@ MANIFEST_NAME = "manifest.json"
 CLASSES_MAX = 8  # one bit per class in the uint8 mask
 
 Target = Literal["openvino", "fake"]
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)")]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 
 
@@ -50,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: Literal["fp32", "fp16", "int8"]
     frame_shape: tuple[int, int]  # lines, pixels of the frames it takes
     classes: tuple[DefectClass, ...]
-    files: tuple[str, ...] = ()  # of the engine, in the folder; the first is the one to load
+    files: tuple[FileName, ...] = ()  # of the engine, in the folder; the first is loaded
     fake: FakeBehaviour | None = None
     v: Literal[1] = 1
 

@@ -1,0 +1,119 @@
+"""config.toml: what is allowed, and what a mistake says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stripwatch.config import load_config, resolve_classes
+from stripwatch.errors import ConfigError
+from stripwatch.manifest import DefectClass, Manifest
+from stripwatch.resources import shipped
+
+GOOD = """
+[line]
+frame_lines = 256
+frame_pixels = 1600
+mm_per_line = 0.5
+mm_per_pixel = 0.6
+[[cameras]]
+name = "top"
+[[inputs]]
+endpoint = "tcp://127.0.0.1:5550"
+[engine]
+folder = "engine"
+[publish]
+endpoint = "ipc:///run/stripwatch/events"
+"""
+
+
+def manifest(frame_shape: tuple[int, int] = (256, 1600)) -> Manifest:
+    return Manifest(
+        target="fake",
+        engine_hash="0" * 64,
+        onnx_sha256="0" * 64,
+        builder="test",
+        precision="fp32",
+        frame_shape=frame_shape,
+        classes=(DefectClass(id=1, name="pits"), DefectClass(id=2, name="cracks")),
+    )
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "line.toml"
+    path.write_text(text)
+    return path
+
+
+def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.line.frame_shape == (256, 1600)
+    assert config.engine.folder == str(tmp_path / "engine")  # relative to the file
+    assert (config.batch.rows, config.inputs[0].pattern) == (4, "sub")
+
+
+def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
+    """Its values are the defaults, so that leaving a key out changes nothing."""
+    path = shipped("config.toml")
+    config = load_config(path)
+    text = path.read_text()
+    sections = (config.line, config.engine, config.batch, config.publish, config.service)
+    for section in (*sections, config.cameras[0], config.inputs[0], config.inspect):
+        for key in section.__struct_fields__:
+            assert key in text, key
+    bare = load_config(path)
+    assert (bare.batch, bare.service) == (type(bare.batch)(), type(bare.service)())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[line]", "[lime]", ["lime", "did you mean line", "allowed:"]),
+        ("folder", "floder", ["[engine]", "floder", "did you mean folder"]),
+        ("frame_lines = 256", "frame_lines = 0", ["line.frame_lines", "= 0", ">= 1"]),
+        ("frame_lines = 256", 'frame_lines = "a"', ["line.frame_lines", "'a'", "int"]),
+        ("frame_lines = 256\n", "", ["[line]", "lacks", "frame_lines"]),
+        ('name = "top"', 'name = "Top"', ["cameras[0].name", "'Top'", "a-z 0-9 _ -"]),
+        ("tcp://127.0.0.1:5550", "udp://x", ["inputs[0].endpoint", "udp://x", "tcp://HOST:PORT"]),
+        ("tcp://127.0.0.1:5550", "tcp://x:99999", ["99999", "65535"]),
+        ("tcp://127.0.0.1:5550", "ipc:///run/stripwatch/events", ["twice"]),
+        ("mm_per_line = 0.5", "mm_per_line = -1", ["line.mm_per_line", "-1", "> 0"]),
+        ("mm_per_line = 0.5", "mm_per_line = nan", ["line.mm_per_line", "nan"]),
+        ("[engine]", "[batch]\nrows = 65\n[engine]", ["batch.rows", "65", "<= 64"]),
+        ("[engine]", "[service]\nlog_level = 'loud'\n[engine]", ["loud", "warning"]),
+        ("[engine]", "[[cameras]]\nname = 'top'\n[engine]", ["'top'", "twice"]),
+        ("[line]", "[line", ["TOML", "line 2"]),
+    ],
+)
+def test_a_mistake_names_file_key_value_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, words: list[str]
+) -> None:
+    assert old in GOOD
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    for word in [str(path), *words]:
+        assert word in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read: No such file"):
+        load_config(tmp_path / "nothing.toml")
+    (tmp_path / "line.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load_config(tmp_path / "line.toml")
+
+
+def test_classes_come_from_the_engine_and_may_be_overridden(tmp_path: Path) -> None:
+    text = GOOD + '[[inspect.classes]]\nname = "cracks"\nthreshold = 0.7\n'
+    classes = resolve_classes(load_config(write(tmp_path, text)), manifest())
+    assert [(entry.name, entry.threshold) for entry in classes] == [("pits", 0.5), ("cracks", 0.7)]
+    with pytest.raises(ConfigError, match=r"'rust'.*allowed: pits, cracks"):
+        text = GOOD + '[[inspect.classes]]\nname = "rust"\n'
+        resolve_classes(load_config(write(tmp_path, text)), manifest())
+
+
+def test_an_engine_for_another_frame_says_how_to_rebuild_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"engine-build MODEL\.onnx --frame 256x1600"):
+        resolve_classes(load_config(write(tmp_path, GOOD)), manifest((512, 2048)))

@@ -1,0 +1,296 @@
+"""Frame message, version 1: every limit, every truncation, every flipped bit."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.frame import (
+    COUNT_MAX,
+    HEADER_BYTES_MAX,
+    BadFrame,
+    FrameHeader,
+    FrameId,
+    build_frame,
+    check_raw_length,
+    check_shape,
+    decode_image,
+    parse_header,
+    payload_bytes_max,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+HEADER = FrameHeader(
+    v=1,
+    camera="top",
+    session="3f9a",
+    seq=41,
+    t_ns=1_790_000_000_000_000_000,
+    shape=(256, 1600),
+    dtype="u8",
+    codec="raw",
+    strip="coil 7/a",
+    line=10_496,
+    end=True,
+)
+FIELDS = json.loads(msgspec.json.encode(HEADER))
+
+headers = st.builds(
+    FrameHeader,
+    v=st.just(1),
+    camera=st.from_regex(r"[a-z0-9_-]{1,32}", fullmatch=True),
+    session=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
+    seq=st.integers(0, COUNT_MAX),
+    t_ns=st.integers(0, 2**63 - 1),
+    shape=st.tuples(st.integers(1, 65536), st.integers(1, 65536)),
+    dtype=st.just("u8"),
+    codec=st.sampled_from(["raw", "png", "jpeg"]),
+    strip=st.none() | st.from_regex(r"[ -~]{1,64}", fullmatch=True),
+    line=st.none() | st.integers(0, COUNT_MAX),
+    end=st.booleans(),
+)
+
+
+def parse(text: bytes, topic: bytes = b"frame.top") -> FrameHeader | BadFrame:
+    """The header, or the BadFrame that it raises; nothing else may come out."""
+    try:
+        return parse_header(topic, text)
+    except BadFrame as error:
+        return error
+
+
+def header_with(**changes: object) -> bytes:
+    return json.dumps(FIELDS | changes).encode()
+
+
+@given(headers)
+def test_what_is_built_is_what_is_parsed(header: FrameHeader) -> None:
+    topic, text, payload = build_frame(header, b"pixels")
+    assert parse_header(bytes(topic), bytes(text)) == header
+    assert payload == b"pixels"
+
+
+def test_golden_header() -> None:
+    """The bytes of version 1 do not change."""
+    golden = (GOLDEN / "frame_header.json").read_bytes()
+    topic, text, _ = build_frame(HEADER, b"")
+    assert (topic, text) == (b"frame.top", golden)
+    assert parse_header(b"frame.top", golden) == HEADER
+
+
+def test_every_truncation_is_a_bad_header() -> None:
+    text = msgspec.json.encode(HEADER)
+    for length in range(len(text)):
+        result = parse(text[:length])
+        assert isinstance(result, BadFrame)
+        assert result.cause is Cause.BAD_HEADER
+
+
+@given(st.binary(min_size=1, max_size=20))
+def test_trailing_bytes_are_refused_unless_they_are_white_space(tail: bytes) -> None:
+    result = parse(msgspec.json.encode(HEADER) + tail)
+    assert isinstance(result, FrameHeader) == (not tail.strip(b" \t\r\n"))
+
+
+def test_every_flipped_bit_gives_a_header_or_a_bad_frame() -> None:
+    """And where it gives a header, that is one which keeps all rules."""
+    text = msgspec.json.encode(HEADER)
+    for position in range(len(text) * 8):
+        flipped = bytearray(text)
+        flipped[position // 8] ^= 1 << position % 8
+        result = parse(bytes(flipped))
+        if isinstance(result, FrameHeader):
+            assert msgspec.convert(msgspec.to_builtins(result), FrameHeader) == result
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_header_or_a_bad_frame(text: bytes) -> None:
+    assert isinstance(parse(text), FrameHeader | BadFrame)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"v": 2}, Cause.BAD_VERSION),
+        ({"v": None}, Cause.BAD_VERSION),
+        ({"shape": [256]}, Cause.BAD_SHAPE),
+        ({"shape": [256, 1600, 1]}, Cause.BAD_SHAPE),
+        ({"shape": [0, 1600]}, Cause.BAD_SHAPE),
+        ({"shape": [256, 65537]}, Cause.BAD_SHAPE),
+        ({"shape": [256.5, 1600]}, Cause.BAD_SHAPE),
+        ({"shape": "256x1600"}, Cause.BAD_SHAPE),
+        ({"dtype": "u16"}, Cause.BAD_DTYPE),
+        ({"codec": "gif"}, Cause.BAD_CODEC),
+        ({"strip": "two\nlines"}, Cause.BAD_HEADER),
+        ({"strip": "ends so\n"}, Cause.BAD_HEADER),
+        ({"strip": "x" * 65}, Cause.BAD_HEADER),
+        ({"line": -1}, Cause.BAD_HEADER),
+        ({"end": "yes"}, Cause.BAD_HEADER),
+        ({"t_ns": 2**63}, Cause.BAD_HEADER),
+        ({"t_ns": 1.5}, Cause.BAD_HEADER),
+    ],
+)
+def test_a_broken_rule_is_named_and_the_frame_is_known(
+    changes: dict[str, object], cause: Cause
+) -> None:
+    """Where camera, session and seq can be read, the frame can be reported as missed."""
+    result = parse(header_with(**changes))
+    assert isinstance(result, BadFrame)
+    assert result.cause is cause
+    assert result.frame == FrameId(camera="top", session="3f9a", seq=41)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"camera": "Top"},
+        {"camera": ""},
+        {"camera": "x" * 33},
+        {"camera": 7},
+        {"session": ""},
+        {"session": "a b"},
+        {"seq": -1},
+        {"seq": COUNT_MAX + 1},
+        {"seq": "41"},
+        {"seq": True},
+        {"seq": 10**400},
+    ],
+)
+def test_a_frame_that_cannot_be_told_is_not_guessed(changes: dict[str, object]) -> None:
+    result = parse(header_with(**changes))
+    assert isinstance(result, BadFrame)
+    assert result.cause is Cause.BAD_HEADER
+    assert result.frame is None
+
+
+def test_a_missing_key_is_named() -> None:
+    for key in ("v", "camera", "session", "seq", "t_ns", "shape", "dtype", "codec"):
+        result = parse(json.dumps({name: FIELDS[name] for name in FIELDS if name != key}).encode())
+        assert isinstance(result, BadFrame)
+        assert key in result.detail
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"[" * HEADER_BYTES_MAX,
+        b'{"x":' * (HEADER_BYTES_MAX // 5),
+        b'{"v":1e999}',
+        b'{"camera":"\xff"}',
+        b'{"camera":"\\ud800"}',
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_json_bombs_and_rubbish_are_bad_headers(text: bytes) -> None:
+    result = parse(text)
+    assert isinstance(result, BadFrame)
+    assert result.cause in (Cause.BAD_HEADER, Cause.BAD_VERSION)
+
+
+def test_a_header_beyond_its_limit_is_refused_unread() -> None:
+    """4096 bytes are allowed, one more is not, whatever it says."""
+    text = msgspec.json.encode(HEADER)
+    padded = text + b" " * (HEADER_BYTES_MAX - len(text))
+    assert isinstance(parse(padded), FrameHeader)
+    result = parse(padded + b" ")
+    assert isinstance(result, BadFrame)
+    assert "4097" in result.detail
+
+
+def test_a_camera_may_add_keys_of_its_own() -> None:
+    assert parse(header_with(exposure_us=12)) == HEADER
+
+
+@pytest.mark.parametrize("topic", [b"frame.bottom", b"frame.", b"frame.top ", b"x" * 100, b"\xff"])
+def test_topic_and_header_must_name_the_same_camera(topic: bytes) -> None:
+    result = parse(msgspec.json.encode(HEADER), topic)
+    assert isinstance(result, BadFrame)
+    assert (result.cause, result.frame) == (Cause.BAD_TOPIC, None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "good"),
+    [((256, 1600), True), ((1, 1600), True), ((257, 1600), False), ((256, 1599), False)],
+)
+def test_a_frame_has_the_lines_width_and_at_most_its_lines(
+    shape: tuple[int, int], good: bool
+) -> None:
+    header = msgspec.structs.replace(HEADER, shape=shape)
+    if good:
+        check_shape(header, (256, 1600))
+    else:
+        with pytest.raises(BadFrame, match="bad_shape"):
+            check_shape(header, (256, 1600))
+
+
+def test_a_raw_payload_has_exactly_the_length_of_its_shape() -> None:
+    check_raw_length(HEADER, 256 * 1600)
+    for length in (0, 256 * 1600 - 1, 256 * 1600 + 1, 2**30):
+        with pytest.raises(BadFrame, match=str(length)):
+            check_raw_length(HEADER, length)
+
+
+def coded(pixels: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+GREY = np.arange(32, dtype=np.uint8).reshape(4, 8)
+PNG = msgspec.structs.replace(HEADER, codec="png", shape=(4, 8))
+
+
+def test_png_and_jpeg_payloads_decode_to_grey() -> None:
+    assert np.array_equal(decode_image(PNG, coded(GREY, "PNG")), GREY)
+    colour = np.repeat(GREY[:, :, None], 3, axis=2)
+    assert np.array_equal(decode_image(PNG, coded(colour, "PNG")), GREY)
+    jpeg = msgspec.structs.replace(PNG, codec="jpeg")
+    assert decode_image(jpeg, coded(GREY, "JPEG")).shape == (4, 8)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7))
+def test_a_truncated_or_flipped_png_is_pixels_or_a_bad_frame(position: int, bit: int) -> None:
+    payload = bytearray(coded(GREY, "PNG"))
+    payload[position % len(payload)] ^= 1 << bit
+    for candidate in (bytes(payload), coded(GREY, "PNG")[: position % len(payload)]):
+        try:
+            assert decode_image(PNG, candidate).shape == (4, 8)
+        except BadFrame as error:
+            assert error.frame == PNG
+
+
+def test_an_image_of_another_size_mode_or_format_is_refused() -> None:
+    with pytest.raises(BadFrame, match="bad_shape"):
+        decode_image(PNG, coded(GREY.T.copy(), "PNG"))
+    with pytest.raises(BadFrame, match="bad_dtype"):
+        decode_image(PNG, coded(GREY.astype(np.uint16), "PNG"))
+    with pytest.raises(BadFrame, match="bad_codec"):
+        decode_image(PNG, coded(GREY, "JPEG"))  # in disguise
+    with pytest.raises(BadFrame, match="bad_codec"):
+        decode_image(PNG, b"")
+
+
+def test_an_image_that_claims_to_be_huge_is_refused_before_it_is_decoded() -> None:
+    """A few bytes that would become 4 gigapixels."""
+    payload = bytearray(coded(GREY, "PNG"))
+    payload[16:24] = (65536).to_bytes(4, "big") * 2
+    with pytest.raises(BadFrame, match="bad_"):
+        decode_image(PNG, bytes(payload))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_largest_allowed_payload_holds_a_png_of_noise(seed: int) -> None:
+    noise = np.random.default_rng(seed).integers(0, 256, (256, 1600), np.uint8)
+    assert len(coded(noise, "PNG")) <= payload_bytes_max((256, 1600))
