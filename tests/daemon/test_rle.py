@@ -92,7 +92,7 @@ def test_an_empty_mask_is_an_empty_string() -> None:
         ("-3 2", "character 0"),
         ("3 -2", "character 2"),
         ("1\t2", "character 1"),
-        ("０ 1", "character 0"),
+        ("\uff10 1", "character 0"),  # a digit, but not an ASCII one
         ("0 1", "number 1"),
         ("1 0", "number 2"),
         ("1 " + "9" * 30, "number 2"),

@@ -181,7 +181,7 @@ def test_truncated_flipped_and_mistitled_events_are_wire_errors(name: str) -> No
         try:
             parse_event(topic, bytes(flipped))
         except WireError as error:
-            assert error.cause is Cause.BAD_EVENT  # noqa: PT017 - some flips are harmless
+            assert error.cause is Cause.BAD_EVENT
 
 
 @given(st.binary(max_size=100))

@@ -1,0 +1,44 @@
+"""Rules that no linter knows: sizes of functions and files, and no swallowed exceptions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("daemon", "engine_build", "train")
+FILES = sorted(path for folder in (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*.py"))
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 300
+TEST_FILE_LINES_MAX = 450
+
+
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_fits_the_house_rules(path: Path) -> None:
+    """Short files of short functions that swallow no exception and hide no `__del__`."""
+    is_test = path.is_relative_to(ROOT / "tests")
+    length = len(path.read_text().splitlines())
+    assert length <= (TEST_FILE_LINES_MAX if is_test else FILE_LINES_MAX)
+    for node in nodes(path):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
+            assert node.name != "__del__", "close explicitly"
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"line {node.lineno}: bare except"
+            assert not all(isinstance(step, ast.Pass) for step in node.body), (
+                f"line {node.lineno}: an exception is swallowed"
+            )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_says_what_it_is_for(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -1,0 +1,77 @@
+"""The built distribution: what is in it, and that it finds what it ships."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from stripwatch import __version__
+from stripwatch.errors import ConfigError
+from stripwatch.resources import shipped
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, timeout=240)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_wheel_holds_our_three_packages_and_no_tests(wheel: Path) -> None:
+    """Import names that are ours alone; `daemon` and `train` would be anybody's."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert top == {"stripwatch", "stripwatch_engine", "stripwatch_train"}
+    assert not [name for name in names if "test_" in name or "conftest" in name]
+    for name in ("config.toml", "models/edge/model.onnx", "models/edge/model.json"):
+        assert f"stripwatch/data/{name}" in names
+    assert not [name for name in names if name.startswith("stripwatch/data/models/edge/openvino")]
+    for package in top:
+        assert f"{package}/py.typed" in names
+
+
+def test_the_installed_wheel_finds_what_it_ships(wheel: Path, tmp_path: Path) -> None:
+    """Away from any checkout, the embedded model and the configuration are there."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from stripwatch.resources import shipped\n"
+        "from stripwatch.config import load_config\n"
+        "print(shipped('models/edge/model.onnx'), load_config(shipped('config.toml')).line)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.startswith(str(tmp_path))
+
+
+def test_versions_and_commands_agree() -> None:
+    distribution = metadata.distribution("stripwatch")
+    assert distribution.version == __version__
+    scripts = {entry.name for entry in distribution.entry_points.select(group="console_scripts")}
+    assert scripts == {"stripwatch", "engine-build", "stripwatch-train"}
+
+
+def test_a_missing_file_says_what_to_do() -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.onnx is missing.*install stripwatch again"):
+        shipped("nothing.onnx")
+
+
+def test_the_daemon_starts_without_torch() -> None:
+    """torch never reaches the line PC."""
+    script = "import sys, stripwatch.app, stripwatch_engine.cli; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
