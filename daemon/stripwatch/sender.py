@@ -180,7 +180,7 @@ def _send_one(
 ) -> bool:
     """Send a frame, waiting for room; False: it is time to stop."""
     parts = build_frame(header, frame.payload)
-    if socket.socket_type == zmq.XPUB:
+    if socket.type == zmq.XPUB:
         while socket.poll(0):  # libzmq keeps unread subscriptions without a limit
             socket.recv()
     while not stop.is_set():
