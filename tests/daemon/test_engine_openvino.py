@@ -203,6 +203,9 @@ def test_a_manifest_of_other_classes_or_frames_is_refused(
         OpenVinoEngine(tiny_engine, wrong, [random_frames(12, 1)], 1, 1)
     with pytest.raises(ModelError, match="OpenVINO cannot load"):
         OpenVinoEngine(tiny_engine, manifest, [np.zeros((1, 16, 80), np.uint8)], 1, 1)
+    none = msgspec.structs.replace(manifest, files=())
+    with pytest.raises(ModelError, match="names no file to load"):
+        OpenVinoEngine(tiny_engine, none, [random_frames(12, 1)], 1, 1)
     save_manifest(tmp_path, wrong)
     with pytest.raises(ModelError, match=r"names inspection\.xml, which is missing"):
         load_manifest(tmp_path)

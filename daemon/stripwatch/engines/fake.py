@@ -2,7 +2,7 @@
 
 It needs no model and no device and drives the real pipeline, in tests and in `stripwatch bench`.
 A pixel of grey level 251 + c (252 for class 1, 255 for class 4) belongs to class c with
-probability 0.9; every other probability is 0. So classes above 4 are never found.
+probability 0.8; every other probability is 0. So classes above 4 are never found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stripwatch.errors import DeviceError
 from stripwatch.manifest import FakeBehaviour
 
 PAINT = 251  # grey level of class c is PAINT + c
-PROBABILITY = 0.9
+PROBABILITY = 0.8  # 204 / 255
 CLASSES = 4
 
 

@@ -42,6 +42,8 @@ class OpenVinoEngine:
         """
         import openvino
 
+        if not manifest.files:
+            raise ModelError(f"the manifest of {folder} names no file to load; build it anew")
         threads = threads or os.cpu_count() or 1
         options = {
             "INFERENCE_NUM_THREADS": threads,
