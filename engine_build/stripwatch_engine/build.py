@@ -76,7 +76,7 @@ def _load_onnx(path: Path) -> onnx.ModelProto:
 def _write_openvino(graph: onnx.ModelProto, frame_shape: tuple[int, int], folder: Path) -> str:
     """Write the graph as OpenVINO IR; returns name and version of the builder.
 
-    The batch is fixed at 1: the daemon runs one request per frame (docs/adr/0002). Weights stay
+    The batch is fixed at 1: the daemon runs one request per frame (docs/adr/0001). Weights stay
     float32, as the daemon computes in float32 on every CPU.
     """
     import openvino

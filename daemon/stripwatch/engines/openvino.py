@@ -1,7 +1,7 @@
 """The CPU engine: OpenVINO requests that read slots and write results where they lie.
 
 One request per row, each for exactly one frame: on a CPU a batch is no faster than its frames, and
-a frame's result cannot depend on what it was batched with (docs/adr/0002).
+a frame's result cannot depend on what it was batched with (docs/adr/0001).
 """
 
 from __future__ import annotations
