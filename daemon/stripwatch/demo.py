@@ -47,12 +47,12 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
         raise StorageError(f"{output} cannot be made: {error.strerror}") from error
     model = shipped("models/edge/model.onnx")
     engine = output / "engine"
-    console.print(f"[bold]1.[/] engine-build {model} --output {engine}")
+    console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
     _run_to_end("stripwatch_engine", [str(model), "--output", str(engine)], output)
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as sockets:
         config, events_at = _write_config(output, Path(sockets))
         view = _View(output, frame_count)
-        console.print(f"[bold]2.[/] stripwatch run {config}")
+        console.print(f"[bold]2.[/] stripwatch run {config}", soft_wrap=True)
         with (
             Subscriber(events_at, TOPICS) as events,
             _process("stripwatch", ["run", str(config)], output / "daemon.log") as daemon,
@@ -62,7 +62,7 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
             replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
             for camera in CAMERAS:
                 replay += ["--camera", camera]
-            console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}")
+            console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
             with (
                 _process("stripwatch", replay, output / "camera.log") as camera_process,
                 Live(view, console=console, refresh_per_second=8, transient=True),

@@ -37,6 +37,12 @@ class Notifier:
         """The daemon is shutting down."""
         self._send("STOPPING=1")
 
+    def close(self) -> None:
+        """Say no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _send(self, message: str) -> None:
         if self._socket is None:
             return
@@ -47,5 +53,4 @@ class Notifier:
         except OSError as error:
             # Inspection does not depend on the service manager; say so once and go on without.
             structlog.get_logger().warning("cannot notify the service manager", error=str(error))
-            self._socket.close()
-            self._socket = None
+            self.close()

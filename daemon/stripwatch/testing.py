@@ -67,9 +67,12 @@ class FakeCamera:
 class FakeLine:
     """A running pipeline, its camera, and everything that it has published."""
 
-    def __init__(self, pipeline: Pipeline, camera: FakeCamera, events: Socket) -> None:
+    def __init__(
+        self, pipeline: Pipeline, camera: FakeCamera, events: Socket, events_endpoint: str
+    ) -> None:
         self.pipeline = pipeline
         self.camera = camera
+        self.events_endpoint = events_endpoint  # for subscribers of one's own
         self._socket = events
         self.events: list[Event] = []
         self.images: list[list[bytes]] = []
@@ -147,7 +150,9 @@ def fake_line(
             events.connect(config.publish.endpoint)
             camera.set_hwm(QUEUE)
             camera.connect(config.inputs[0].endpoint)
-            line = FakeLine(pipeline, FakeCamera(camera, frame_shape), events)
+            line = FakeLine(
+                pipeline, FakeCamera(camera, frame_shape), events, config.publish.endpoint
+            )
             pipeline.start()
             if pattern == "sub":
                 camera.recv()  # the daemon has subscribed

@@ -28,4 +28,8 @@ def _run(args: argparse.Namespace) -> ExitCode:
 
     config = load_config(args.config)
     set_up_logs(config.service)
-    return App(config, Notifier(os.environ.get("NOTIFY_SOCKET"))).run()
+    notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+    try:
+        return App(config, notifier).run()
+    finally:
+        notifier.close()

@@ -8,7 +8,6 @@ any order and meet without a seam, and defects run from one frame into the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from stripwatch.manifest import DefectClass
 from stripwatch.synthetic.background import Background
 from stripwatch.synthetic.defects import LINES_MAX, Defect, defects_of_block
 
+BLOCKS_KEPT = 64  # a frame of 256 lines needs six
 BLOCK_LINES = 512  # defects are drawn by lot for one block of lines at a time
 
 CLASSES = (
@@ -56,7 +56,7 @@ class SyntheticStrip:
         self.frame_shape = frame_shape
         self._background = Background(seed, frame_shape[1])
         self._rate = defects_per_1000_lines * BLOCK_LINES / 1000
-        self._block = lru_cache(maxsize=64)(self._draw_block)
+        self._blocks: dict[int, tuple[Defect, ...]] = {}  # the latest, as drawn
 
     def frame(self, index: int) -> SyntheticFrame:
         """Frame `index`: lines from index * frame lines on."""
@@ -71,9 +71,13 @@ class SyntheticStrip:
         np.clip(image, 0, 255, out=image)
         return SyntheticFrame(image.astype(np.uint8), mask)
 
-    def _draw_block(self, block: int) -> tuple[Defect, ...]:
-        generator = np.random.default_rng([self.seed, block])
-        left, right = self._background.usable_pixels
-        return tuple(
-            defects_of_block(generator, self._rate, block * BLOCK_LINES, BLOCK_LINES, left, right)
-        )
+    def _block(self, block: int) -> tuple[Defect, ...]:
+        if block not in self._blocks:
+            generator = np.random.default_rng([self.seed, block])
+            first = block * BLOCK_LINES
+            left, right = self._background.usable_pixels
+            drawn = defects_of_block(generator, self._rate, first, BLOCK_LINES, left, right)
+            self._blocks[block] = tuple(drawn)
+            if len(self._blocks) > BLOCKS_KEPT:
+                del self._blocks[next(iter(self._blocks))]  # the oldest
+        return self._blocks[block]

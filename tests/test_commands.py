@@ -1,0 +1,129 @@
+"""The commands as a user types them, and the README as a user reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stripwatch.cli.main import main
+from stripwatch.errors import ExitCode
+from stripwatch.testing import fake_line
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("run", "check", "demo", "replay", "record", "events", "bench")
+
+
+def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stripwatch", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == ExitCode.OK
+    assert len(capsys.readouterr().out) > 200
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--no-such-flag"])
+    assert caught.value.code == ExitCode.USAGE
+
+
+def test_the_demo_runs_a_whole_line_and_ends_by_itself(tmp_path: Path) -> None:
+    """Every frame is accounted for, defects are found, overlays and a summary are left."""
+    done = run("demo", "--output", str(tmp_path), "--duration", "3", "--rate", "5")
+    assert done.returncode == ExitCode.OK, done.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    missed = sum(summary["drops"].values())
+    assert summary["frames_sent"] == 30 == summary["frames_inspected"] + missed
+    assert sum(summary["defects"].values()) > 0
+    overlays = sorted((tmp_path / "overlays").glob("*.png"))
+    assert len(overlays) == summary["overlays"] > 0
+    picture = cv2.imread(str(overlays[0]))
+    assert picture is not None
+    assert picture.shape[1] == 1600
+    assert np.ptp(picture.astype(int).max(axis=2) - picture.min(axis=2)) > 0, "no colour drawn"
+    # What it left can be used by hand.
+    assert run("check", str(tmp_path / "config.toml")).returncode == ExitCode.OK
+
+
+def test_a_demo_that_cannot_write_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run("demo", "--output", str(tmp_path / "file"))
+    assert done.returncode == ExitCode.STORAGE
+    assert "file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bench_prints_ratios_and_writes_json(tmp_path: Path) -> None:
+    """Figures are there and are figures; how large they are is no test's business."""
+    path = tmp_path / "bench.json"
+    parts = [word for name in ("transport", "inspect", "memory") for word in ("--only", name)]
+    done = run("bench", *parts, "--seconds", "0.2", "--memory-frames", "400", "--json", str(path))
+    assert done.returncode == ExitCode.OK, done.stderr
+    figures = json.loads(path.read_text())
+    assert set(figures) == {"machine", "transport", "inspect", "memory"}
+    assert figures["transport"]["ratio"] > 0
+    assert figures["inspect"]["frames_per_s_per_core"] > 0
+    assert figures["memory"]["frames"] >= 400
+    assert "growth_mb" in done.stdout
+
+
+def test_bench_needs_an_engine_for_the_end_to_end_part() -> None:
+    done = run("bench")
+    assert done.returncode == ExitCode.CONFIG
+    assert "--engine" in done.stderr
+    assert "engine-build" in done.stderr
+
+
+def test_the_readmes_subscriber_works() -> None:
+    """Its twenty lines, on a running line, print a defect and a gap."""
+    text = (ROOT / "README.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(snippet.splitlines()) <= 20
+    pixels = np.zeros((8, 32), np.uint8)
+    pixels[2, 3:9] = 252
+    with fake_line() as line:
+        endpoint = line.events_endpoint
+        snippet = snippet.replace("tcp://127.0.0.1:5551", endpoint)
+        with subprocess.Popen(
+            [sys.executable, "-u", "-c", snippet], stdout=subprocess.PIPE, text=True
+        ) as subscriber:
+            assert subscriber.stdout
+            line.wait(lambda: line.pipeline.publisher.subscriptions >= 3)
+            line.camera.send("top", "s", 0, pixels)
+            line.camera.send("top", "s", 2)
+            printed = [subscriber.stdout.readline() for _ in range(2)]
+            subscriber.terminate()
+    assert printed == [
+        "top: kind1 of 6.0 x 1.0 mm, 6.0 mm from the left edge\n",
+        "top: 1 frames not inspected: lost\n",
+    ]
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
+)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_key_of_the_configuration_is_documented() -> None:
+    documented = (ROOT / "docs" / "configuration.md").read_text()
+    for row in (ROOT / "config.toml").read_text().splitlines():
+        key = re.match(r"#? ?([a-z_]+) = ", row)
+        if key:
+            assert f".{key[1]}`" in documented, key[1]
