@@ -30,6 +30,8 @@ from stripwatch.wire.frame import (
 
 POLL_MS = 100  # longest wait for a message, so that a stop is seen
 CROWDED_POLL_MS = 2  # while the engine is behind: look this often whether it has caught up
+OVERLOAD_AFTER_MS = 30  # of waiting messages; at 800 frames/s, less than ZeroMQ's queue holds
+OVERLOAD_HOLD_MS = 1000  # after the last frame that was dropped
 BURST_MESSAGES = 64  # from one socket before the others get their turn
 ENTRIES_MAX = 1024  # in one slot: a stream of misses closes it, too
 PENDING_MISSES_MAX = 1024  # without a slot to carry them; then the door stays shut
@@ -62,6 +64,10 @@ class Receiver:
         self._batch_wait_ms = config.batch.wait_ms
         self._doorkeepers = {camera.name: Doorkeeper() for camera in config.cameras}
         self._slot: Slot | None = None
+        self._behind_since_ns = (
+            0  # first lack of a slot since the sockets were last empty; 0 = none
+        )
+        self._overload_until_ns = 0
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.last_faults: dict[Cause, tuple[str, str]] = {}  # endpoint and detail, by cause
@@ -101,14 +107,16 @@ class Receiver:
 
     def _step(self) -> None:
         """Wait for messages or for the slot's time to run out, whichever comes first."""
-        slot = self._open_slot()
-        doors = self._doors if slot else [door for door in self._doors if not door.waits]
-        if slot is None and (not doors or len(self._pending) >= PENDING_MISSES_MAX):
-            self._take_slot(self._ring.open(timeout_s=POLL_MS / 1000))
+        doors = [door for door in self._doors if self._may_read(door)]
+        if not doors:
+            self._take_slot(self._ring.open(timeout_s=CROWDED_POLL_MS / 1000))
             return
-        for door in _readable(doors, self._poll_ms()):
+        readable = _readable(doors, self._poll_ms())
+        if not readable:
+            self._behind_since_ns = 0
+        for door in readable:
             for _ in range(BURST_MESSAGES):
-                if door.waits and self._open_slot() is None:
+                if not self._may_read(door):
                     break
                 try:
                     topic = door.socket.recv(zmq.NOBLOCK)
@@ -117,6 +125,23 @@ class Receiver:
                 self._receive(door, topic)
                 self._close_if_due()
         self._close_if_due()
+
+    def _may_read(self, door: _Door) -> bool:
+        """Whether a frame of this door has a slot, or has to be dropped now.
+
+        Overload is a state. It begins when messages have waited for slots for
+        `OVERLOAD_AFTER_MS`: a shorter burst waits in ZeroMQ's queue. It ends when nothing was
+        dropped for `OVERLOAD_HOLD_MS`; until then a frame without a slot is dropped at once, so
+        that it is counted as what it is and those behind it are fresh.
+        """
+        if self._open_slot() is not None:
+            return True
+        now_ns = time.monotonic_ns()
+        self._behind_since_ns = self._behind_since_ns or now_ns
+        if door.waits or len(self._pending) >= PENDING_MISSES_MAX:
+            return False
+        behind_ms = (now_ns - self._behind_since_ns) / 1e6
+        return behind_ms > OVERLOAD_AFTER_MS or now_ns < self._overload_until_ns
 
     def _receive(self, door: _Door, topic: bytes) -> None:
         """Take the rest of one message; whatever is wrong with it, the next is not harmed."""
@@ -156,6 +181,7 @@ class Receiver:
         """
         slot = self._open_slot()
         if slot is None:
+            self._overload_until_ns = time.monotonic_ns() + OVERLOAD_HOLD_MS * 1_000_000
             self._miss(miss_of(header, Cause.OVERLOAD))
             return
         check_shape(header, self._frame_shape)
