@@ -38,13 +38,14 @@ PENDING_MISSES_MAX = 1024  # without a slot to carry them; then the door stays s
 FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Door:
     """One endpoint on which frames arrive."""
 
     endpoint: str
     socket: Socket
     waits: bool  # PULL: leave frames with the camera while no slot is free
+    behind_since_ns: int = 0  # first lack of a slot since its queue was last empty; 0 = none
 
 
 class Receiver:
@@ -64,9 +65,6 @@ class Receiver:
         self._batch_wait_ms = config.batch.wait_ms
         self._doorkeepers = {camera.name: Doorkeeper() for camera in config.cameras}
         self._slot: Slot | None = None
-        self._behind_since_ns = (
-            0  # first lack of a slot since the sockets were last empty; 0 = none
-        )
         self._overload_until_ns = 0
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
@@ -111,16 +109,14 @@ class Receiver:
         if not doors:
             self._take_slot(self._ring.open(timeout_s=CROWDED_POLL_MS / 1000))
             return
-        readable = _readable(doors, self._poll_ms())
-        if not readable:
-            self._behind_since_ns = 0
-        for door in readable:
+        for door in _readable(doors, self._poll_ms()):
             for _ in range(BURST_MESSAGES):
                 if not self._may_read(door):
                     break
                 try:
                     topic = door.socket.recv(zmq.NOBLOCK)
                 except zmq.Again:
+                    door.behind_since_ns = 0
                     break
                 self._receive(door, topic)
                 self._close_if_due()
@@ -137,10 +133,10 @@ class Receiver:
         if self._open_slot() is not None:
             return True
         now_ns = time.monotonic_ns()
-        self._behind_since_ns = self._behind_since_ns or now_ns
+        door.behind_since_ns = door.behind_since_ns or now_ns
         if door.waits or len(self._pending) >= PENDING_MISSES_MAX:
             return False
-        behind_ms = (now_ns - self._behind_since_ns) / 1e6
+        behind_ms = (now_ns - door.behind_since_ns) / 1e6
         return behind_ms > OVERLOAD_AFTER_MS or now_ns < self._overload_until_ns
 
     def _receive(self, door: _Door, topic: bytes) -> None:
@@ -275,11 +271,14 @@ class Receiver:
 
 
 def _readable(doors: Sequence[_Door], timeout_ms: int) -> list[_Door]:
-    """The doors with a message, waiting up to `timeout_ms` for the first."""
+    """The doors with a message, waiting up to `timeout_ms` for the first; the others are empty."""
     poller = zmq.Poller()
     for door in doors:
         poller.register(door.socket, zmq.POLLIN)
     ready = {socket for socket, _ in poller.poll(timeout_ms)}
+    for door in doors:
+        if door.socket not in ready:
+            door.behind_since_ns = 0
     return [door for door in doors if door.socket in ready]
 
 
