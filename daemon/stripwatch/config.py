@@ -16,15 +16,26 @@ from stripwatch.errors import ConfigError
 from stripwatch.manifest import DefectClass, Manifest, Probability
 from stripwatch.wire.frame import NAME_PATTERN, CameraName, Side
 
-Positive = Annotated[float, Meta(gt=0)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]  # not infinite
+Offset = Annotated[float, Meta(ge=-1e6, le=1e6)]  # nor "not a number"
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Threads = Annotated[int, Meta(ge=0, le=1024)]
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4})"
-ENDPOINT_PATTERN = rf"^(tcp://[^:/\s]+:{_PORT}|ipc://\S+)$(?!\n)"
+ENDPOINT_PATTERN = rf"^(tcp://[^:/\s\x00]+:{_PORT}|ipc://[^\s\x00]+)$(?!\n)"
+PATH_PATTERN = r"^[^\x00]+$"
 Endpoint = Annotated[str, Meta(pattern=ENDPOINT_PATTERN)]
 PATTERN_WORDS = {  # what a pattern allows, for those who do not read patterns
     ENDPOINT_PATTERN: "tcp://HOST:PORT with a port up to 65535, or ipc://PATH",
     NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
+    PATH_PATTERN: "the path of a folder",
+}
+KIND_WORDS = {  # msgspec speaks of types, the file's author of TOML
+    "`object`": "a section",
+    "`array`": "a list",
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`str`": "text in quotes",
+    "`bool`": "true or false",
 }
 Attach = Literal["bind", "connect"]
 
@@ -51,7 +62,7 @@ class Camera(_Section, frozen=True):
     """One camera and where it looks."""
 
     name: CameraName
-    crossweb_offset_mm: float = 0.0  # of the camera's first pixel from the strip's left edge
+    crossweb_offset_mm: Offset = 0.0  # of the camera's first pixel from the strip's left edge
     mirrored: bool = False  # pixels run from right to left
 
 
@@ -67,7 +78,7 @@ class Input(_Section, frozen=True):
 class EngineSection(_Section, frozen=True):
     """The engine folder that engine-build wrote, and how to run it."""
 
-    folder: str  # relative to the configuration file
+    folder: Annotated[str, Meta(pattern=PATH_PATTERN)]  # relative to the configuration file
     threads: Threads = 0  # CPU threads; 0 = all cores
     streams: Threads = 0  # frames computed side by side; 0 = automatic
     rebuilds_max: Annotated[int, Meta(ge=0, le=1000)] = (
@@ -138,7 +149,7 @@ def load_config(path: Path) -> Config:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond any reader
         raise ConfigError(f"{path}: is not TOML: {error}") from error
     try:
         config = msgspec.convert(table, Config)
@@ -147,6 +158,7 @@ def load_config(path: Path) -> Config:
     _check_unique(path, "cameras.name", [camera.name for camera in config.cameras])
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
     _check_unique(path, "endpoint", endpoints)
+    _check_unique(path, "inspect.classes.name", [entry.name for entry in config.inspect.classes])
     folder = (path.parent / config.engine.folder).resolve()
     engine = msgspec.structs.replace(config.engine, folder=str(folder))
     return msgspec.structs.replace(config, engine=engine)
@@ -224,6 +236,10 @@ def _allowed(what: str, steps: list[str]) -> str:
     kind = _type_at(steps)
     if get_origin(kind) is Literal:
         return f"expected one of {', '.join(map(repr, get_args(kind)))}"
+    if get_origin(kind) is tuple and "got `object`" in what:
+        return f"expected a list; begin each of its entries with [[{'.'.join(steps)}]]"
+    for name, words in KIND_WORDS.items():
+        what = what.replace(name, words)
     return what[0].lower() + what[1:]
 
 

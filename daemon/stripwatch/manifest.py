@@ -14,12 +14,14 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import ModelError
+from stripwatch.wire.frame import Side
 
 MANIFEST_NAME = "manifest.json"
 CLASSES_MAX = 8  # one bit per class in the uint8 mask
 
 Target = Literal["openvino", "fake"]
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)")]
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)")]
+ClassName = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$(?!\n)")]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 
 
@@ -27,7 +29,7 @@ class DefectClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One class that the model segments."""
 
     id: Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
-    name: Annotated[str, Meta(pattern="^[a-z0-9_]{1,32}$")]
+    name: ClassName
     threshold: Probability = 0.5
     min_area_px: Annotated[int, Meta(ge=0)] = 0
 
@@ -49,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     onnx_sha256: str  # sha256 of the model that the engine was built from
     builder: str  # program and version that wrote it, for example "openvino 2026.4.1"
     precision: Literal["fp32", "fp16", "int8"]
-    frame_shape: tuple[int, int]  # lines, pixels of the frames it takes
+    frame_shape: tuple[Side, Side]  # lines, pixels of the frames it takes
     classes: tuple[DefectClass, ...]
     files: tuple[FileName, ...] = ()  # of the engine, in the folder; the first is loaded
     fake: FakeBehaviour | None = None
@@ -86,17 +88,22 @@ def load_manifest(folder: Path) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a valid manifest ({error}); {rebuild}") from error
     check_classes(path, manifest.classes)
-    for name in manifest.files:
-        if not (folder / name).is_file():
-            raise ModelError(f"{path} names {name}, which is missing; {rebuild}")
-    if manifest.files:
-        found = sha256_files(*(folder / name for name in manifest.files))
-        if found != manifest.engine_hash:
-            raise ModelError(
-                f"{folder}: {' or '.join(manifest.files)} is not the file that {MANIFEST_NAME} "
-                f"describes; it is damaged or was exchanged; {rebuild}"
-            )
+    if manifest.files and _hash_files(path, manifest, rebuild) != manifest.engine_hash:
+        raise ModelError(
+            f"{folder}: {' or '.join(manifest.files)} is not the file that {MANIFEST_NAME} "
+            f"describes; it is damaged or was exchanged; {rebuild}"
+        )
     return manifest
+
+
+def _hash_files(path: Path, manifest: Manifest, rebuild: str) -> str:
+    try:
+        return sha256_files(*(path.parent / name for name in manifest.files))
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise ModelError(f"{path} names {name}, which is missing; {rebuild}") from None
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def save_manifest(folder: Path, manifest: Manifest) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stripwatch.config import load_config, resolve_classes
 from stripwatch.errors import ConfigError
@@ -26,6 +28,13 @@ folder = "engine"
 [publish]
 endpoint = "ipc:///run/stripwatch/events"
 """
+SHIPPED = shipped("config.toml").read_text()
+LINES = [line for line in SHIPPED.splitlines() if " = " in line and not line.startswith("#")]
+VALUES = [
+    *("-1", "0", "1", "1e400", "nan", "inf", "-inf", "9" * 30, "true", "2020-01-01", "07:00:00"),
+    *('""', '"a"', '"top\\n"', '"\\u0000"', '"ipc://"', '"tcp://[::1]:5"', '"\\U0010FFFF"'),
+    *("[]", "[[]]", "[{}]", "{}", "{a = 1}", '["x"]', "{'`' = 1}", "", "]"),
+]
 
 
 def manifest(frame_shape: tuple[int, int] = (256, 1600)) -> Manifest:
@@ -72,7 +81,7 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
         ("[line]", "[lime]", ["lime", "did you mean line", "allowed:"]),
         ("folder", "floder", ["[engine]", "floder", "did you mean folder"]),
         ("frame_lines = 256", "frame_lines = 0", ["line.frame_lines", "= 0", ">= 1"]),
-        ("frame_lines = 256", 'frame_lines = "a"', ["line.frame_lines", "'a'", "int"]),
+        ("frame_lines = 256", 'frame_lines = "a"', ["line.frame_lines", "'a'", "a whole number"]),
         ("frame_lines = 256\n", "", ["[line]", "lacks", "frame_lines"]),
         ('name = "top"', 'name = "Top"', ["cameras[0].name", "'Top'", "a-z 0-9 _ -"]),
         ("tcp://127.0.0.1:5550", "udp://x", ["inputs[0].endpoint", "udp://x", "tcp://HOST:PORT"]),
@@ -80,6 +89,18 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
         ("tcp://127.0.0.1:5550", "ipc:///run/stripwatch/events", ["twice"]),
         ("mm_per_line = 0.5", "mm_per_line = -1", ["line.mm_per_line", "-1", "> 0"]),
         ("mm_per_line = 0.5", "mm_per_line = nan", ["line.mm_per_line", "nan"]),
+        ("mm_per_line = 0.5", "mm_per_line = inf", ["line.mm_per_line", "inf", "<= 1000000.0"]),
+        ("mm_per_line = 0.5", "mm_per_line = true", ["a number", "got true or false"]),
+        ('name = "top"', 'name = "top"\ncrossweb_offset_mm = nan', ["crossweb_offset_mm", "nan"]),
+        ("[[cameras]]", "[cameras]", ["cameras", "a list", "[[cameras]]"]),
+        ("[line]", "[[line]]", ["line = ", "expected a section, got a list"]),
+        ('"engine"', '"a\\u0000b"', ["engine.folder", "the path of a folder"]),
+        ('"engine"', '""', ["engine.folder", "the path of a folder"]),
+        ("stripwatch/events", "a\\u0000b", ["publish.endpoint", "ipc://PATH"]),
+        ("[engine]", "[[inspect.classes]]\nnam = 'a'\n[engine]", ["classes[0]", "mean name"]),
+        ("[engine]", "[[inspect.classes]]\nname = 'a'\n" * 2 + "[engine]", ["'a'", "twice"]),
+        ("256", "9" * 5000, ["TOML", "digits"]),
+        ("256", "[" * 5000, ["TOML", "recursion"]),
         ("[engine]", "[batch]\nrows = 65\n[engine]", ["batch.rows", "65", "<= 64"]),
         ("[engine]", "[service]\nlog_level = 'loud'\n[engine]", ["loud", "warning"]),
         ("[engine]", "[[cameras]]\nname = 'top'\n[engine]", ["'top'", "twice"]),
@@ -95,6 +116,19 @@ def test_a_mistake_names_file_key_value_and_what_is_allowed(
         load_config(path)
     for word in [str(path), *words]:
         assert word in str(caught.value)
+
+
+@given(st.sampled_from(LINES), st.sampled_from(VALUES))
+def test_any_value_of_any_key_is_good_or_a_config_error(
+    tmp_path_factory: pytest.TempPathFactory, line: str, value: str
+) -> None:
+    """And the error names the file."""
+    key = line.partition(" = ")[0]
+    path = write(tmp_path_factory.getbasetemp(), SHIPPED.replace(line, f"{key} = {value}", 1))
+    try:
+        load_config(path)
+    except ConfigError as error:
+        assert str(path) in str(error)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ def test_a_folder_without_manifest_says_how_to_build_one(tmp_path: Path) -> None
         ({"classes": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "same name"),
         ({"files": ["gone.bin"]}, r"gone\.bin, which is missing"),
         ({"files": ["../graph.bin"]}, "files"),
+        ({"files": ["x" * 256]}, "files"),
+        ({"frame_shape": [0, 16]}, "frame_shape"),
+        ({"frame_shape": [8, 10**30]}, "frame_shape"),
+        ({"classes": [{"id": 1, "name": "pits\n"}]}, "name"),
+        ({"classes": [{"id": n, "name": f"c{n}"} for n in range(1, 10)]}, "<= 8"),
     ],
 )
 def test_a_manifest_that_breaks_a_rule_is_refused(
@@ -82,5 +87,19 @@ def test_a_damaged_engine_file_is_refused(engine: Path, data: bytes) -> None:
 
 def test_a_manifest_that_is_no_json_is_refused(engine: Path) -> None:
     (engine / MANIFEST_NAME).write_bytes(b"\xff{")
+    with pytest.raises(ModelError, match="not a valid manifest"):
+        load_manifest(engine)
+
+
+def test_an_engine_file_that_cannot_be_read_is_named(engine: Path) -> None:
+    (engine / "graph.bin").unlink()
+    (engine / "graph.bin").mkdir()
+    with pytest.raises(ModelError, match=r"graph\.bin cannot be read: Is a directory"):
+        load_manifest(engine)
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"fake":' * 100_000])
+def test_a_manifest_nested_without_end_is_refused(engine: Path, text: bytes) -> None:
+    (engine / MANIFEST_NAME).write_bytes(text)
     with pytest.raises(ModelError, match="not a valid manifest"):
         load_manifest(engine)

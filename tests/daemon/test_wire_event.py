@@ -190,6 +190,31 @@ def test_any_bytes_are_an_event_or_a_wire_error(payload: bytes) -> None:
         parse_event(b"status", payload)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 1_000_000,
+        b'{"type":' * 1_000_000,
+        b'{"type":"status","cameras":' + b'{"a":' * 100_000,
+        b'{"type":"status","type":"gap"}',
+        b'{"type":"gap","seq":' + b"9" * 100_000 + b"}",
+        b'{"type":"gap","stream":"\\ud800"}',
+        b'{"type":"gap","stream":"\xff"}',
+    ],
+)
+def test_json_bombs_are_wire_errors(payload: bytes) -> None:
+    with pytest.raises(WireError, match="bad_event"):
+        parse_event(b"status", payload)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "../up", "pits\n", "x" * 33])
+def test_a_class_name_is_one_plain_word(name: str) -> None:
+    """It is part of a topic, and of what people print and file."""
+    event = msgspec.structs.replace(EXAMPLES["defect"], class_name=name)
+    with pytest.raises(WireError, match="class_name"):
+        parse_event(*build_event(event))
+
+
 def test_an_event_beyond_its_limit_is_refused_unread() -> None:
     with pytest.raises(WireError, match="at most"):
         parse_event(b"status", bytes(EVENT_BYTES_MAX + 1))

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import WireError
-from stripwatch.manifest import CLASSES_MAX
+from stripwatch.manifest import CLASSES_MAX, ClassName
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import CameraName, Count, SessionId, Side, StripId
 
@@ -23,7 +23,6 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Millimetres = float
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Percentile = Literal["p50", "p99", "max"]
 
 
@@ -51,7 +50,7 @@ class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect
     frame_seq: Count
     t_ns: Annotated[int, Meta(description="time of capture of the frame, Unix nanoseconds")]
     class_id: Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
-    class_name: Name
+    class_name: ClassName
     score: Annotated[Unit, Meta(description="mean probability over the mask")]
     peak: Annotated[Unit, Meta(description="largest probability over the mask")]
     area_px: Annotated[int, Meta(ge=1)]
