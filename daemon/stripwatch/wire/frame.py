@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import msgspec
@@ -156,7 +159,7 @@ def decode_image(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
         BadFrame: the payload is not such an image of the header's shape.
     """
     try:
-        with Image.open(io.BytesIO(payload), formats=[header.codec.upper()]) as image:
+        with _quiet(), Image.open(io.BytesIO(payload), formats=[header.codec.upper()]) as image:
             if image.size != (header.shape[1], header.shape[0]):
                 detail = f"{header.codec} of {image.size[1]}x{image.size[0]}, header {header.shape}"
                 raise BadFrame(Cause.BAD_SHAPE, detail, header)
@@ -173,6 +176,14 @@ def decode_image(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
 def build_frame(header: FrameHeader, payload: bytes | memoryview) -> list[bytes | memoryview]:
     """The three parts of a frame message."""
     return [frame_topic(header.camera), msgspec.json.encode(header), payload]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings away: each damaged image words its own, and stderr is not a peer's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
 
 
 def _parse_id(topic: bytes, header: bytes) -> FrameId | None:
