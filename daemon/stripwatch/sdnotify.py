@@ -16,6 +16,7 @@ class Notifier:
     def __init__(self, address: str | None) -> None:
         """Use the value of $NOTIFY_SOCKET; None or "" makes every call do nothing."""
         self._socket: socket.socket | None = None
+        self._owed = ""
         if address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.setblocking(False)
@@ -23,7 +24,8 @@ class Notifier:
 
     def ready(self) -> None:
         """Start-up is complete."""
-        self._send("READY=1")
+        self._owed = "READY=1\n"  # said once and waited for: where it finds no room, it goes later
+        self._send("")
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""
@@ -38,7 +40,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def close(self) -> None:
-        """Say no more."""
+        """Let go of the socket; every later call does nothing."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -46,11 +48,13 @@ class Notifier:
     def _send(self, message: str) -> None:
         if self._socket is None:
             return
+        lines = (self._owed + message).rstrip("\n")
         try:
-            self._socket.sendto(message.encode(), self._address)
+            self._socket.sendto(lines.encode(errors="replace"), self._address)
         except BlockingIOError:
             return  # its queue is full; inspection does not wait, and the next message will do
         except OSError as error:
             # Inspection does not depend on the service manager; say so once and go on without.
             structlog.get_logger().warning("cannot notify the service manager", error=str(error))
             self.close()
+        self._owed = ""
