@@ -31,7 +31,7 @@ from stripwatch.wire.frame import FrameHeader, payload_bytes_max
 Figures = dict[str, object]
 
 SEED = 11
-ROUNDS = 3  # of A and B in turn; ratios are medians over the rounds
+ROUNDS = 5  # of A and B in turn; ratios are medians over the rounds
 DENSE = 6.0  # defects per 1000 lines; its defective frames have as many as Severstal's, about 3
 MEMORY_WARM_FRAMES = 5000  # before the first reading: allocators settle
 
