@@ -29,12 +29,12 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	    + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt pip
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable .
 	touch $@
 
 # Training, and what the checks need.
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install --constraint constraints.txt --editable '.[train]' --group test
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[train]' --group test
 	touch $@
 
 # Pin what is installed now.
