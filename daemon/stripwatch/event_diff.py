@@ -151,7 +151,7 @@ def _changes(expected: NumberedEvent, actual: NumberedEvent) -> tuple[tuple[str,
 def _fields(event: NumberedEvent) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(event)
     if isinstance(event, Defect):
-        fields["part_of"] = event.part_of.replace(event.session, "SESSION")
+        fields["part_of"] = event.part_of.replace(f"-{event.session}-", "-SESSION-")
     return {name: value for name, value in fields.items() if name not in IGNORED}
 
 

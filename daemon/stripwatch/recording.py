@@ -141,6 +141,7 @@ class RecordingWriter:
             return
         try:
             self._writer.finish()  # type: ignore[no-untyped-call]
+            self._whole_bytes = self._file.tell()
             self._file.close()
         except OSError as error:
             raise self._rescue(error) from error

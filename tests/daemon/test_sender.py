@@ -112,7 +112,7 @@ def test_a_rate_is_kept_without_drift() -> None:
     for work_s in (0.01, 0.25, 0.0, 0.0, 0.0):
         pacer.wait_for_next(None)
         clock.now_s += work_s
-    assert clock.waits_s == pytest.approx([0.09, 0.04, 0.1])
+    assert clock.waits_s == pytest.approx([0.09, 0.05])
     assert clock.now_s == pytest.approx(100.4)
 
 
@@ -248,9 +248,7 @@ def test_nobody_there_is_said(endpoint: str, pattern: str) -> None:
     """The error names the endpoint and how to mend it."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
     with pytest.raises(AddressError, match="start stripwatch run first"):
-        send_frames(
-            frames_source(1), link, Plan(), threading.Event(), receiver_timeout_s=0.05
-        )
+        send_frames(frames_source(1), link, Plan(), threading.Event(), receiver_timeout_s=0.05)
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,7 @@ def test_events_come_typed_and_in_order(endpoint: str, make_defect: MakeDefect) 
         assert (events.missed, events.malformed, events.stream) == (0, 0, "stream")
 
 
-def test_malformed_messages_are_counted_and_skipped(
-    endpoint: str, make_defect: MakeDefect
-) -> None:
+def test_malformed_messages_are_counted_and_skipped(endpoint: str, make_defect: MakeDefect) -> None:
     """Whatever arrives, the next good event is yielded."""
     good = build_event(make_defect())
     bad = [

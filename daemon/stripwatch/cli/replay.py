@@ -46,6 +46,10 @@ from stripwatch.wire.frame import CameraName, FrameHeader, StripId
 PUB_FRAMES_PER_S = 10.0  # a daemon drops what it cannot inspect in time; few are this slow
 DEFAULT_CAMERA = "top"
 
+_ALLOWED = {
+    "--camera": "1 to 32 of the characters a-z 0-9 _ -",
+    "--strip": "1 to 64 printable ASCII characters",
+}
 OnSent = Callable[[FrameHeader], None]
 
 
@@ -114,6 +118,8 @@ def _replay(args: argparse.Namespace) -> ExitCode:
     noted = _note_remark(args.source, source)
     link = _link(args, config)
     plan = _plan(args, config, source, "push" if whole_line else link.pattern)
+    if config is not None:
+        _check_cameras(config, plan)
     with stop_on_signals() as stop, _progress_bar(source, plan) as on_sent:
         if not whole_line:
             sent = send_frames(source, link, plan, stop, on_sent=on_sent)
@@ -123,7 +129,6 @@ def _replay(args: argparse.Namespace) -> ExitCode:
             _note_remark(args.source, source, noted)
             return ExitCode.INTERRUPTED if stop.is_set() and not args.loop else ExitCode.OK
         assert config is not None
-        _check_cameras(config, plan)
         received = run_line(config, source, plan, stop, on_sent)
     _note_remark(args.source, source, noted)
     if args.write_events:
@@ -171,8 +176,8 @@ def _plan(args: argparse.Namespace, config: Config | None, source: Source, patte
 def _named(text: str, kind: object, option: str) -> str:
     try:
         return str(msgspec.convert(text, type=kind))
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{option} {text!r}: {error}") from None
+    except msgspec.ValidationError:
+        raise ConfigError(f"{option} {text!r} cannot be sent; give {_ALLOWED[option]}") from None
 
 
 def _check_cameras(config: Config, plan: Plan) -> None:
