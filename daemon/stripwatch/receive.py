@@ -107,7 +107,9 @@ class Receiver:
         """Wait for messages or for the slot's time to run out, whichever comes first."""
         doors = [door for door in self._doors if self._may_read(door)]
         if not doors:
-            self._take_slot(self._ring.open(timeout_s=CROWDED_POLL_MS / 1000))
+            # Where every door waits there is nothing to look after until a slot comes.
+            wait_ms = POLL_MS if all(door.waits for door in self._doors) else CROWDED_POLL_MS
+            self._take_slot(self._ring.open(timeout_s=wait_ms / 1000))
             return
         for door in _readable(doors, self._poll_ms()):
             for _ in range(BURST_MESSAGES):

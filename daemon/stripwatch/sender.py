@@ -187,8 +187,10 @@ def _send_one(
         try:
             socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:
-            # A poll would not help: XPUB always says that it can be written to.
-            stop.wait(FULL_WAIT_S)
+            if socket.type == zmq.PUSH:
+                socket.poll(POLL_MS, zmq.POLLOUT)
+            else:  # a poll would not help: XPUB always says that it can be written to
+                stop.wait(FULL_WAIT_S)
         else:
             return True
     return False
