@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stripwatch.camera.sender import Plan
+from stripwatch.compare.event_diff import compare_events
+from stripwatch.compare.line_run import run_line
 from stripwatch.config import Config, load_config
 from stripwatch.engines.load import engine_factory
-from stripwatch.event_diff import compare_events
-from stripwatch.line_run import run_line
 from stripwatch.manifest import DefectClass, load_manifest
 from stripwatch.resources import shipped
 from stripwatch.rle import decode_coco, decode_severstal
-from stripwatch.sender import Plan
 from stripwatch.sources import Source, open_source
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
 from stripwatch_engine.build import build_openvino

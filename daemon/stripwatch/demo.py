@@ -19,10 +19,10 @@ from rich.table import Table
 from rich.text import Text
 
 from stripwatch.errors import ExitCode, StorageError, StripwatchError
-from stripwatch.event_text import event_line
-from stripwatch.overlay_writer import OverlayWriter
 from stripwatch.resources import shipped
 from stripwatch.subscriber import FrameImage, Subscriber
+from stripwatch.view.event_text import event_line
+from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect, Event, Gap, Status
 
 CAMERAS = ("top", "bottom")

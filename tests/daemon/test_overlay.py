@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.event_text import event_line
-from stripwatch.overlay import draw_overlay
-from stripwatch.overlay_writer import FRAMES_MAX, OverlayWriter
 from stripwatch.subscriber import FrameImage
 from stripwatch.testing import fake_line
+from stripwatch.view.event_text import event_line
+from stripwatch.view.overlay import draw_overlay
+from stripwatch.view.overlay_writer import FRAMES_MAX, OverlayWriter
 from stripwatch.wire.event import Defect, Gap
 from stripwatch.wire.frame import FrameHeader
 

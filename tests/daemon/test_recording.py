@@ -16,7 +16,7 @@ import zmq
 from mcap.reader import make_reader
 
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.recording import RecordingWriter
+from stripwatch.record.writer import RecordingWriter
 from stripwatch.sources.frame import SourceFrame
 from stripwatch.sources.recording import recording_source
 from stripwatch.testing import FakeCamera

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from stripwatch.compare.event_diff import compare_events, difference_line
 from stripwatch.errors import ExitCode
-from stripwatch.event_diff import compare_events, difference_line
 from stripwatch.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
 from stripwatch.wire.event import Defect, Gap
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import zmq
 
+from stripwatch.camera.numbering import Numbering, Renumbering
+from stripwatch.camera.pace import Pace, Pacer
+from stripwatch.camera.sender import Link, Plan, Sent, send_frames, strip_name
 from stripwatch.errors import AddressError, ConfigError
-from stripwatch.numbering import Numbering, Renumbering
-from stripwatch.pace import Pace, Pacer
-from stripwatch.sender import Link, Plan, Sent, send_frames, strip_name
 from stripwatch.sources import Source, SourceFrame
 from stripwatch.sources.frame import raw_frame
 from stripwatch.wire.frame import FrameHeader, parse_header

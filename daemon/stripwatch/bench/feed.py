@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.pace import Pace
-from stripwatch.sender import Link, Plan, send_frames
+from stripwatch.camera.pace import Pace
+from stripwatch.camera.sender import Link, Plan, send_frames
 from stripwatch.sources.frame import Source, raw_frame
 from stripwatch.synthetic import SyntheticFrame, SyntheticStrip
 

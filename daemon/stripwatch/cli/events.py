@@ -12,13 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stripwatch.camera.peer import other_end
 from stripwatch.config import Attach, load_config
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.event_text import event_line
-from stripwatch.overlay_writer import OverlayWriter
-from stripwatch.peer import other_end
 from stripwatch.signals import stop_on_signals
 from stripwatch.subscriber import NUMBERED_TOPICS, FrameImage, Received, Subscriber
+from stripwatch.view.event_text import event_line
+from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect
 
 LAST_IMAGE_S = 1.0  # wait after the last event

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stripwatch.config import load_config
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.recorder import Recorder, RecordInput
-from stripwatch.recording import RecordingWriter
+from stripwatch.record.recorder import Recorder, RecordInput
+from stripwatch.record.writer import RecordingWriter
 from stripwatch.signals import stop_on_signals
 
 POLL_MS = 100  # longest wait for a frame, so that a stop is seen

@@ -23,19 +23,19 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.config import Config, load_config
-from stripwatch.errors import ConfigError, ExitCode, StorageError
-from stripwatch.event_diff import (
+from stripwatch.camera.pace import Pace
+from stripwatch.camera.peer import other_end
+from stripwatch.camera.sender import Link, Plan, send_frames
+from stripwatch.compare.event_diff import (
     Comparison,
     compare_events,
     difference_line,
     load_events,
     summary_rows,
 )
-from stripwatch.line_run import run_line
-from stripwatch.pace import Pace
-from stripwatch.peer import other_end
-from stripwatch.sender import Link, Plan, send_frames
+from stripwatch.compare.line_run import run_line
+from stripwatch.config import Config, load_config
+from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.signals import stop_on_signals
 from stripwatch.sources import Source, open_source
 from stripwatch.sources.choose import SYNTHETIC_FRAMES

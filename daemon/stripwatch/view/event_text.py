@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from stripwatch.overlay import class_colour
+from stripwatch.view.overlay import class_colour
 from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, StripEnd, StripStart
 
 UNKNOWN = "-"

@@ -11,9 +11,9 @@ from typing import Literal
 import msgspec
 import zmq
 
+from stripwatch.camera.numbering import Numbering, Renumbering, new_session
+from stripwatch.camera.pace import Pace, Pacer
 from stripwatch.errors import AddressError, ConfigError
-from stripwatch.numbering import Numbering, Renumbering, new_session
-from stripwatch.pace import Pace, Pacer
 from stripwatch.sockets import Socket, open_socket
 from stripwatch.sources.frame import Source, SourceFrame
 from stripwatch.wire.frame import FrameHeader, build_frame

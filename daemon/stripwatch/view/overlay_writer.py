@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 
 from stripwatch.errors import StorageError, WireError
-from stripwatch.overlay import draw_overlay
 from stripwatch.subscriber import FrameImage
+from stripwatch.view.overlay import draw_overlay
 from stripwatch.wire.event import Defect
 
 FRAMES_MAX = 64  # with defects that wait for their image

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.camera.sender import Link, Plan, Sent, send_frames
 from stripwatch.config import Config, Input
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
-from stripwatch.sender import Link, Plan, Sent, send_frames
 from stripwatch.sources import Source
 from stripwatch.subscriber import NUMBERED_TOPICS, Received, Subscriber
 from stripwatch.wire.event import Status

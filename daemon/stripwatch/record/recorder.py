@@ -11,7 +11,7 @@ import msgspec
 import zmq
 
 from stripwatch.coverage import Doorkeeper
-from stripwatch.recording import RecordingWriter
+from stripwatch.record.writer import RecordingWriter
 from stripwatch.sockets import open_socket
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import (

@@ -1,0 +1,1 @@
+"""The camera's side: frames numbered, paced and sent, for replay, the demo and tests."""

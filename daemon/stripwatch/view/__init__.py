@@ -1,0 +1,1 @@
+"""Events for reading: lines of text, and overlays."""
