@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.errors import ExitCode, StorageError, StripwatchError
+from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.resources import shipped
 from stripwatch.subscriber import FrameImage, Subscriber
 from stripwatch.view.event_text import event_line
@@ -49,25 +49,24 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     engine = output / "engine"
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
     _run_to_end("stripwatch_engine", [str(model), "--output", str(engine)], output)
-    with tempfile.TemporaryDirectory(prefix="stripwatch-") as sockets:
-        config, events_at = _write_config(output, Path(sockets))
-        view = _View(output, frame_count)
-        console.print(f"[bold]2.[/] stripwatch run {config}", soft_wrap=True)
+    config, events_at = _write_config(output)
+    view = _View(output, frame_count)
+    console.print(f"[bold]2.[/] stripwatch run {config}", soft_wrap=True)
+    with (
+        Subscriber(events_at, TOPICS) as events,
+        _process("stripwatch", ["run", str(config)], output / "daemon.log") as daemon,
+    ):
+        _wait_until_running(events, daemon, view)
+        replay = ["replay", "synthetic", "--config", str(config), "--seed", str(seed)]
+        replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
+        for camera in CAMERAS:
+            replay += ["--camera", camera]
+        console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
         with (
-            Subscriber(events_at, TOPICS) as events,
-            _process("stripwatch", ["run", str(config)], output / "daemon.log") as daemon,
+            _process("stripwatch", replay, output / "camera.log") as camera_process,
+            Live(view, console=console, refresh_per_second=8, transient=True),
         ):
-            _wait_until_running(events, daemon, view)
-            replay = ["replay", "synthetic", "--config", str(config), "--seed", str(seed)]
-            replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
-            for camera in CAMERAS:
-                replay += ["--camera", camera]
-            console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
-            with (
-                _process("stripwatch", replay, output / "camera.log") as camera_process,
-                Live(view, console=console, refresh_per_second=8, transient=True),
-            ):
-                _watch(events, (daemon, camera_process), view)
+            _watch(events, (daemon, camera_process), view)
     view.write_summary()
     console.print(view.summary_table())
     console.print(f"overlays: {view.overlays.written} PNGs in {output / 'overlays'}")
@@ -161,20 +160,32 @@ class _View:
         return table
 
 
-def _write_config(output: Path, sockets: Path) -> tuple[Path, str]:
-    """The shipped configuration on private endpoints; its path and the events' endpoint."""
+def _write_config(output: Path) -> tuple[Path, str]:
+    """The shipped configuration with the demo's engine; its path and the events' endpoint."""
     text = shipped("config.toml").read_text()
-    events_at = f"ipc://{sockets}/events"
+    frames_port, events_port = _free_port(5550), _free_port(5551)
     for old, new in (
-        ("tcp://127.0.0.1:5550", f"ipc://{sockets}/frames"),
-        ("tcp://127.0.0.1:5551", events_at),
+        (":5550", f":{frames_port}"),
+        (":5551", f":{events_port}"),
         ("models/edge/openvino", "engine"),
     ):
         assert old in text, old
         text = text.replace(old, new)
     path = output / "config.toml"
     path.write_text(text)
-    return path, events_at
+    return path, f"tcp://127.0.0.1:{events_port}"
+
+
+def _free_port(wished: int) -> int:
+    """The port wished for, or any other where a daemon that is running has it."""
+    for port in (wished, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise AddressError("no port is free on 127.0.0.1")
 
 
 def _wait_until_running(events: Subscriber, daemon: subprocess.Popen[bytes], view: _View) -> None:
