@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("stripwatch", deadline=None, print_blob=True)
+# The same examples in every run; `pytest --hypothesis-profile explore` looks for new ones.
+settings.register_profile("stripwatch", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("stripwatch")
 
 

@@ -249,4 +249,4 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         table.add_row(name, *map(str, numbers))
     console.print(table)
     count = len(comparison.differences)
-    console.print(f"{count} differences" if count else "no differences")
+    console.print(f"{count} difference{'s' * (count > 1)}" if count else "no differences")
