@@ -13,10 +13,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.compare.event_diff import compare_events, difference_line
+from stripwatch.compare.event_diff import compare_events, difference_line, load_events
 from stripwatch.errors import ExitCode
 from stripwatch.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
+from stripwatch.record.writer import RecordingWriter
 from stripwatch.wire.event import Defect, Gap
+from stripwatch.wire.frame import FrameHeader
 
 SHAPE = (32, 64)
 CONFIG = """
@@ -96,6 +98,29 @@ def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     told = [row.split()[0] for row in done.stdout.splitlines() if row.startswith(("m", "n", "c"))]
     assert sorted(told) == ["changed", "changed", "missing", "new"]  # one is the strip's report
     assert "area_px 36 -> 35" in done.stdout
+
+
+def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) -> None:
+    """The daemon drops them as late, as it did then; nobody waits for them."""
+    writer = RecordingWriter(line / "late.mcap")
+    for session, seq in (("a", 0), ("a", 1), ("a", 3), ("a", 2), ("b", 0), ("b", 0), ("a", 4)):
+        header = FrameHeader(
+            v=1,
+            camera="top",
+            session=session,
+            seq=seq,
+            t_ns=seq,
+            shape=SHAPE,
+            dtype="u8",
+            codec="raw",
+        )
+        writer.add(header, bytes(SHAPE[0] * SHAPE[1]))
+    writer.close()
+    run = replay(line, "late.mcap", "--config", "config.toml", "--write-events", "late.jsonl")
+    assert run.returncode == ExitCode.OK, run.stderr
+    (gap,) = load_events(line / "late.jsonl")
+    assert isinstance(gap, Gap)
+    assert (gap.first_frame_seq, gap.cause) == (2, "lost")
 
 
 @pytest.mark.parametrize(

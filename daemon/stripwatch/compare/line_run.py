@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.camera.sender import Link, Plan, Sent, send_frames
+from stripwatch.camera.sender import Link, Plan, send_frames
 from stripwatch.config import Config, Input
+from stripwatch.coverage import Doorkeeper
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
 from stripwatch.sources import Source
 from stripwatch.subscriber import NUMBERED_TOPICS, Received, Subscriber
@@ -157,11 +158,24 @@ def _daemon(config: Path, stop_timeout_s: float) -> Iterator[subprocess.Popen[by
 
 
 class _Sending:
-    """The sending thread's outcome."""
+    """How far the sending thread has come."""
 
     def __init__(self) -> None:
-        self.sent: dict[str, Sent] | None = None
+        self._doorkeepers: dict[str, Doorkeeper] = {}
+        self.last_seqs: dict[str, tuple[str, int]] = {}  # session and frame number, by camera
+        self.done = False
         self.error: BaseException | None = None
+
+    def note(self, header: FrameHeader) -> None:
+        """Take note of a frame that was sent.
+
+        One that the daemon drops as late was counted before; it is not the last to wait for, even
+        where a recording ends with it.
+        """
+        doorkeeper = self._doorkeepers.setdefault(header.camera, Doorkeeper())
+        if not doorkeeper.is_late(header):
+            doorkeeper.admit(header)
+            self.last_seqs[header.camera] = (header.session, header.seq)
 
 
 @contextmanager
@@ -172,9 +186,14 @@ def _sending(
     outcome = _Sending()
     stop = threading.Event()
 
+    def note(header: FrameHeader) -> None:
+        outcome.note(header)
+        on_sent(header)
+
     def send() -> None:
         try:
-            outcome.sent = send_frames(source, link, plan, stop, on_sent=on_sent)
+            send_frames(source, link, plan, stop, on_sent=note)
+            outcome.done = True
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             outcome.error = error
 
@@ -201,14 +220,7 @@ def _collect(events: Subscriber, sending: _Sending, progress: _Progress) -> list
             cameras = received.event.cameras.items()
             last_seqs = {name: (entry.session, entry.last_frame_seq) for name, entry in cameras}
             progress.check(last_seqs)
-            if sending.sent is not None and _accounted(last_seqs, sending.sent):
+            if sending.done and last_seqs == sending.last_seqs:
                 return collected
         else:
             collected.append(received)
-
-
-def _accounted(last_seqs: Mapping[str, tuple[str, int]], sent: Mapping[str, Sent]) -> bool:
-    return all(
-        last_seqs.get(camera) == (entry.header.session, entry.header.seq)
-        for camera, entry in sent.items()
-    )
