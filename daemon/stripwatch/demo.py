@@ -20,6 +20,7 @@ from rich.text import Text
 
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.resources import shipped
+from stripwatch.signals import end_process
 from stripwatch.subscriber import FrameImage, Subscriber
 from stripwatch.view.event_text import event_line
 from stripwatch.view.overlay_writer import OverlayWriter
@@ -243,9 +244,4 @@ def _process(module: str, arguments: list[str], log: Path) -> Iterator[subproces
         tail = log.read_text(errors="replace")[-LOG_CHARACTERS:]
         raise type(error)(f"{error}\n{log}:\n{tail}" if tail else str(error)) from error
     finally:
-        process.terminate()
-        try:
-            process.wait(END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, END_TIMEOUT_S)

@@ -19,6 +19,7 @@ from stripwatch.camera.sender import Link, Plan, send_frames
 from stripwatch.config import Config, Input
 from stripwatch.coverage import Doorkeeper
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
+from stripwatch.signals import end_process
 from stripwatch.sources import Source
 from stripwatch.subscriber import NUMBERED_TOPICS, Received, Subscriber
 from stripwatch.wire.event import Status
@@ -149,12 +150,7 @@ def _daemon(config: Path, stop_timeout_s: float) -> Iterator[subprocess.Popen[by
     try:
         yield daemon
     finally:
-        daemon.terminate()
-        try:
-            daemon.wait(stop_timeout_s)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
+        end_process(daemon, stop_timeout_s)
 
 
 class _Sending:
