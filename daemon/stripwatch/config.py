@@ -168,8 +168,10 @@ def resolve_classes(config: Config, manifest: Manifest) -> tuple[DefectClass, ..
     """The classes to report: the manifest's, with the configuration's overrides applied.
 
     Raises:
-        ConfigError: the engine is for another frame shape, or an override names no class.
+        ConfigError: the engine is for another frame shape or other batches, or an override names
+            no class.
     """
+    check_rows("batch.rows", config.batch.rows, Path(config.engine.folder), manifest)
     if manifest.frame_shape != config.line.frame_shape:
         raise ConfigError(
             f"line.frame_lines x line.frame_pixels is {_by(config.line.frame_shape)}, but the "
@@ -184,6 +186,21 @@ def resolve_classes(config: Config, manifest: Manifest) -> tuple[DefectClass, ..
             f"allowed: {', '.join(names)}"
         )
     return tuple(_apply(entry, overrides.get(entry.name)) for entry in manifest.classes)
+
+
+def check_rows(key: str, rows: int, folder: Path, manifest: Manifest) -> None:
+    """Refuse batches of `rows` frames, as the setting `key` asks for, that an engine cannot take.
+
+    Raises:
+        ConfigError: names both numbers, and what to change.
+    """
+    fewest, most = manifest.batch or (rows, rows)
+    if not fewest <= rows <= most:
+        change = f"lower it to {most}" if rows > most else f"raise it to {fewest}"
+        raise ConfigError(
+            f"{key} is {rows}, but the engine in {folder} takes {fewest} to {most} frames at once; "
+            f"{change}, or rebuild with: engine-build MODEL.onnx --batch 1:{rows}"
+        )
 
 
 def _apply(entry: DefectClass, override: ClassOverride | None) -> DefectClass:

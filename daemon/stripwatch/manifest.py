@@ -19,7 +19,8 @@ from stripwatch.wire.frame import Side
 MANIFEST_NAME = "manifest.json"
 CLASSES_MAX = 8  # one bit per class in the uint8 mask
 
-Target = Literal["openvino", "fake"]
+Target = Literal["openvino", "tensorrt", "tensorrt-rtx", "fake"]
+Precision = Literal["fp32", "fp16", "int8"]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)")]
 ClassName = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$(?!\n)")]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
@@ -41,6 +42,73 @@ class FakeBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fail_every: Annotated[int, Meta(ge=0)] = 0  # every n-th batch raises DeviceError; 0 = never
     hang_after: Annotated[int, Meta(ge=0)] = 0  # the n-th batch never ends; 0 = never
     read_pixels: bool = True  # False: every frame is clean and no pixel is read
+    # Ids of the classes judged absent from every frame.
+    absent: tuple[Annotated[int, Meta(ge=1, le=CLASSES_MAX)], ...] = ()
+
+
+class SourceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A trained model that the engine was built from, and the image that it takes."""
+
+    role: Literal["segmentation", "gate", "classifier"]
+    file: str
+    sha256: str  # of the ONNX file
+    input_shape: tuple[int, Side, Side]  # channels, height, width
+    mean: tuple[float, ...]  # by channel, of pixels as 0 to 1
+    std: tuple[float, ...]
+    class_id: int | None = None  # segments this class alone
+
+
+class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a gate (has the frame a defect?) and a classifier (of which classes?) do.
+
+    `skip`: a class judged absent is not reported, and frames that are clean are not segmented.
+    `soft`: the minimum area of a class judged absent is multiplied by `min_area_factor`.
+    """
+
+    mode: Literal["skip", "soft"]
+    gate_threshold: Probability | None = None  # below it every class is absent; None = no gate
+    class_thresholds: tuple[Probability, ...] = ()  # below them a class is; () = no classifier
+    min_area_factor: Annotated[float, Meta(ge=1)] = 5.0  # khornlund's, README.rst, Severstal
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a TensorRT or TensorRT-RTX engine needs of the machine that runs it."""
+
+    version: str  # of the library that built it
+    compute_capabilities: tuple[str, ...]  # "8.9"; () = 8.0 and newer (TensorRT-RTX)
+    hardware_compatible: bool = False  # also on newer GPUs than those
+    version_compatible: bool = False  # also with newer versions
+
+
+class ClassAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How well the masks of one class agree, over all verification frames."""
+
+    name: str
+    dice: float  # 2 |A and B| / (|A| + |B|); 1 where both are empty
+    reference_px: int
+    found_px: int
+
+
+class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One comparison with the float32 graph."""
+
+    compared: str  # what, and what ran it
+    classes: tuple[ClassAgreement, ...]
+    error_max: float  # of the probability of any pixel
+    error_mean: float
+
+
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What engine-build measured before it wrote the engine."""
+
+    reference: str  # what ran the float32 graph
+    source: str  # where the frames came from
+    frames: int
+    dice_min: float  # the limits
+    error_mean_max: float
+    agreements: tuple[Agreement, ...]
+    passed: bool  # False: built with --allow-degraded
+    remark: str = ""  # what was not compared, and why
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,12 +116,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     target: Target
     engine_hash: str  # sha256 over `files`; names the engine in events
-    onnx_sha256: str  # sha256 of the model that the engine was built from
     builder: str  # program and version that wrote it, for example "openvino 2026.4.1"
-    precision: Literal["fp32", "fp16", "int8"]
+    precision: Precision
     frame_shape: tuple[Side, Side]  # lines, pixels of the frames it takes
     classes: tuple[DefectClass, ...]
     files: tuple[FileName, ...] = ()  # of the engine, in the folder; the first is loaded
+    models: tuple[SourceModel, ...] = ()
+    batch: tuple[int, int] | None = None  # fewest and most frames of a call; None = any
+    gate: Gate | None = None
+    plan: Plan | None = None  # of targets tensorrt and tensorrt-rtx
+    verification: Verification | None = None
+    command: str = ""  # that built it, and builds it again
+    build_key: str = ""  # sha256 of everything that went into it; see engine-build
     fake: FakeBehaviour | None = None
     v: Literal[1] = 1
 
@@ -88,6 +162,7 @@ def load_manifest(folder: Path) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a valid manifest ({error}); {rebuild}") from error
     check_classes(path, manifest.classes)
+    rebuild = f"build it with: {manifest.command}" if manifest.command else rebuild
     if manifest.files and _hash_files(path, manifest, rebuild) != manifest.engine_hash:
         raise ModelError(
             f"{folder}: {' or '.join(manifest.files)} is not the file that {MANIFEST_NAME} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +42,6 @@ def manifest(frame_shape: tuple[int, int] = (256, 1600)) -> Manifest:
     return Manifest(
         target="fake",
         engine_hash="0" * 64,
-        onnx_sha256="0" * 64,
         builder="test",
         precision="fp32",
         frame_shape=frame_shape,
@@ -146,6 +146,29 @@ def test_classes_come_from_the_engine_and_may_be_overridden(tmp_path: Path) -> N
     rusty = load_config(write(tmp_path, GOOD + '[[inspect.classes]]\nname = "rust"\n'))
     with pytest.raises(ConfigError, match=r"'rust'.*allowed: pits, cracks"):
         resolve_classes(rusty, manifest())
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "words"),
+    [
+        (5, (1, 4), r"batch\.rows is 5, .* takes 1 to 4 frames .* lower it to 4, .* --batch 1:5"),
+        (2, (3, 8), r"batch\.rows is 2, .* takes 3 to 8 frames .* raise it to 3, .* --batch 1:2"),
+        (3, (1, 4), None),
+        (4, (4, 4), None),
+        (64, None, None),
+    ],
+)
+def test_an_engine_for_other_batches_says_what_to_change(
+    tmp_path: Path, rows: int, batch: tuple[int, int] | None, words: str | None
+) -> None:
+    """Both numbers and both remedies; an engine without a range takes any."""
+    config = load_config(write(tmp_path, GOOD + f"[batch]\nrows = {rows}\n"))
+    engine = msgspec.structs.replace(manifest(), batch=batch)
+    if words is None:
+        assert resolve_classes(config, engine) == engine.classes
+    else:
+        with pytest.raises(ConfigError, match=words):
+            resolve_classes(config, engine)
 
 
 def test_an_engine_for_another_frame_says_how_to_rebuild_it(tmp_path: Path) -> None:

@@ -11,13 +11,21 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
 import zmq
 
 from stripwatch.errors import ExitCode
-from stripwatch.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
+from stripwatch.manifest import (
+    DefectClass,
+    FakeBehaviour,
+    Manifest,
+    load_manifest,
+    save_manifest,
+    sha256_files,
+)
 from stripwatch.subscriber import Subscriber
 from stripwatch.testing import FakeCamera
 from stripwatch.wire.causes import Cause
@@ -109,7 +117,6 @@ def make_engine(folder: Path, behaviour: FakeBehaviour) -> None:
     manifest = Manifest(
         target="fake",
         engine_hash="0" * 64,
-        onnx_sha256="0" * 64,
         builder="test",
         precision="fp32",
         frame_shape=SHAPE,
@@ -362,6 +369,42 @@ def test_a_mistake_in_the_configuration_ends_with_a_sentence(
         assert done.returncode == code
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"batch": (1, 2)}, ExitCode.CONFIG),
+        ({"target": "openvino"}, ExitCode.MODEL),  # without a file
+        ({"target": "tensorrt-rtx", "files": ("engine.plan",)}, ExitCode.MODEL),
+    ],
+)
+def test_an_engine_that_does_not_fit_is_refused_before_it_is_loaded(
+    daemon: Daemon, changes: dict[str, object], code: ExitCode
+) -> None:
+    """`check` refuses it in the very words of `run`."""
+    folder = daemon.folder / "engine"
+    (folder / "engine.plan").write_bytes(b"plan")
+    manifest = msgspec.structs.replace(load_manifest(folder), **changes)
+    save_manifest(
+        folder,
+        msgspec.structs.replace(
+            manifest, engine_hash=sha256_files(*(folder / name for name in manifest.files))
+        ),
+    )
+    said = []
+    for command in ("run", "check"):
+        done = subprocess.run(
+            [sys.executable, "-m", "stripwatch", command, str(daemon.config)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code
+        said.append([line for line in done.stderr.splitlines() if line.startswith("error: ")])
+    assert said[0] == said[1]
+    assert "engine-build" in said[0][0] or "pip install" in said[0][0]
 
 
 def test_a_port_in_use_is_named(daemon: Daemon, tmp_path: Path) -> None:

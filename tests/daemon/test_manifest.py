@@ -25,7 +25,6 @@ def engine(tmp_path: Path) -> Path:
     manifest = Manifest(
         target="openvino",
         engine_hash=sha256_files(tmp_path / "graph.bin"),
-        onnx_sha256="0" * 64,
         builder="test",
         precision="fp32",
         frame_shape=(8, 16),
@@ -81,7 +80,24 @@ def test_a_manifest_that_breaks_a_rule_is_refused(
 @pytest.mark.parametrize("data", [b"", b"weight", b"weightx", b"weights and more"])
 def test_a_damaged_engine_file_is_refused(engine: Path, data: bytes) -> None:
     (engine / "graph.bin").write_bytes(data)
-    with pytest.raises(ModelError, match="damaged or was exchanged"):
+    with pytest.raises(ModelError, match=r"graph\.bin .* damaged or was exchanged"):
+        load_manifest(engine)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"engine_hash": "0" * 64}, "damaged or was exchanged"),
+        ({"files": ["gone.bin"]}, r"gone\.bin, which is missing"),
+    ],
+)
+def test_an_engine_that_is_not_the_manifests_names_the_command_that_built_it(
+    engine: Path, changes: dict[str, object], words: str
+) -> None:
+    """The very command, where the manifest knows it."""
+    command = "engine-build steel.onnx --frame 8x16 --output here"
+    change(engine, command=command, **changes)
+    with pytest.raises(ModelError, match=f"{words}.*; build it with: {command}$"):
         load_manifest(engine)
 
 

@@ -46,7 +46,6 @@ def line(tmp_path: Path) -> Path:
     manifest = Manifest(
         target="fake",
         engine_hash="0" * 64,
-        onnx_sha256="0" * 64,
         builder="test",
         precision="fp32",
         frame_shape=SHAPE,

@@ -47,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _bench(args: argparse.Namespace) -> ExitCode:
     from stripwatch.bench import measure
     from stripwatch.bench.line import Bed
+    from stripwatch.config import check_rows
     from stripwatch.manifest import load_manifest
 
     if args.seconds <= 0 or args.rows < 1 or args.memory_frames < 8:
@@ -57,6 +58,8 @@ def _bench(args: argparse.Namespace) -> ExitCode:
             "end-to-end needs --engine FOLDER; build one with: engine-build models/edge/model.onnx"
         )
     manifest = load_manifest(args.engine) if args.engine else None
+    if manifest:
+        check_rows("--rows", args.rows, args.engine, manifest)
     shape = manifest.frame_shape if manifest else (256, 1600)
     figures: dict[str, object] = {"machine": _machine()}
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as sockets:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from stripwatch.config import Config, load_config, resolve_classes
+from stripwatch.engines.load import engine_factory
 from stripwatch.errors import ExitCode
-from stripwatch.manifest import DefectClass, Manifest, load_manifest
+from stripwatch.manifest import DefectClass, Gate, Manifest, Verification, load_manifest
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,8 +25,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _check(args: argparse.Namespace) -> ExitCode:
     config = load_config(args.config)
-    manifest = load_manifest(Path(config.engine.folder))
-    sys.stdout.write(_summary(args.config, config, manifest, resolve_classes(config, manifest)))
+    folder = Path(config.engine.folder)
+    manifest = load_manifest(folder)
+    classes = resolve_classes(config, manifest)
+    engine_factory(folder, manifest, config.engine.threads, config.engine.streams)  # loads nothing
+    sys.stdout.write(_summary(args.config, config, manifest, classes))
     return ExitCode.OK
 
 
@@ -42,6 +46,9 @@ def _summary(
         f"  cameras  {', '.join(camera.name for camera in config.cameras)}",
         *(f"  input    {entry.attach} {entry.pattern} {entry.endpoint}" for entry in config.inputs),
         f"  engine   {manifest.target} {manifest.precision}, built by {manifest.builder}",
+        f"  {_verification(manifest.verification)}",
+        f"  batch    {config.batch.rows} frames; the engine takes {_batch(manifest.batch)}",
+        f"  gate     {_gate(manifest.gate)}",
         *(
             f"  class {entry.id}  {entry.name}: probability >= {entry.threshold:g}, "
             f"area >= {entry.min_area_px} px"
@@ -50,3 +57,41 @@ def _summary(
         f"  events   {config.publish.attach} {config.publish.endpoint}",
     ]
     return "\n".join(rows) + "\n"
+
+
+def _verification(verification: Verification | None) -> str:
+    if verification is None or not verification.agreements:
+        reason = verification.remark if verification else ""
+        return f"not verified: {reason}" if reason else "not verified"
+    agreements = verification.agreements
+    dice = min((entry.dice for one in agreements for entry in one.classes), default=1.0)
+    error = max(one.error_mean for one in agreements)
+    if verification.passed:
+        return (
+            f"verified on {verification.frames} frames: worst Dice {dice:.4g}, "
+            f"mean error {error:.2g}"
+        )
+    return (
+        f"DEGRADED on {verification.frames} frames: worst Dice {dice:.4g} (limit "
+        f"{verification.dice_min:g}), mean error {error:.2g} (limit "
+        f"{verification.error_mean_max:g})"
+    )
+
+
+def _batch(batch: tuple[int, int] | None) -> str:
+    return f"{batch[0]} to {batch[1]}" if batch else "any number"
+
+
+def _gate(gate: Gate | None) -> str:
+    if gate is None:
+        return "none"
+    judges = []
+    if gate.gate_threshold is not None:
+        judges.append(f"frame {gate.gate_threshold:g}")
+    if gate.class_thresholds:
+        judges.append(f"classes {', '.join(f'{limit:g}' for limit in gate.class_thresholds)}")
+    effect = {
+        "skip": "is not reported",
+        "soft": f"needs {gate.min_area_factor:g} times its minimum area",
+    }[gate.mode]
+    return f"{gate.mode}: a class below its threshold ({'; '.join(judges)}) {effect}"
