@@ -54,7 +54,7 @@ class App:
         classes = resolve_classes(self._config, manifest)
         engine = self._config.engine
         factory = engine_factory(folder, manifest, engine.threads, engine.streams)
-        pipeline = Pipeline(self._config, classes, manifest.engine_hash, factory)
+        pipeline = Pipeline(self._config, classes, manifest.engine_hash, factory, manifest.gate)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
             self._log.info(

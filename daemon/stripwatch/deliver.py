@@ -15,9 +15,9 @@ from stripwatch.config import Config
 from stripwatch.coverage import Entry, Ledger, Miss, Row, misses_of_rows
 from stripwatch.engines.base import BatchResult
 from stripwatch.heartbeat import Heartbeat
-from stripwatch.inspection import Finding, find_defects
+from stripwatch.inspection import Finding, classes_of_frame, find_defects, raise_min_areas
 from stripwatch.latency import LatencyWindow
-from stripwatch.manifest import DefectClass
+from stripwatch.manifest import DefectClass, Gate
 from stripwatch.publish import Publisher
 from stripwatch.report import EventNumber, StripReport, defect_event, gap_event
 from stripwatch.seams import SeamJoiner
@@ -38,6 +38,7 @@ class Deliverer:
         self,
         config: Config,
         classes: Sequence[DefectClass],
+        gate: Gate | None,
         model: str,
         ring: SlotRing,
         publisher: Publisher,
@@ -45,6 +46,7 @@ class Deliverer:
     ) -> None:
         self._config = config
         self._classes = classes
+        self._raised_classes = raise_min_areas(classes, gate)
         self.model = model[:MODEL_HASH_CHARACTERS]
         self._ring = ring
         self._publisher = publisher
@@ -108,7 +110,7 @@ class Deliverer:
             result.mask[row.row, :lines],
             result.prob[row.row, :, :lines],
             result.area[row.row],
-            self._classes,
+            classes_of_frame(self._classes, self._raised_classes, result.absent[row.row]),
             self._config.inspect.defects_max,
         )
         inspected_ns = time.monotonic_ns()

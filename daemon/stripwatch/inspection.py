@@ -7,14 +7,16 @@ are labelled; connected components cannot cross an empty column.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.manifest import DefectClass
+from stripwatch.manifest import DefectClass, Gate
 from stripwatch.rle import Runs, runs_of_mask
 
 Mask = NDArray[np.uint8]
@@ -34,6 +36,39 @@ class Finding:
     runs: Runs
     top: tuple[Span, ...]  # spans of pixels in the frame's first line
     bottom: tuple[Span, ...]  # spans of pixels in the frame's last line
+
+
+def raise_min_areas(classes: Sequence[DefectClass], gate: Gate | None) -> Sequence[DefectClass]:
+    """The classes as they are to be in frames from which the gate judges them absent.
+
+    `classes` itself where the gate leaves minimum areas alone: in mode `skip`, whose graph finds
+    no pixel of an absent class, and without a gate.
+    """
+    if gate is None or gate.mode == "skip":
+        return classes
+
+    def raised(entry: DefectClass) -> DefectClass:
+        # Rounded first: 600 * 1.1 is a little more than 660.
+        area = math.ceil(round(max(entry.min_area_px, 1) * gate.min_area_factor, 6))
+        return msgspec.structs.replace(entry, min_area_px=area)
+
+    return tuple(raised(entry) for entry in classes)
+
+
+def classes_of_frame(
+    classes: Sequence[DefectClass], raised: Sequence[DefectClass], absent: NDArray[np.uint8]
+) -> Sequence[DefectClass]:
+    """The classes to look for in one frame.
+
+    Args:
+        classes: in order of their ids.
+        raised: what `raise_min_areas` made of them.
+        absent: uint8 [classes], 1 where the gate judges a class absent from the frame.
+    """
+    if raised is classes or not absent.any():
+        return classes
+    pairs = zip(classes, raised, absent.tolist(), strict=True)
+    return [high if gone else entry for entry, high, gone in pairs]
 
 
 def find_defects(

@@ -17,7 +17,7 @@ from stripwatch.deliver import Deliverer
 from stripwatch.engine_loop import EngineLoop
 from stripwatch.engines.base import EngineFactory
 from stripwatch.heartbeat import Heartbeat
-from stripwatch.manifest import DefectClass
+from stripwatch.manifest import DefectClass, Gate
 from stripwatch.publish import Publisher
 from stripwatch.receive import Receiver
 from stripwatch.slots import SlotRing
@@ -30,9 +30,21 @@ class Pipeline:
     """The running daemon, less the process around it."""
 
     def __init__(
-        self, config: Config, classes: Sequence[DefectClass], model: str, factory: EngineFactory
+        self,
+        config: Config,
+        classes: Sequence[DefectClass],
+        model: str,
+        factory: EngineFactory,
+        gate: Gate | None = None,
     ) -> None:
         """Allocate all frame memory and open all sockets.
+
+        Args:
+            config: the whole of it.
+            classes: to report, in order of their ids.
+            model: the engine's hash; names it in events.
+            factory: makes the engine on the slots' memory.
+            gate: that the engine has, if any.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -52,7 +64,7 @@ class Pipeline:
             factory, config.engine, thresholds, self._ring, self._beats["engine"]
         )
         self.deliverer = Deliverer(
-            config, classes, model, self._ring, self.publisher, self._beats["deliver"]
+            config, classes, gate, model, self._ring, self.publisher, self._beats["deliver"]
         )
         self.telemetry = Telemetry(self.receiver, self._engine_loop, self.deliverer, self.publisher)
         self._threads = [

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
 from stripwatch.engines.fake import FakeEngine
-from stripwatch.manifest import DefectClass, FakeBehaviour
+from stripwatch.manifest import DefectClass, FakeBehaviour, Gate
 from stripwatch.pipeline import Pipeline
 from stripwatch.sockets import Socket
 from stripwatch.wire.event import Event, parse_event
@@ -120,6 +120,8 @@ def fake_line(
     frame_shape: tuple[int, int] = (8, 32),
     mm: tuple[float, float] = (1.0, 1.0),
     rebuilds_max: int = 10,
+    classes: tuple[DefectClass, ...] = CLASSES,
+    gate: Gate | None = None,
 ) -> Iterator[FakeLine]:
     """Run a line; `mm` is the size of a pixel downweb and crossweb."""
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder:
@@ -140,7 +142,9 @@ def fake_line(
             ),
             batch=batch,
         )
-        pipeline = Pipeline(config, CLASSES, "f" * 64, lambda slots: FakeEngine(slots, behaviour))
+        pipeline = Pipeline(
+            config, classes, "f" * 64, lambda slots: FakeEngine(slots, behaviour), gate
+        )
         context = zmq.Context()
         events = context.socket(zmq.SUB)
         camera = context.socket(zmq.PUSH if pattern == "pull" else zmq.XPUB)

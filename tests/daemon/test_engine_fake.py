@@ -60,7 +60,6 @@ def test_a_result_has_the_rows_and_classes_that_were_asked_for() -> None:
     manifest = Manifest(
         target="fake",
         engine_hash="",
-        onnx_sha256="",
         builder="test",
         precision="fp32",
         frame_shape=(8, 16),
@@ -73,6 +72,15 @@ def test_a_result_has_the_rows_and_classes_that_were_asked_for() -> None:
     assert result.area.shape == result.peak.shape == (2, 2)
     assert result.prob.shape == (2, 2, 8, 16)
     assert result.mask.max() == 0b10
+
+
+def test_classes_are_judged_absent_when_asked_for_and_found_all_the_same() -> None:
+    """From every frame; ids of classes that the engine lacks are nobody's."""
+    engine = FakeEngine(random_slots(13), FakeBehaviour(absent=(2, 3, 8)), classes=3)
+    engine.submit(0, 2, HALF[:3])
+    result = engine.wait(0)
+    assert result.absent.tolist() == [[0, 1, 1]] * 2
+    assert (result.area > 0).any(axis=0).all()
 
 
 def test_an_engine_that_reads_no_pixels_finds_nothing() -> None:

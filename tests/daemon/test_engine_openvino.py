@@ -64,13 +64,20 @@ def random_frames(seed: int, rows: int) -> NDArray[np.uint8]:
 
 def copied(result: BatchResult) -> list[bytes]:
     """The bytes of a result, which the next batch overwrites."""
-    return [field.tobytes() for field in (result.mask, result.area, result.peak, result.prob)]
+    fields = (result.mask, result.area, result.peak, result.prob, result.absent)
+    return [field.tobytes() for field in fields]
 
 
 def row_of(result: BatchResult, row: int) -> BatchResult:
     """The result of one frame."""
     one = slice(row, row + 1)
-    return BatchResult(result.mask[one], result.area[one], result.peak[one], result.prob[one])
+    return BatchResult(
+        mask=result.mask[one],
+        area=result.area[one],
+        peak=result.peak[one],
+        prob=result.prob[one],
+        absent=result.absent[one],
+    )
 
 
 def test_a_frame_gives_the_same_bits_alone_in_a_batch_and_again(tiny_engine: Path) -> None:
@@ -188,8 +195,9 @@ def test_a_truncated_engine_is_refused(tiny_engine: Path, tmp_path: Path, name: 
     manifest = load_manifest(tiny_engine)
     with pytest.raises(
         ModelError, match=r"OpenVINO cannot load .*build it anew with: engine-build"
-    ):
+    ) as caught:
         engine_factory(folder, manifest, 1, 1)([random_frames(11, 1)])
+    assert manifest.command in str(caught.value)
 
 
 def test_a_manifest_of_other_classes_or_frames_is_refused(
@@ -205,7 +213,7 @@ def test_a_manifest_of_other_classes_or_frames_is_refused(
         OpenVinoEngine(tiny_engine, manifest, [np.zeros((1, 16, 80), np.uint8)], 1, 1)
     none = msgspec.structs.replace(manifest, files=())
     with pytest.raises(ModelError, match="names no file to load"):
-        OpenVinoEngine(tiny_engine, none, [random_frames(12, 1)], 1, 1)
+        engine_factory(tiny_engine, none, 1, 1)
     save_manifest(tmp_path, wrong)
     with pytest.raises(ModelError, match=r"names inspection\.xml, which is missing"):
         load_manifest(tmp_path)

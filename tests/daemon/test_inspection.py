@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.inspection import Finding, find_defects
-from stripwatch.manifest import DefectClass
+from stripwatch.inspection import Finding, classes_of_frame, find_defects, raise_min_areas
+from stripwatch.manifest import DefectClass, Gate
 from stripwatch.rle import decode_severstal, encode_severstal
 from stripwatch.seams import SeamJoiner
 from stripwatch.wire.frame import FrameHeader
@@ -103,6 +103,31 @@ def test_beyond_the_limit_the_smallest_become_one_and_no_pixel_is_lost(seed: int
     sizes = sorted((len(component) for component in reference(mask.astype(bool))), reverse=True)
     assert sorted((finding.area for finding in findings[:-1]), reverse=True) == sizes[:6]
     assert findings[-1].area == sum(sizes[6:])
+
+
+@pytest.mark.parametrize(
+    ("area", "factor", "raised"),
+    [(600, 5, 3000), (600, 1.1, 660), (7, 1.5, 11), (0, 5, 5), (1, 1, 1), (3, 1.0000001, 3)],
+)
+def test_a_soft_gate_multiplies_minimum_areas_and_rounds_them_up(
+    area: int, factor: float, raised: int
+) -> None:
+    """No minimum counts as one pixel; what floats add to a whole number does not count."""
+    entry = DefectClass(id=1, name="pits", threshold=0.7, min_area_px=area)
+    (found,) = raise_min_areas([entry], Gate(mode="soft", min_area_factor=factor))
+    assert found == DefectClass(id=1, name="pits", threshold=0.7, min_area_px=raised)
+
+
+def test_only_classes_judged_absent_have_their_minimum_area_raised() -> None:
+    """And a frame with every class, or an engine without soft gate, changes nothing at all."""
+    absent = np.array([0, 1, 0, 1], np.uint8)
+    raised = raise_min_areas(CLASSES, Gate(mode="soft", min_area_factor=2))
+    areas = [entry.min_area_px for entry in classes_of_frame(CLASSES, raised, absent)]
+    assert areas == [1, 6, 8, 2]
+    assert classes_of_frame(CLASSES, raised, np.zeros(4, np.uint8)) is CLASSES
+    for gate in (None, Gate(mode="skip", gate_threshold=0.5)):
+        same = raise_min_areas(CLASSES, gate)
+        assert classes_of_frame(CLASSES, same, absent) is CLASSES
 
 
 def frame(seq: int, strip: str | None = "a", *, end: bool = False) -> FrameHeader:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stripwatch.bench.feed import CAMERA
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
 from stripwatch.engines.base import EngineFactory
-from stripwatch.manifest import DefectClass
+from stripwatch.manifest import DefectClass, Gate
 from stripwatch.pipeline import Pipeline
 from stripwatch.wire.event import Status
 
@@ -35,7 +35,10 @@ class Bed:
 
 @contextmanager
 def running(
-    bed: Bed, classes: tuple[DefectClass, ...], factory: EngineFactory
+    bed: Bed,
+    classes: tuple[DefectClass, ...],
+    factory: EngineFactory,
+    gate: Gate | None = None,
 ) -> Iterator[Pipeline]:
     """A pipeline on PULL, so that the feed is held back and nothing is dropped."""
     lines, pixels = bed.frame_shape
@@ -47,7 +50,7 @@ def running(
         publish=Publish(endpoint=f"ipc://{bed.sockets}/events"),
         batch=Batch(rows=bed.rows),
     )
-    pipeline = Pipeline(config, classes, "bench", factory)
+    pipeline = Pipeline(config, classes, "bench", factory, gate)
     pipeline.start()
     try:
         yield pipeline

@@ -40,13 +40,14 @@ def end_to_end(bed: Bed, folder: Path, manifest: Manifest, threads: int, streams
     """The whole daemon over the bare engine, with the same model, batch and threads."""
     factory = engine_factory(folder, manifest, threads, streams)
     pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
+    daemon_of = (bed, manifest.classes, factory, manifest.gate)
     bare, daemon = [], []
     for _ in range(ROUNDS):
         bare.append(_bare_engine(bed, factory, manifest, pixels))
-        with running(bed, manifest.classes, factory) as pipeline, feeding(bed.frames_at, pixels):
+        with running(*daemon_of) as pipeline, feeding(bed.frames_at, pixels):
             daemon.append(frames_per_s(pipeline, bed.seconds))
     half = statistics.median(daemon) / 2
-    with running(bed, manifest.classes, factory) as pipeline, feeding(bed.frames_at, pixels, half):
+    with running(*daemon_of) as pipeline, feeding(bed.frames_at, pixels, half):
         frames_per_s(pipeline, 0)  # until frames flow
         latency_ms = worst_latency(pipeline, max(3.0, bed.seconds))
     return {

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.manifest import Gate
+
 Frames = NDArray[np.uint8]  # [rows, lines, pixels]
 
 
@@ -24,10 +26,17 @@ class BatchResult:
     area: NDArray[np.float32]  # [rows, classes]; pixels of each class
     peak: NDArray[np.float32]  # [rows, classes]; largest probability of each class
     prob: NDArray[np.uint8]  # [rows, classes, lines, pixels]; probability * 255
+    absent: NDArray[np.uint8]  # [rows, classes]; 1 where a gate judges the class absent
 
     def first(self, rows: int) -> BatchResult:
         """The results of the first rows."""
-        return BatchResult(self.mask[:rows], self.area[:rows], self.peak[:rows], self.prob[:rows])
+        return BatchResult(
+            mask=self.mask[:rows],
+            area=self.area[:rows],
+            peak=self.peak[:rows],
+            prob=self.prob[:rows],
+            absent=self.absent[:rows],
+        )
 
 
 def allocate_result(frames: Frames, classes: int) -> BatchResult:
@@ -38,6 +47,17 @@ def allocate_result(frames: Frames, classes: int) -> BatchResult:
         area=np.zeros((rows, classes), np.float32),
         peak=np.zeros((rows, classes), np.float32),
         prob=np.zeros((rows, classes, lines, pixels), np.uint8),
+        absent=np.zeros((rows, classes), np.uint8),
+    )
+
+
+def presence_thresholds(gate: Gate, classes: int) -> NDArray[np.float32]:
+    """The graph's input of that name, float32 [1 + classes]: the gate's, then each class's.
+
+    Below its threshold a class is judged absent, so 0 stands for a judge that the engine lacks.
+    """
+    return np.array(
+        [gate.gate_threshold or 0.0, *(gate.class_thresholds or [0.0] * classes)], np.float32
     )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.engines.base import BatchResult, Frames, allocate_result
+from stripwatch.engines.base import BatchResult, Frames, allocate_result, presence_thresholds
+from stripwatch.engines.identity import rebuild_command
 from stripwatch.errors import DeviceError, ModelError
 from stripwatch.manifest import Manifest
 
@@ -37,13 +38,11 @@ class OpenVinoEngine:
                 core, which gives the most frames a second.
 
         Raises:
-            ModelError: OpenVINO cannot load the graph.
+            ModelError: OpenVINO cannot load the graph, or it is not what the manifest describes.
             DeviceError: the warm-up failed.
         """
         import openvino
 
-        if not manifest.files:
-            raise ModelError(f"the manifest of {folder} names no file to load; build it anew")
         threads = threads or os.cpu_count() or 1
         options = {
             "INFERENCE_NUM_THREADS": threads,
@@ -56,6 +55,8 @@ class OpenVinoEngine:
         self._slots = slots
         self._results = [allocate_result(frames, classes) for frames in slots]
         self._thresholds = [np.zeros(classes, np.float32) for _ in slots]
+        gate = manifest.gate
+        self._presence_thresholds = presence_thresholds(gate, classes) if gate else None
         self._rows = [0] * len(slots)  # of the batch in flight, or last waited for
         try:
             core = openvino.Core()
@@ -67,8 +68,14 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise ModelError(
                 f"OpenVINO cannot load {folder}: {_reason(error)}; build it anew with: "
-                f"engine-build MODEL.onnx --output {folder}"
+                f"{rebuild_command(folder, manifest)}"
             ) from error
+        if gate is None and len(self._model.inputs) > 2:
+            # OpenVINO would compute with whatever lies in the third.
+            raise ModelError(
+                f"the graph in {folder} has a gate, of which its manifest says nothing; build it "
+                f"anew with: {rebuild_command(folder, manifest)}"
+            )
         self.submit(0, len(slots[0]), self._thresholds[0])
         self.wait(0)
 
@@ -133,6 +140,9 @@ class OpenVinoEngine:
             "peak": result.peak[one],
             "prob": result.prob[one],
         }
+        if self._presence_thresholds is not None:
+            tensors["presence_thresholds"] = self._presence_thresholds
+            tensors["absent"] = result.absent[one]
         request = self._model.create_infer_request()
         for name, array in tensors.items():
             request.set_tensor(name, Tensor(array, shared_memory=True))
