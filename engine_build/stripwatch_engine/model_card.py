@@ -15,6 +15,8 @@ CARD_NAME = "model.json"
 
 Side = Annotated[int, Meta(ge=1, le=65536)]
 Positive = Annotated[float, Meta(gt=0)]
+Activation = Literal["sigmoid", "softmax", "none"]
+Fit = Literal["resize", "pad"]
 
 
 class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +25,7 @@ class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: Literal[1, 3]
     height: Side
     width: Side
+    fit: Fit = "resize"  # how a frame of another size comes to this one; `pad`: below and right
 
 
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +35,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Of pixels as 0 to 1, for all channels or for each; the model sees (pixel - mean) / std.
     mean: float | tuple[float, ...]
     std: Positive | tuple[Positive, ...]
-    activation: Literal["sigmoid", "softmax", "none"]  # what makes probabilities of the output
+    activation: Activation  # what makes probabilities of the output
     classes: tuple[DefectClass, ...]  # in the order of the output's channels
     background: bool = False  # the output's first channel, before the classes, is "no defect"
     metrics: dict[str, float] = {}  # measured by training, for example "dice.pits"
@@ -51,25 +54,32 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+def card_path(model: Path) -> Path:
+    """Where a model's card lies: NAME.json beside NAME.onnx, else model.json."""
+    own = model.with_suffix(".json")
+    return own if own.exists() else model.parent / CARD_NAME
+
+
 def load_card(model: Path) -> ModelCard:
-    """Read the model.json beside an ONNX file.
+    """Read the card beside an ONNX file.
 
     Raises:
         ModelError: it is missing or not valid.
     """
-    path = model.parent / CARD_NAME
+    path = card_path(model)
     try:
         card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
     except FileNotFoundError:
         raise ModelError(
             f"{path} is missing; it says what the model's classes, input and output are, and "
-            "`stripwatch-train export` writes it"
+            "`stripwatch-train export` writes it; without it give --classes, --mean, --std and "
+            "--activation"
         ) from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a valid {CARD_NAME}: {error}; correct it") from error
-    _check(path, card)
+    check_card(path, card)
     return card
 
 
@@ -79,8 +89,12 @@ def save_card(model: Path, card: ModelCard) -> None:
     (model.parent / CARD_NAME).write_bytes(data + b"\n")
 
 
-def _check(path: Path, card: ModelCard) -> None:
-    """What the types cannot say."""
+def check_card(path: Path, card: ModelCard) -> None:
+    """What the types cannot say.
+
+    Raises:
+        ModelError: in the name of the file at `path`.
+    """
     check_classes(path, card.classes)
     if len(card.classes) > CLASSES_MAX:
         raise ModelError(f"{path}: {len(card.classes)} classes; at most {CLASSES_MAX} fit a mask")

@@ -1,0 +1,242 @@
+"""float16: convert a model, find by comparison what must stay in float32, and emulate it.
+
+The converter is ONNX Runtime's. It converts everything; which nodes may not be is found here by
+running both models on real images and comparing every tensor: a node stays in float32 where its
+values come near float16's limit or where it makes a large error out of a small one.
+
+No CPU library keeps float16 between nodes: OpenVINO and ONNX Runtime compute such graphs in float32
+and drop the rounding, so that a comparison would always succeed. `emulate_half` therefore writes
+the rounding out: every node computes in float32 (as tensor cores accumulate) and its result is
+rounded to float16.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from stripwatch.errors import ModelError
+from stripwatch_engine.reference import Session
+
+HALF_MAX = 65504.0
+MARGIN = 4  # other frames may be brighter than those seen here
+ROUNDING = 2.0**-11  # relative error of one rounding to float16
+ERROR_MAX = 2.0**-6  # relative to the tensor's largest value: below, nothing is dangerous
+GROWTH_MAX = 8.0  # of the error from a node's inputs to its output
+ROUNDS_MAX = 8
+TENSORS_AT_ONCE = 64  # compared in one run; all of a large model would fill the memory
+Images = NDArray[np.float32]  # [n, channels, height, width]
+
+
+@dataclass(frozen=True)
+class Half:
+    """A model converted to float16; its input and output are float32 still."""
+
+    model: onnx.ModelProto
+    kept: tuple[str, ...]  # names of the nodes that stay in float32
+
+
+def to_half(model: onnx.ModelProto, source: str, images: Images) -> Half:
+    """Convert a model to float16, except where that is dangerous.
+
+    Args:
+        model: float32, with named nodes.
+        source: name of its input.
+        images: what it is compared on, one at a time.
+
+    Raises:
+        ModelError: it has control flow, which cannot be converted.
+    """
+    flow = [node.op_type for node in model.graph.node if any(a.HasField("g") for a in node.attribute)]
+    if flow:
+        raise ModelError(
+            f"the model has control flow ({flow[0]}), which cannot be converted to float16; use "
+            "--precision fp32"
+        )
+    kept: set[str] = set()
+    for _ in range(ROUNDS_MAX):
+        half = convert(model, kept)
+        dangerous = _dangerous(model, emulate_half(half), source, images) - kept
+        if not dangerous:
+            break
+        kept |= dangerous
+    return Half(convert(model, kept), tuple(sorted(kept)))
+
+
+def convert(model: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
+    """Convert all nodes but those kept."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    half: onnx.ModelProto = convert_float_to_float16(
+        copy, keep_io_types=True, op_block_list=[], node_block_list=sorted(kept)
+    )
+    _join_kept(half.graph)
+    _sort(half.graph)
+    return half
+
+
+def emulate_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A float32 model that computes what a converted model computes in float16."""
+    kinds = _kinds(model)
+    graph = onnx.GraphProto()
+    graph.CopyFrom(model.graph)
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(_as_float(entry) for entry in model.graph.initializer)
+    for node in model.graph.node:
+        graph.node.extend(_emulated(node, kinds))
+    emulated = onnx.ModelProto()
+    emulated.CopyFrom(model)
+    emulated.graph.CopyFrom(graph)
+    return emulated
+
+
+def _emulated(node: onnx.NodeProto, kinds: dict[str, int]) -> list[onnx.NodeProto]:
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    for attribute in copy.attribute:
+        if attribute.HasField("t"):
+            attribute.t.CopyFrom(_as_float(attribute.t))
+        if attribute.name == "to" and attribute.i == TensorProto.FLOAT16:
+            attribute.i = TensorProto.FLOAT
+    nodes = [copy]
+    for index, name in enumerate(node.output):
+        if kinds.get(name) == TensorProto.FLOAT16:
+            exact, rounded = f"{name}/exact", f"{name}/rounded"
+            copy.output[index] = exact
+            nodes += [
+                helper.make_node("Cast", [exact], [rounded], to=TensorProto.FLOAT16),
+                helper.make_node("Cast", [rounded], [name], to=TensorProto.FLOAT),
+            ]
+    return nodes
+
+
+def _as_float(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    if tensor.data_type != TensorProto.FLOAT16:
+        return tensor
+    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
+
+
+def _kinds(model: onnx.ModelProto) -> dict[str, int]:
+    """The type of every tensor."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = [*graph.value_info, *graph.input, *graph.output]
+    return {value.name: value.type.tensor_type.elem_type for value in values}
+
+
+def _join_kept(graph: onnx.GraphProto) -> None:
+    """Between two nodes that stay in float32 nothing is rounded: the value might not fit."""
+    makers = {name: node for node in graph.node for name in node.output}
+
+    def casts(node: onnx.NodeProto | None, kind: int) -> bool:
+        return (
+            node is not None
+            and node.op_type == "Cast"
+            and any(entry.name == "to" and entry.i == kind for entry in node.attribute)
+        )
+
+    straight = {}
+    for node in graph.node:
+        before = makers.get(node.input[0]) if node.input else None
+        if (
+            casts(node, TensorProto.FLOAT)
+            and before is not None
+            and casts(before, TensorProto.FLOAT16)
+        ):
+            straight[node.output[0]] = before.input[0]
+    outputs = {value.name for value in graph.output}
+    sources = {value.name for value in graph.input}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name in straight and straight[name] not in sources:
+                node.input[index] = straight[name]
+        if casts(node, TensorProto.FLOAT) and node.output[0] in outputs & straight.keys():
+            node.input[0] = straight[node.output[0]]
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Put every node after those whose results it takes."""
+    makers = {name: index for index, node in enumerate(graph.node) for name in node.output}
+    order = graphlib.TopologicalSorter(
+        {
+            index: [makers[name] for name in node.input if name in makers]
+            for index, node in enumerate(graph.node)
+        }
+    ).static_order()
+    nodes = []
+    for index in order:
+        node = onnx.NodeProto()
+        node.CopyFrom(graph.node[index])
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _dangerous(
+    model: onnx.ModelProto, emulated: onnx.ModelProto, source: str, images: Images
+) -> set[str]:
+    """Names of the nodes that must not be converted."""
+    kinds = _kinds(model)
+    floats = [
+        name
+        for node in model.graph.node
+        for name in node.output
+        if kinds.get(name) == TensorProto.FLOAT
+    ]
+    largest: dict[str, float] = {}
+    errors: dict[str, float] = {}
+    for start in range(0, len(floats), TENSORS_AT_ONCE):
+        names = floats[start : start + TENSORS_AT_ONCE]
+        exact, rounded = (Session(_showing(entry, names)) for entry in (model, emulated))
+        for image in images:
+            inputs = {source: image[None]}
+            wanted, found = exact.run(inputs), rounded.run(inputs)
+            for name in names:
+                size, error = _error(wanted[name], found[name])
+                largest[name] = max(largest.get(name, 0), size)
+                errors[name] = max(errors.get(name, 0), error)
+    return _judged(model.graph, largest, errors)
+
+
+def _judged(
+    graph: onnx.GraphProto, largest: dict[str, float], errors: dict[str, float]
+) -> set[str]:
+    """The rule: too large for float16, or a large error out of a small one."""
+    dangerous = set()
+    for node in graph.node:
+        tensors = [name for name in (*node.input, *node.output) if name in largest]
+        before = max((errors[name] for name in node.input if name in errors), default=0.0)
+        after = max((errors[name] for name in node.output if name in errors), default=0.0)
+        # A NaN or infinity compares as an infinite error.
+        grown = after > ERROR_MAX and after > GROWTH_MAX * max(before, ROUNDING)
+        if grown or any(largest[name] * MARGIN > HALF_MAX for name in tensors):
+            dangerous.add(node.name)
+    return dangerous
+
+
+def _error(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> tuple[float, float]:
+    """The largest value, and the largest error in relation to it."""
+    if not wanted.size:
+        return 0.0, 0.0
+    size = float(np.abs(wanted).max())
+    if not np.isfinite(found).all():
+        return size, float("inf")
+    return size, float(np.abs(found - wanted).max()) / (size or 1.0)
+
+
+def _showing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """A model whose outputs are these tensors, float32."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.output[:]
+    copy.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names
+    )
+    return copy
