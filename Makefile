@@ -34,7 +34,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 
 # Training, and what the checks need.
 $(VENV)/.test: $(VENV)/.base
-	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[train]' --group test
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[int8,tensorrt-rtx,train]' --group test
 	touch $@
 
 # Pin what is installed now.

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from stripwatch.manifest import Manifest
+from stripwatch_engine.build import build
+from stripwatch_engine.composition import Composition
+from stripwatch_engine.settings import BuildSettings
 
 # The same examples in every run; `pytest --hypothesis-profile explore` looks for new ones.
 settings.register_profile("stripwatch", deadline=None, print_blob=True, derandomize=True)
@@ -20,3 +26,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real frames here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def build_engine() -> Callable[[Path, tuple[int, int], Path], Manifest]:
+    """Builds an OpenVINO engine from one model, for frames of a shape, into a folder."""
+
+    def build_one(model: Path, frame_shape: tuple[int, int], folder: Path) -> Manifest:
+        composition = Composition(models=(str(model),))
+        settings = BuildSettings(composition=composition, frame_shape=frame_shape, verify_frames=2)
+        return build(settings, folder).manifest
+
+    return build_one

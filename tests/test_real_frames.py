@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,21 +18,21 @@ from stripwatch.compare.event_diff import compare_events
 from stripwatch.compare.line_run import run_line
 from stripwatch.config import Config, load_config
 from stripwatch.engines.load import engine_factory
-from stripwatch.manifest import DefectClass, load_manifest
+from stripwatch.manifest import DefectClass, Manifest, load_manifest
 from stripwatch.resources import shipped
 from stripwatch.rle import decode_coco, decode_severstal
 from stripwatch.sources import Source, open_source
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
-from stripwatch_engine.build import build_openvino
 
 SHAPE = (256, 1600)
+BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]
 Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def engine(tmp_path_factory: pytest.TempPathFactory, build_engine: BuildEngine) -> Path:
     folder = tmp_path_factory.mktemp("model") / "engine"
-    build_openvino(shipped("models/edge/model.onnx"), SHAPE, folder)
+    build_engine(shipped("models/edge/model.onnx"), SHAPE, folder)
     return folder
 
 

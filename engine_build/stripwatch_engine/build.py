@@ -1,116 +1,317 @@
-"""Build an engine folder: the inspection graph for a target, and its manifest."""
+"""Build an engine folder: the inspection graph for a target, its verification, its manifest."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import tempfile
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from stripwatch.errors import ModelError, StorageError
-from stripwatch.manifest import Manifest, save_manifest, sha256_files
-from stripwatch_engine.graph import compose_inspection_graph
-from stripwatch_engine.model_card import load_card
+from stripwatch.engines.load import RUNNABLE
+from stripwatch.errors import ConfigError, ModelError, StorageError
+from stripwatch.manifest import (
+    Manifest,
+    Plan,
+    Precision,
+    Verification,
+    load_manifest,
+    sha256_files,
+)
+from stripwatch_engine import openvino_build, reference
+from stripwatch_engine.deployment import Deployment, load_deployment, one_opset
+from stripwatch_engine.folder import hashed_names, locked, publish
+from stripwatch_engine.frames import CALIBRATION_SEED, VERIFICATION_SEED, FrameSet, load_frames
+from stripwatch_engine.graph import compose_inspection_graph, image_graph
+from stripwatch_engine.half import convert, emulate_half, find_dangerous
+from stripwatch_engine.member import Member, with_model
+from stripwatch_engine.quantize import OPSET_HALF_SCALES, quantize_model
+from stripwatch_engine.report import draw_report
+from stripwatch_engine.settings import BuildSettings
+from stripwatch_engine.tensorrt_build import build_plan, check_settings
+from stripwatch_engine.verify import Masks, compare, faults, run_engine, run_graph
 
-GRAPH_FILES = ("inspection.xml", "inspection.bin")
+PLAN_FILE = "inspection.plan"
+HALF_FRAMES = 4  # that a conversion to float16 is compared on, node by node
+LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13")
+Progress = Callable[[str, int, int], None]  # what is done, steps done, steps (0 = unknown)
 
 
-def build_openvino(model_path: Path, frame_shape: tuple[int, int], output: Path) -> Manifest:
-    """Build an OpenVINO engine from an ONNX file and its model.json.
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a build goes about it; none of this changes what the engine is."""
 
-    The new folder is complete before it takes the place of the old one: a build that is killed
-    leaves the old engine as it was.
+    command: str = ""  # kept in the manifest
+    timing_cache: Path | None = None
+    report: Path | None = None  # folder for pictures of the worst frames
+    allow_degraded: bool = False
+    force: bool = False  # build although nothing has changed
+    progress: Progress = lambda *_: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a build came to."""
+
+    manifest: Manifest
+    up_to_date: bool = False  # nothing had changed, and nothing was done
+    kept: tuple[str, ...] = ()  # nodes that stay in float32
+    pictures: tuple[Path, ...] = ()
+
+
+def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOptions()) -> Outcome:
+    """Build an engine folder.
+
+    The engine is complete and verified before it takes the place of the one before it: a build
+    that fails, is refused or is killed leaves that one as it was.
 
     Raises:
-        ModelError: the model or its model.json cannot be used.
+        ConfigError: settings that do not go together, or a library is missing.
+        ModelError: a model cannot be used or built, or the engine differs too much from the
+            float32 graph.
+        DeviceError: the target builds on a GPU and there is none.
         StorageError: the folder cannot be written.
     """
-    core = _load_onnx(model_path)
-    card = load_card(model_path)
-    graph = compose_inspection_graph(core, card, frame_shape)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    except OSError as error:
-        raise StorageError(f"cannot write to {output.parent}: {error.strerror}") from error
-    try:
-        builder = _write_openvino(graph, frame_shape, draft)
-        manifest = Manifest(
-            target="openvino",
-            engine_hash=sha256_files(*(draft / name for name in GRAPH_FILES)),
-            onnx_sha256=sha256_files(model_path),
-            builder=builder,
-            precision="fp32",
-            frame_shape=frame_shape,
-            classes=card.classes,
-            files=GRAPH_FILES,
+    check_settings(settings, options.timing_cache)
+    with locked(output) as draft:
+        options.progress("reading the models", 0, 0)
+        deployment = load_deployment(
+            settings.composition, settings.frame_shape, settings.card_flags
         )
-        save_manifest(draft, manifest)
-        _take_place(draft, output)
-    except OSError as error:
-        raise StorageError(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return manifest
+        _check_batch(deployment, settings)
+        frames = load_frames(
+            settings.verify, settings.frame_shape, settings.verify_frames, seed=VERIFICATION_SEED
+        )
+        calibration = _calibration(settings)
+        key = _build_key(settings, deployment, frames, calibration)
+        before = _existing(output, key, options)
+        if before:
+            return Outcome(before, up_to_date=True)
+        job = _Job(settings, options, deployment, frames, calibration, draft)
+        manifest, kept, pictures = job.run(key)
+        final = msgspec.structs.replace(
+            manifest, files=hashed_names(manifest.files, manifest.engine_hash)
+        )
+        publish(draft, output, manifest.files, final)
+    return Outcome(final, kept=kept, pictures=pictures)
 
 
-def _load_onnx(path: Path) -> onnx.ModelProto:
-    again = "export the model again"
+@dataclass(frozen=True)
+class _Job:
+    """One build, once its inputs are there."""
+
+    settings: BuildSettings
+    options: BuildOptions
+    deployment: Deployment
+    frames: FrameSet
+    calibration: FrameSet | None
+    draft: Path
+
+    def run(self, key: str) -> tuple[Manifest, tuple[str, ...], tuple[Path, ...]]:
+        """Build and verify; returns the manifest, the nodes kept, the pictures drawn."""
+        settings, deployment = self.settings, self.deployment
+        if settings.target == "openvino":
+            plan, kept, candidate = None, (), None
+            graph = compose_inspection_graph(deployment, bytes_early=True)
+            shown = self.calibration.frames if self.calibration else None
+            self.options.progress("building", 0, 0)
+            files = openvino_build.FILES
+            builder = openvino_build.write_openvino(graph, deployment, settings, shown, self.draft)
+        else:
+            lowered, emulated, kept = self._lowered()
+            graph = compose_inspection_graph(lowered, bytes_early=False)
+            serialized, plan = build_plan(
+                graph, settings, self.options.timing_cache, self.options.progress
+            )
+            files, builder = (PLAN_FILE,), f"{settings.target} {plan.version}"
+            self._write(PLAN_FILE, serialized)
+            candidate = compose_inspection_graph(emulated, bytes_early=True) if emulated else None
+        manifest = self._manifest(builder, files, plan, key)
+        verification, pictures = self._verify(manifest, candidate)
+        return msgspec.structs.replace(manifest, verification=verification), kept, pictures
+
+    def _lowered(self) -> tuple[Deployment, Deployment | None, tuple[str, ...]]:
+        """The models in the precision wanted, the same emulated in float32, and what was kept."""
+        settings, deployment = self.settings, self.deployment
+        if settings.precision == "fp32":
+            return deployment, None, ()
+        assert self.calibration is not None
+        if settings.precision == "int8":
+            deployment = one_opset(deployment, OPSET_HALF_SCALES)
+        lowered, emulated, kept = [], [], []
+        for number, member in enumerate(deployment.members):
+            what = f"converting {member.path.name} to {settings.precision}"
+            self.options.progress(what, number, len(deployment.members))
+            images, model = _images(member, self.calibration.frames, settings), member.core.model
+            dangerous = find_dangerous(model, member.core.source, images[:HALF_FRAMES])
+            if settings.precision == "int8":
+                model = quantize_model(model, member.core.source, images)
+            half = convert(model, dangerous)
+            lowered.append(with_model(member, half))
+            emulated.append(with_model(member, emulate_half(half)))
+            kept += [f"{member.path.name}: {name}" for name in sorted(dangerous)]
+        return (
+            replace(deployment, members=tuple(lowered)),
+            replace(deployment, members=tuple(emulated)),
+            tuple(kept),
+        )
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            (self.draft / name).write_bytes(data)
+        except OSError as error:
+            raise StorageError(f"cannot write {self.draft.parent}: {error.strerror}") from error
+
+    def _manifest(
+        self, builder: str, files: tuple[str, ...], plan: Plan | None, key: str
+    ) -> Manifest:
+        settings, deployment = self.settings, self.deployment
+        return Manifest(
+            target=settings.target,
+            engine_hash=sha256_files(*(self.draft / name for name in files)),
+            builder=builder,
+            precision=settings.precision,
+            frame_shape=settings.frame_shape,
+            classes=deployment.classes,
+            files=files,
+            models=tuple(member.source_model() for member in deployment.members),
+            batch=settings.batch if plan else None,
+            gate=deployment.gate,
+            plan=plan,
+            command=self.options.command,
+            build_key=key,
+        )
+
+    def _verify(
+        self, manifest: Manifest, candidate: onnx.ModelProto | None
+    ) -> tuple[Verification, tuple[Path, ...]]:
+        """Compare with the float32 graph; refuse what is past the limits."""
+        settings, frames = self.settings, self.frames.frames
+        classes, gate = manifest.classes, manifest.gate
+        self.options.progress(f"verifying on {len(frames)} frames", 0, 0)
+        exact = compose_inspection_graph(self.deployment, bytes_early=True)
+        wanted = run_graph(exact, frames, classes, gate)
+        results: list[tuple[str, Masks]] = []
+        if candidate is not None:
+            what = f"{manifest.precision} graph, rounded on the CPU"
+            results.append((what, run_graph(candidate, frames, classes, gate)))
+        remark = ""
+        if manifest.target in RUNNABLE:
+            results.append(("the engine", run_engine(self.draft, manifest, frames)))
+        else:
+            remark = f"the {manifest.target} engine itself was not run"
+        dice_min, error_mean_max = settings.limits()
+        verification = Verification(
+            reference=f"float32, {reference.version()}",
+            source=self.frames.source,
+            frames=len(frames),
+            dice_min=dice_min,
+            error_mean_max=error_mean_max,
+            agreements=tuple(compare(what, wanted, found, classes) for what, found in results),
+            passed=True,
+            remark=remark,
+        )
+        pictures: list[Path] = []
+        if self.options.report and results:
+            what, found = results[-1]
+            pictures = draw_report(self.options.report, frames, wanted, found, classes, what)
+        wrong = faults(verification)
+        if wrong and not self.options.allow_degraded:
+            raise ModelError(_refusal(wrong, manifest.precision))
+        return msgspec.structs.replace(verification, passed=not wrong), tuple(pictures)
+
+
+def _refusal(wrong: list[str], precision: Precision) -> str:
+    other = {"int8": "--precision fp16, or --calibration with more frames of the line"}
+    return (
+        f"the engine differs too much from the float32 model: {'; '.join(wrong)}; it was not "
+        f"written. Try {other.get(precision, '--precision fp32')}, look at the frames with "
+        "--report DIR, or take it as it is with --allow-degraded"
+    )
+
+
+def _calibration(settings: BuildSettings) -> FrameSet | None:
+    """Frames to measure on; None where nothing is converted."""
+    converts = settings.target != "openvino" and settings.precision == "fp16"
+    if settings.precision != "int8" and not converts:
+        return None
+    count = HALF_FRAMES if converts else settings.calibration_frames
+    return load_frames(settings.calibration, settings.frame_shape, count, seed=CALIBRATION_SEED)
+
+
+def _images(
+    member: Member, frames: NDArray[np.uint8], settings: BuildSettings
+) -> NDArray[np.float32]:
+    """What a model sees of these frames, float32 [n, channels, height, width]."""
+    session = reference.Session(image_graph(member, settings.frame_shape))
+    return np.concatenate(
+        [next(iter(session.run({"frames": frame[None]}).values())) for frame in frames]
+    )
+
+
+def _check_batch(deployment: Deployment, settings: BuildSettings) -> None:
+    """A model that was exported for one image cannot be batched."""
+    for member in deployment.members:
+        if member.core.fixed_batch and settings.target != "openvino" and settings.batch[1] > 1:
+            raise ConfigError(
+                f"{member.path} was exported for one image at a time; build it with --batch 1:1, "
+                "or export it with a dynamic batch"
+            )
+
+
+def _build_key(
+    settings: BuildSettings,
+    deployment: Deployment,
+    frames: FrameSet,
+    calibration: FrameSet | None,
+) -> str:
+    """SHA-256 of everything that decides what the engine is."""
+    models = [
+        {
+            "role": member.role,
+            "class": member.class_id,
+            "card": member.card,
+            "model": hashlib.sha256(
+                member.core.model.SerializeToString(deterministic=True)
+            ).hexdigest(),
+        }
+        for member in deployment.members
+    ]
+    # Where models and frames lie does not matter, only what they are.
+    plain = msgspec.structs.replace(settings, composition=type(settings.composition)())
+    parts = {
+        "settings": plain,
+        "flip": deployment.flip,
+        "gate": deployment.gate,
+        "models": models,
+        "frames": frames.digest(),
+        "calibration": calibration and calibration.digest(),
+        "versions": {name: _version(name) for name in ("stripwatch", *LIBRARIES)},
+    }
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
+def _version(name: str) -> str:
     try:
-        model = onnx.load(path, format="protobuf")
-        onnx.checker.check_model(model)
-    except FileNotFoundError as error:
-        missing = error.filename or path
-        raise ModelError(f"{missing} does not exist; name the ONNX file to build from") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    except (DecodeError, onnx.checker.ValidationError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{path} is not a valid ONNX file ({reason}); {again}") from error
-    return model
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
-def _write_openvino(graph: onnx.ModelProto, frame_shape: tuple[int, int], folder: Path) -> str:
-    """Write the graph as OpenVINO IR; returns name and version of the builder.
-
-    The batch is fixed at 1: the daemon runs one request per frame (docs/adr/0001). Weights stay
-    float32, as the daemon computes in float32 on every CPU.
-    """
-    import openvino
-
+def _existing(output: Path, key: str, options: BuildOptions) -> Manifest | None:
+    """The engine that is there, if it is whole and just what would be built."""
+    if options.force or options.report:
+        return None
     try:
-        model = openvino.Core().read_model(graph.SerializeToString())
-        model.reshape({"frames": [1, *frame_shape]})
-        # OpenVINO numbers nameless nodes by a counter of the process: the same model must give
-        # the same bytes, for their hash names the engine.
-        for number, node in enumerate(model.get_ordered_ops()):
-            if re.fullmatch(r"[A-Za-z]+_\d+", node.get_friendly_name()):
-                node.set_friendly_name(f"{node.get_type_name()}_{number}")
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        reason = "; ".join(line for line in lines if line and not line.startswith("Exception"))
-        raise ModelError(f"OpenVINO cannot take this model: {reason}") from error
-    try:
-        openvino.save_model(model, str(folder / GRAPH_FILES[0]), compress_to_fp16=False)
-    except RuntimeError as error:
-        raise StorageError(f"cannot write to {folder.parent}; is the disk full?") from error
-    return f"openvino {openvino.__version__.partition('-')[0]}"
-
-
-def _take_place(draft: Path, output: Path) -> None:
-    """Put a finished folder where an older one may be."""
-    draft.chmod(0o755)
-    old = draft.with_name(draft.name + ".old")
-    if not output.exists():
-        draft.rename(output)
-        return
-    output.rename(old)
-    try:
-        draft.rename(output)
-    except OSError:
-        old.rename(output)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+        manifest = load_manifest(output)
+    except ModelError:
+        return None
+    accepted = manifest.verification is not None and (
+        manifest.verification.passed or options.allow_degraded
+    )
+    return manifest if manifest.build_key == key and accepted else None

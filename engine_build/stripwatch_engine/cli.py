@@ -1,69 +1,187 @@
-"""`engine-build`: from a trained model to an engine folder that the daemon runs."""
+"""`engine-build`: from trained models to an engine folder that the daemon runs."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import shlex
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from stripwatch.cli.guard import guarded
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.manifest import MANIFEST_NAME, Manifest
-from stripwatch_engine.build import build_openvino
+from stripwatch.manifest import Manifest, load_manifest
+from stripwatch_engine.build import BuildOptions, build
+from stripwatch_engine.composition import Composition, load_composition
+from stripwatch_engine.member import CardFlags
+from stripwatch_engine.parser import make_parser
+from stripwatch_engine.settings import BuildSettings
+from stripwatch_engine.show import BuildProgress, engine_table, verification_tables
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build an engine and return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="engine-build",
-        description="Build an inspection engine from a segmentation model. model.json, which "
-        "training writes beside the model, says what its input, output and classes are.",
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL.onnx")
-    parser.add_argument(
-        "--target", choices=["openvino"], default="openvino", help="what runs it (%(default)s)"
-    )
-    parser.add_argument(
-        "--frame",
-        default="256x1600",
-        metavar="LINESxPIXELS",
-        help="shape of the cameras' frames (%(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="engine folder to write (default: beside the model, named after the target)",
-    )
-    args = parser.parse_args(argv)
-    return guarded(lambda: _build(args))
+    """Build or show an engine and return the exit code."""
+    given = sys.argv[1:] if argv is None else argv
+    args = make_parser().parse_args(given)
+    run = _inspect if args.inspect else _build
+    return guarded(lambda: run(args, shlex.join(["engine-build", *given])))
 
 
-def _build(args: argparse.Namespace) -> ExitCode:
-    started_s = time.monotonic()
-    shape = re.fullmatch(r"(\d{1,5})x(\d{1,5})", args.frame)
-    if not shape or "0" in shape.groups():
-        raise ConfigError(f"--frame {args.frame!r}: expected LINESxPIXELS, for example 256x1600")
-    output = args.output or args.model.with_name(args.target)
-    if output.exists() and not (output / MANIFEST_NAME).is_file():
-        raise ConfigError(f"--output {output} exists and is no engine folder; choose another")
-    manifest = build_openvino(args.model, (int(shape[1]), int(shape[2])), output)
-    Console().print(_summary(output, manifest, time.monotonic() - started_s))
+def _inspect(args: argparse.Namespace, _command: str) -> ExitCode:
+    console = Console()
+    for folder in args.models:
+        manifest = load_manifest(folder)
+        console.print(engine_table(folder, manifest))
+        _print_verification(console, manifest)
     return ExitCode.OK
 
 
-def _summary(output: Path, manifest: Manifest, seconds: float) -> Table:
-    size = sum((output / name).stat().st_size for name in manifest.files)
-    lines, pixels = manifest.frame_shape
-    table = Table(title=f"engine {output}", show_header=False, title_justify="left")
-    table.add_row("target", f"{manifest.target} {manifest.precision}, {manifest.builder}")
-    table.add_row("frames", f"{lines} x {pixels}")
-    table.add_row("classes", ", ".join(entry.name for entry in manifest.classes))
-    table.add_row("size", f"{size / 1e6:.1f} MB")
-    table.add_row("built in", f"{seconds:.1f} s")
-    table.add_row("hash", manifest.engine_hash[:16])
-    return table
+def _build(args: argparse.Namespace, command: str) -> ExitCode:
+    started_s = time.monotonic()
+    settings = settings_of(args)
+    first = Path(next(iter(settings.composition.paths()), "model.onnx"))
+    output = args.output or first.with_name(settings.target)
+    console = Console()
+    with BuildProgress() as progress:
+        options = BuildOptions(
+            command=command,
+            timing_cache=args.timing_cache,
+            report=args.report,
+            allow_degraded=args.allow_degraded,
+            force=args.force,
+            progress=progress.show,
+        )
+        outcome = build(settings, output, options)
+    if outcome.up_to_date:
+        console.print(
+            f"{output} is up to date: models, settings and versions are those that it was built "
+            "from; --force builds it all the same",
+            soft_wrap=True,
+        )
+        return ExitCode.OK
+    manifest = outcome.manifest
+    console.print(engine_table(output, manifest, time.monotonic() - started_s, outcome.kept))
+    _print_verification(console, manifest)
+    for path in outcome.pictures:
+        console.print(f"drawn: {path}", soft_wrap=True)
+    return ExitCode.OK
+
+
+def _print_verification(console: Console, manifest: Manifest) -> None:
+    if manifest.verification:
+        for part in verification_tables(manifest.verification):
+            console.print(part, soft_wrap=isinstance(part, str))
+
+
+def settings_of(args: argparse.Namespace) -> BuildSettings:
+    """The settings that the flags give.
+
+    Raises:
+        ConfigError: a value is not allowed; names the flag.
+    """
+    target = args.target
+    if args.batch and target == "openvino":
+        raise ConfigError("--batch: OpenVINO engines take any number of frames; leave it out")
+    fields: dict[str, Any] = {
+        "composition": _composition(args),
+        "card_flags": _card_flags(args),
+        "target": target,
+        "precision": args.precision or ("fp32" if target == "openvino" else "fp16"),
+        "frame_shape": _shape("--frame", args.frame),
+        "batch": _batch(args.batch or "1:16"),
+        "capabilities": _listed(args.capability, str, "--capability") or (),
+    }
+    for name in (
+        "hardware_compatible",
+        "version_compatible",
+        "workspace_mib",
+        "calibration",
+        "calibration_frames",
+        "verify",
+        "verify_frames",
+        "dice_min",
+        "error_mean_max",
+    ):
+        value = getattr(args, name)
+        if value is not None:
+            fields[name] = value
+    for name in ("calibration_frames", "verify_frames", "workspace_mib"):
+        if fields.get(name, 1) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {fields[name]}: expected 1 or more")
+    return BuildSettings(**fields)
+
+
+def _composition(args: argparse.Namespace) -> Composition:
+    files = [path for path in args.models if path.suffix == ".toml"]
+    if files:
+        if len(args.models) > 1 or args.gate or args.classifier or args.single or args.flip:
+            raise ConfigError(f"{files[0]} says which models there are; name no others beside it")
+        return load_composition(files[0])
+    single: dict[int, tuple[str, ...]] = {}
+    for text in args.single:
+        number, _, path = text.partition("=")
+        if not re.fullmatch(r"[1-8]", number) or not path:
+            raise ConfigError(f"--class {text!r}: expected ID=MODEL.onnx, for example 3=c3.onnx")
+        single[int(number)] = (*single.get(int(number), ()), path)
+    changes = {
+        name: value
+        for name in ("gate_mode", "min_area_factor")
+        if (value := getattr(args, name)) is not None
+    }
+    if changes and not (args.gate or args.classifier):
+        raise ConfigError("--gate-mode and --min-area-factor need --gate or --classifier")
+    return Composition(
+        models=tuple(map(str, args.models)),
+        class_models=single,
+        flip=args.flip,
+        gate=args.gate and str(args.gate),
+        classifier=args.classifier and str(args.classifier),
+        **changes,
+    )
+
+
+def _card_flags(args: argparse.Namespace) -> CardFlags:
+    fields = {
+        "classes": _listed(args.classes, str, "--classes"),
+        "activation": args.activation,
+        "background": args.background,
+        "mean": _listed(args.mean, float, "--mean"),
+        "std": _listed(args.std, float, "--std"),
+        "size": _shape("--input", args.input) if args.input else None,
+        "fit": args.fit,
+        "thresholds": _listed(args.threshold, float, "--threshold"),
+        "min_areas_px": _listed(args.min_area, int, "--min-area"),
+    }
+    if any(value <= 0 for value in fields["std"] or ()):
+        raise ConfigError(f"--std {args.std}: expected numbers above 0")
+    return msgspec.convert(fields, CardFlags)
+
+
+def _listed(text: str | None, kind: type, flag: str) -> tuple[Any, ...] | None:
+    """The values of a comma-separated list."""
+    if text is None:
+        return None
+    try:
+        return tuple(kind(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(f"{flag} {text!r}: expected {kind.__name__}s with commas") from None
+
+
+def _shape(flag: str, text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not found:
+        raise ConfigError(f"{flag} {text!r}: expected LINESxPIXELS, for example 256x1600")
+    return (int(found[1]), int(found[2]))
+
+
+def _batch(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,3}):(\d{1,3})", text)
+    least, most = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= least <= most:
+        raise ConfigError(f"--batch {text!r}: expected FEWEST:MOST frames, for example 1:16")
+    return (least, most)

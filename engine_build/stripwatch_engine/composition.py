@@ -23,7 +23,7 @@ class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gate: str | None = None  # classifies frames: has it a defect?
     classifier: str | None = None  # classifies frames: of which classes?
     gate_mode: GateMode = "soft"
-    min_area_factor: Annotated[float, Meta(ge=1)] = 5.0
+    min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = 5.0
 
     def paths(self) -> list[str]:
         """All of its models."""

@@ -47,9 +47,7 @@ def load_core(path: Path) -> Core:
     model = _read(path)
     opset = opset_of(model)
     if opset < OPSET_OLDEST:
-        raise ModelError(
-            f"{path} has opset {opset}; export it with opset {OPSET_OLDEST} or newer"
-        )
+        raise ModelError(f"{path} has opset {opset}; export it with opset {OPSET_OLDEST} or newer")
     if model.functions:
         model = inliner.inline_local_functions(model)
     if opset < OPSET_MIN:

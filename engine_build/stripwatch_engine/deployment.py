@@ -12,6 +12,7 @@ from stripwatch.manifest import DefectClass, Gate, check_classes
 from stripwatch_engine.composition import Composition
 from stripwatch_engine.core import raise_opset
 from stripwatch_engine.member import CardFlags, Member, load_member, with_model
+from stripwatch_engine.reference import batch_is_free
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ def load_deployment(
         judges.append(load_member("gate", Path(composition.gate), frame_shape, flags))
     if composition.classifier:
         judges.append(load_member("classifier", Path(composition.classifier), frame_shape, flags))
-    for member in (*shared, *single, *judges):
+    members = (*shared, *single, *judges)
+    for member in members:
         _check_pads(member, frame_shape)
-        _check_batch(member, composition.flip)
     return one_opset(
         Deployment(
-            members=(*shared, *single, *judges),
+            members=tuple(_freed(member, composition.flip) for member in members),
             classes=classes,
             frame_shape=frame_shape,
             flip=composition.flip,
@@ -164,11 +165,17 @@ def _check_pads(member: Member, frame_shape: tuple[int, int]) -> None:
         )
 
 
-def _check_batch(member: Member, flip: bool) -> None:
-    batch = member.core.fixed_batch
-    if batch > 1 or (batch == 1 and flip):
-        wish = "mirror images double the batch" if batch == 1 else "it takes no other"
+def _freed(member: Member, flip: bool) -> Member:
+    """A model exported for a fixed batch, with its batch free where it really is."""
+    core, size = member.core, member.card.input
+    if not core.fixed_batch:
+        return member
+    if batch_is_free(core.model, core.source, (size.channels, size.height, size.width)):
+        return replace(member, core=replace(core, fixed_batch=0))
+    if core.fixed_batch > 1 or flip:
+        wish = "mirror images double it" if core.fixed_batch == 1 else "it takes no other"
         raise ModelError(
-            f"{member.path} was exported for batches of {batch} and {wish}; export it with a "
-            "dynamic batch (torch.onnx.export: dynamic_axes or dynamic_shapes)"
+            f"{member.path} was exported for batches of {core.fixed_batch} and {wish}; export it "
+            "with a dynamic batch (torch.onnx.export: dynamic_axes or dynamic_shapes)"
         )
+    return member

@@ -152,9 +152,7 @@ class _Graph:
             return Planes(nodes.cut(rows, 0, pixels, 3, f"{tag}/p/cut"), (lines, pixels))
         return Planes(output, shape)
 
-    def _flipped(
-        self, nodes: NodeList, member: Member, tag: str, first: int, count: int
-    ) -> str:
+    def _flipped(self, nodes: NodeList, member: Member, tag: str, first: int, count: int) -> str:
         """The mean of a model's answers to the image and to its mirror image, as one batch."""
         image = self._images.image(member.card)
         mirrored = nodes.mirror(image, f"{tag}/mirrored")
@@ -244,7 +242,9 @@ class _Graph:
             self._nodes.constants,
             sparse_initializer=self._sparse,
         )
-        imports = {entry.domain: entry for m in deployment.members for entry in m.core.model.opset_import}
+        imports = {
+            entry.domain: entry for m in deployment.members for entry in m.core.model.opset_import
+        }
         return helper.make_model(
             graph,
             opset_imports=list(imports.values()),

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -34,16 +33,11 @@ TENSORS_AT_ONCE = 64  # compared in one run; all of a large model would fill the
 Images = NDArray[np.float32]  # [n, channels, height, width]
 
 
-@dataclass(frozen=True)
-class Half:
-    """A model converted to float16; its input and output are float32 still."""
+def find_dangerous(model: onnx.ModelProto, source: str, images: Images) -> set[str]:
+    """Names of the nodes that must stay in float32.
 
-    model: onnx.ModelProto
-    kept: tuple[str, ...]  # names of the nodes that stay in float32
-
-
-def to_half(model: onnx.ModelProto, source: str, images: Images) -> Half:
-    """Convert a model to float16, except where that is dangerous.
+    Each round keeps what the last conversion showed; keeping a node can only lessen the errors
+    behind it, so a few rounds are enough.
 
     Args:
         model: float32, with named nodes.
@@ -53,24 +47,24 @@ def to_half(model: onnx.ModelProto, source: str, images: Images) -> Half:
     Raises:
         ModelError: it has control flow, which cannot be converted.
     """
-    flow = [node.op_type for node in model.graph.node if any(a.HasField("g") for a in node.attribute)]
-    if flow:
-        raise ModelError(
-            f"the model has control flow ({flow[0]}), which cannot be converted to float16; use "
-            "--precision fp32"
-        )
+    for node in model.graph.node:
+        if any(attribute.HasField("g") for attribute in node.attribute):
+            raise ModelError(
+                f"the model has control flow ({node.op_type}), which cannot be converted to "
+                "float16; use --precision fp32"
+            )
     kept: set[str] = set()
     for _ in range(ROUNDS_MAX):
-        half = convert(model, kept)
-        dangerous = _dangerous(model, emulate_half(half), source, images) - kept
+        emulated = emulate_half(convert(model, kept))
+        dangerous = _dangerous(model, emulated, source, images) - kept
         if not dangerous:
             break
         kept |= dangerous
-    return Half(convert(model, kept), tuple(sorted(kept)))
+    return kept
 
 
 def convert(model: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
-    """Convert all nodes but those kept."""
+    """Convert all nodes of a float32 model but those kept; its ends are float32 still."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     copy = onnx.ModelProto()

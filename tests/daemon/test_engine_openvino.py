@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,8 +18,7 @@ from stripwatch.engines.base import BatchResult
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.openvino import OpenVinoEngine
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch.manifest import DefectClass, load_manifest, save_manifest
-from stripwatch_engine.build import build_openvino
+from stripwatch.manifest import DefectClass, Manifest, load_manifest, save_manifest
 from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
 
 SHAPE = (32, 80)
@@ -26,7 +26,10 @@ HALF = np.full(2, 0.5, np.float32)
 
 
 @pytest.fixture(scope="module")
-def tiny_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_engine(
+    tmp_path_factory: pytest.TempPathFactory,
+    build_engine: Callable[[Path, tuple[int, int], Path], Manifest],
+) -> Path:
     """The folder of an engine of two classes, for frames of 32 x 80."""
     folder = tmp_path_factory.mktemp("tiny")
     generator = np.random.default_rng(1)
@@ -48,7 +51,7 @@ def tiny_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         classes=(DefectClass(id=1, name="pits"), DefectClass(id=2, name="cracks")),
     )
     save_card(folder / "model.onnx", card)
-    build_openvino(folder / "model.onnx", SHAPE, folder / "engine")
+    build_engine(folder / "model.onnx", SHAPE, folder / "engine")
     return folder / "engine"
 
 
@@ -181,18 +184,19 @@ class _Refusing:
         raise RuntimeError("Exception from src/inference.cpp:2:\ndevice lost\n")
 
 
-@pytest.mark.parametrize("name", ["inspection.xml", "inspection.bin"])
-def test_a_truncated_engine_is_refused(tiny_engine: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("part", [0, 1], ids=["graph", "weights"])
+def test_a_truncated_engine_is_refused(tiny_engine: Path, tmp_path: Path, part: int) -> None:
     """By its hash; and by OpenVINO where a wrong manifest agrees with the wrong file."""
     folder = tmp_path / "engine"
     folder.mkdir()
     for file in tiny_engine.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
+    manifest = load_manifest(tiny_engine)
+    name = manifest.files[part]
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match="damaged or was exchanged"):
         load_manifest(folder)
-    manifest = load_manifest(tiny_engine)
     with pytest.raises(
         ModelError, match=r"OpenVINO cannot load .*build it anew with: engine-build"
     ) as caught:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from stripwatch.errors import ModelError
+from stripwatch_engine.composition import Composition
+from stripwatch_engine.deployment import load_deployment
 from stripwatch_engine.graph import compose_inspection_graph
 from stripwatch_engine.model_card import ModelCard
 from stripwatch_engine.post import bilinear_taps
@@ -92,7 +94,10 @@ def run_graph(
     """Compose the graph and run it in OpenVINO, in float32, with all frames in one batch."""
     import openvino
 
-    graph = compose_inspection_graph(onnx.load(path), card, frames.shape[1:])
+    shape = (frames.shape[1], frames.shape[2])
+    deployment = load_deployment(Composition(models=(str(path),)), shape)
+    assert deployment.classes == card.classes
+    graph = compose_inspection_graph(deployment, bytes_early=True)
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32"}
     model = core.compile_model(core.read_model(graph.SerializeToString()), "CPU", options)

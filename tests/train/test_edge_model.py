@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from stripwatch.manifest import Manifest
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch_engine.build import GRAPH_FILES, build_openvino
 from stripwatch_engine.model_card import load_card
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "edge" / "model.onnx"
@@ -26,12 +27,14 @@ def test_the_model_is_one_small_file_of_the_synthetic_classes() -> None:
     assert sorted(path.name for path in MODEL.parent.glob("model*")) == ["model.json", "model.onnx"]
 
 
-def test_every_class_is_found_on_unseen_strips(tmp_path: Path) -> None:
+def test_every_class_is_found_on_unseen_strips(
+    tmp_path: Path, build_engine: Callable[[Path, tuple[int, int], Path], Manifest]
+) -> None:
     import openvino
 
-    build_openvino(MODEL, FRAME_SHAPE, tmp_path / "engine")
+    manifest = build_engine(MODEL, FRAME_SHAPE, tmp_path / "engine")
     graph = openvino.Core().compile_model(
-        tmp_path / "engine" / GRAPH_FILES[0], "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        tmp_path / "engine" / manifest.files[0], "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     thresholds = np.array([entry.threshold for entry in load_card(MODEL).classes], np.float32)
     both, either = np.zeros(len(CLASSES)), np.zeros(len(CLASSES))

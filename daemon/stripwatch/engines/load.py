@@ -10,6 +10,8 @@ from stripwatch.engines.identity import check_plan, installed_version, rebuild_c
 from stripwatch.errors import ModelError
 from stripwatch.manifest import FakeBehaviour, Manifest
 
+RUNNABLE = ("fake", "openvino")  # targets that this version can run
+
 
 def engine_factory(folder: Path, manifest: Manifest, threads: int, streams: int) -> EngineFactory:
     """What makes the engine of a folder on the slots' memory, warmed up.

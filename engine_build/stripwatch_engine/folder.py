@@ -1,0 +1,117 @@
+"""The engine folder on disk: a new engine takes the old one's place in one step."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.manifest import MANIFEST_NAME, Manifest, save_manifest
+
+DRAFT_PREFIX = ".draft-"
+HASH_CHARACTERS = 12  # of the engine's hash, in the names of its files
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[Path]:
+    """An engine folder that no other build writes to, with an empty draft folder inside.
+
+    Whatever ends the build, the draft is removed; what a killed build left is removed first.
+
+    Raises:
+        ConfigError: the folder holds something else, or another build is writing to it.
+        StorageError: it cannot be written.
+    """
+    made = not folder.exists()
+    if not made and not (folder / MANIFEST_NAME).is_file() and not _only_drafts(folder):
+        raise ConfigError(f"--output {folder} exists and is no engine folder; choose another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another engine-build is writing to {folder}; wait for it, or choose another"
+            ) from None
+        for left in folder.glob(f"{DRAFT_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            draft = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder))
+        except OSError as error:
+            raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+        try:
+            yield draft
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+    finally:
+        os.close(lock)
+
+
+def hashed_names(names: tuple[str, ...], engine_hash: str) -> tuple[str, ...]:
+    """The names that the files of an engine have in its folder: those of two never collide."""
+    return tuple(
+        f"{Path(name).stem}-{engine_hash[:HASH_CHARACTERS]}{Path(name).suffix}" for name in names
+    )
+
+
+def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifest) -> None:
+    """Put a finished engine in place: its files first, its manifest last.
+
+    Renaming the manifest is the one step in which the new engine replaces the old.
+
+    Args:
+        draft: where the files lie under their plain names.
+        folder: the engine folder.
+        names: plain names, in the order of `manifest.files`.
+        manifest: of the new engine.
+
+    Raises:
+        StorageError: something cannot be written; the old engine is still in place.
+    """
+    try:
+        save_manifest(draft, manifest)
+        for name in (*names, MANIFEST_NAME):
+            _flush(draft / name)
+        for name, final in zip(names, manifest.files, strict=True):
+            (draft / name).replace(folder / final)
+        (draft / MANIFEST_NAME).replace(folder / MANIFEST_NAME)
+        _flush(folder)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {folder}: {error.strerror}; the engine before it is still in place"
+        ) from error
+    keep = {*manifest.files, MANIFEST_NAME, draft.name}
+    for path in folder.iterdir():
+        if path.name not in keep:
+            _remove(path)
+
+
+def _only_drafts(folder: Path) -> bool:
+    """Whether it is a folder with nothing in it but what a killed build left."""
+    return folder.is_dir() and all(path.name.startswith(DRAFT_PREFIX) for path in folder.iterdir())
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

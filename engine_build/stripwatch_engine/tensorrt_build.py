@@ -1,0 +1,252 @@
+"""TensorRT 10.x, TensorRT 11.x and TensorRT-RTX: one way to build, and a table of differences."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import onnx
+
+from stripwatch.errors import ConfigError, DeviceError, ModelError
+from stripwatch.manifest import Plan
+from stripwatch_engine.settings import BuildSettings
+
+Report = Callable[[str, int, int], None]  # phase, steps done, steps
+LOG_LINES_KEPT = 5
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """How one of the libraries differs from the others."""
+
+    module: str
+    extra: str  # of stripwatch, that installs it
+    needs_gpu: bool  # to build: it measures kernels on the device
+    timing_cache: bool
+    compatibility_flags: bool  # hardware and version compatibility
+    capability_choice: bool  # it builds for GPUs that are not here
+
+
+FLAVOURS = {
+    "tensorrt": Flavour(
+        module="tensorrt",
+        extra="tensorrt",
+        needs_gpu=True,
+        timing_cache=True,
+        compatibility_flags=True,
+        capability_choice=False,
+    ),
+    # docs.nvidia.com/deeplearning/tensorrt-rtx, "CPU-Only AOT", "Timing Cache Migration"
+    "tensorrt-rtx": Flavour(
+        module="tensorrt_rtx",
+        extra="tensorrt-rtx",
+        needs_gpu=False,
+        timing_cache=False,
+        compatibility_flags=False,
+        capability_choice=True,
+    ),
+}
+
+
+def load_library(target: str) -> Any:  # noqa: ANN401 - a module whose name depends on the target
+    """Import the library of a target.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    flavour = FLAVOURS[target]
+    try:
+        return importlib.import_module(flavour.module)
+    except ImportError as error:
+        raise ConfigError(
+            f"--target {target} needs its library ({error}); "
+            f"pip install 'stripwatch[{flavour.extra}]'"
+        ) from None
+
+
+def check_settings(settings: BuildSettings, timing_cache: Path | None) -> None:
+    """Refuse settings that the target does not have.
+
+    Raises:
+        ConfigError: naming the flag.
+    """
+    flavour = FLAVOURS.get(settings.target)
+    have_compatibility = flavour is not None and flavour.compatibility_flags
+    for flag, given, allowed in (
+        ("--capability", settings.capabilities, flavour and flavour.capability_choice),
+        ("--hardware-compatible", settings.hardware_compatible, have_compatibility),
+        ("--version-compatible", settings.version_compatible, have_compatibility),
+        ("--timing-cache", timing_cache, flavour and flavour.timing_cache),
+        ("--workspace-mib", settings.workspace_mib, flavour),
+    ):
+        if given and not allowed:
+            raise ConfigError(f"{flag} does not exist for --target {settings.target}; leave it out")
+
+
+def build_plan(
+    graph: onnx.ModelProto, settings: BuildSettings, timing_cache: Path | None, report: Report
+) -> tuple[bytes, Plan]:
+    """Build an engine from an inspection graph.
+
+    Args:
+        graph: with uint8 only as its first input and last outputs.
+        settings: of the build.
+        timing_cache: file to read and to write measured kernel times; TensorRT only.
+        report: called with the progress of the build.
+
+    Returns:
+        The serialized engine, and what it needs of a machine.
+
+    Raises:
+        ConfigError: the library is missing, or has no such compute capability.
+        DeviceError: it needs a GPU and there is none.
+        ModelError: it cannot parse or build the graph.
+        KeyboardInterrupt: Ctrl-C, after the builder has let go.
+    """
+    trt = load_library(settings.target)
+    logger = _logger(trt)
+    builder = trt.Builder(logger)
+    if builder is None:
+        raise DeviceError(f"{settings.target} finds no GPU; {logger.summary()}")
+    # Needed by 10.x; 11.x knows no other network and ignores it.
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    _parse(trt, network, logger, graph)
+    config = builder.create_builder_config()
+    capabilities = _configure(trt, config, settings)
+    _add_profile(builder, config, settings)
+    cache = _load_cache(config, timing_cache)
+    monitor = _monitor(trt, report)
+    config.progress_monitor = monitor
+    serialized = builder.build_serialized_network(network, config)
+    if monitor.interrupted:
+        raise KeyboardInterrupt
+    if serialized is None:
+        raise ModelError(f"{settings.target} cannot build this model: {logger.summary()}")
+    if cache is not None and timing_cache is not None:
+        timing_cache.write_bytes(cache.serialize())
+    plan = Plan(
+        version=trt.__version__,
+        compute_capabilities=capabilities,
+        hardware_compatible=settings.hardware_compatible,
+        version_compatible=settings.version_compatible,
+    )
+    return bytes(serialized), plan
+
+
+def _parse(trt: ModuleType, network: Any, logger: Any, graph: onnx.ModelProto) -> None:  # noqa: ANN401
+    """Read the graph; every error with node, operator and what to do."""
+    parser = trt.OnnxParser(network, logger)
+    if parser.parse(graph.SerializeToString()):
+        return
+    faults = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        reason = error.desc().removeprefix("Assertion failed: ").rstrip(".")
+        faults.append(f"node {error.node_name() or '?'} ({error.node_operator() or '?'}): {reason}")
+    raise ModelError(
+        f"{trt.__name__} {trt.__version__} cannot take this model: {'; '.join(faults)}; "
+        "replace the operator in the model, export it with another opset, or use --target openvino"
+    )
+
+
+def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[str, ...]:  # noqa: ANN401
+    """Set the flags; returns the compute capabilities that the engine will run on."""
+    if settings.workspace_mib:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
+    if settings.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if settings.hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if FLAVOURS[settings.target].needs_gpu:
+        return (_device_capability(),)
+    known = {
+        f"{name[2:-1]}.{name[-1]}": value
+        for name, value in trt.ComputeCapability.__members__.items()
+        if name.startswith("SM")
+    }
+    config.num_compute_capabilities = len(settings.capabilities)
+    for index, capability in enumerate(settings.capabilities):
+        if capability not in known:
+            raise ConfigError(
+                f"--capability {capability}: {settings.target} {trt.__version__} builds for "
+                f"{', '.join(known)}; without --capability an engine runs on 8.0 and newer"
+            )
+        config.set_compute_capability(known[capability], index)
+    return settings.capabilities
+
+
+def _device_capability() -> str:
+    """The compute capability of the first GPU."""
+    try:
+        import pycuda.driver as cuda
+
+        cuda.init()
+        major, minor = cuda.Device(0).compute_capability()
+    except Exception as error:  # a missing library, driver or device, each with its own type
+        raise DeviceError(f"no CUDA device can be used here: {error}") from error
+    return f"{major}.{minor}"
+
+
+def _add_profile(builder: Any, config: Any, settings: BuildSettings) -> None:  # noqa: ANN401
+    """The range of batches; the builder tunes for full ones."""
+    least, most = settings.batch
+    profile = builder.create_optimization_profile()
+    shapes = [(rows, *settings.frame_shape) for rows in (least, most, most)]
+    profile.set_shape("frames", *shapes)
+    config.add_optimization_profile(profile)
+
+
+def _load_cache(config: Any, path: Path | None) -> Any:  # noqa: ANN401 - of the library
+    """The timing cache of earlier builds; one of another device or version is not used."""
+    if path is None:
+        return None
+    cache = config.create_timing_cache(path.read_bytes() if path.exists() else b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache
+
+
+def _logger(trt: ModuleType) -> Any:  # noqa: ANN401 - a class of the library
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined] # chosen at run time
+        """Keeps the errors, for the sentence that ends the build."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:  # noqa: ANN401 - of the library
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message.strip().splitlines()[0][:300])
+
+        def summary(self) -> str:
+            return "; ".join(self.errors[-LOG_LINES_KEPT:]) or "it gives no reason"
+
+    return Logger()
+
+
+def _monitor(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401 - a class of the library
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined] # as above
+        """Hands progress on, and ends the build on Ctrl-C."""
+
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.interrupted = False
+            self._steps: dict[str, int] = {}
+
+        def phase_start(self, phase: str, _parent: str | None, steps: int) -> None:
+            self._steps[phase] = steps
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            try:
+                report(phase, step + 1, self._steps.get(phase, 0))
+            except KeyboardInterrupt:  # an exception must not cross the library
+                self.interrupted = True
+            return not self.interrupted
+
+        def phase_finish(self, phase: str) -> None:
+            self._steps.pop(phase, None)
+
+    return Monitor()
