@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -24,6 +22,7 @@ from stripwatch.manifest import (
     sha256_files,
 )
 from stripwatch_engine import openvino_build, reference
+from stripwatch_engine.build_key import build_key
 from stripwatch_engine.deployment import Deployment, load_deployment, one_opset
 from stripwatch_engine.folder import hashed_names, locked, publish
 from stripwatch_engine.frames import CALIBRATION_SEED, VERIFICATION_SEED, FrameSet, load_frames
@@ -38,7 +37,6 @@ from stripwatch_engine.verify import Masks, compare, faults, run_engine, run_gra
 
 PLAN_FILE = "inspection.plan"
 HALF_FRAMES = 4  # that a conversion to float16 is compared on, node by node
-LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13")
 Progress = Callable[[str, int, int], None]  # what is done, steps done, steps (0 = unknown)
 
 
@@ -88,7 +86,7 @@ def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOp
             settings.verify, settings.frame_shape, settings.verify_frames, seed=VERIFICATION_SEED
         )
         calibration = _calibration(settings)
-        key = _build_key(settings, deployment, frames, calibration)
+        key = build_key(settings, deployment, frames, calibration)
         before = _existing(output, key, options)
         if before:
             return Outcome(before, up_to_date=True)
@@ -116,11 +114,13 @@ class _Job:
         """Build and verify; returns the manifest, the nodes kept, the pictures drawn."""
         settings, deployment = self.settings, self.deployment
         if settings.target == "openvino":
-            plan, kept, candidate = None, (), None
+            plan = None
+            kept: tuple[str, ...] = ()
+            candidate = None
             graph = compose_inspection_graph(deployment, bytes_early=True)
             shown = self.calibration.frames if self.calibration else None
             self.options.progress("building", 0, 0)
-            files = openvino_build.FILES
+            files: tuple[str, ...] = openvino_build.FILES
             builder = openvino_build.write_openvino(graph, deployment, settings, shown, self.draft)
         else:
             lowered, emulated, kept = self._lowered()
@@ -262,45 +262,6 @@ def _check_batch(deployment: Deployment, settings: BuildSettings) -> None:
                 f"{member.path} was exported for one image at a time; build it with --batch 1:1, "
                 "or export it with a dynamic batch"
             )
-
-
-def _build_key(
-    settings: BuildSettings,
-    deployment: Deployment,
-    frames: FrameSet,
-    calibration: FrameSet | None,
-) -> str:
-    """SHA-256 of everything that decides what the engine is."""
-    models = [
-        {
-            "role": member.role,
-            "class": member.class_id,
-            "card": member.card,
-            "model": hashlib.sha256(
-                member.core.model.SerializeToString(deterministic=True)
-            ).hexdigest(),
-        }
-        for member in deployment.members
-    ]
-    # Where models and frames lie does not matter, only what they are.
-    plain = msgspec.structs.replace(settings, composition=type(settings.composition)())
-    parts = {
-        "settings": plain,
-        "flip": deployment.flip,
-        "gate": deployment.gate,
-        "models": models,
-        "frames": frames.digest(),
-        "calibration": calibration and calibration.digest(),
-        "versions": {name: _version(name) for name in ("stripwatch", *LIBRARIES)},
-    }
-    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _existing(output: Path, key: str, options: BuildOptions) -> Manifest | None:

@@ -37,7 +37,7 @@ class Deployment:
 
 
 def load_deployment(
-    composition: Composition, frame_shape: tuple[int, int], flags: CardFlags = CardFlags()
+    composition: Composition, frame_shape: tuple[int, int], flags: CardFlags | None = None
 ) -> Deployment:
     """Load the models of a composition.
 
@@ -45,6 +45,7 @@ def load_deployment(
         ConfigError: there is no segmentation model, or flags would describe several models.
         ModelError: a model or its card cannot be used, or they do not fit together.
     """
+    flags = flags or CardFlags()
     if not composition.models and not composition.class_models:
         raise ConfigError("no segmentation model; name one, or one for each class with --class")
     if flags.any() and len(composition.paths()) > 1:
@@ -131,7 +132,8 @@ def _classes(shared: list[Member], single: list[Member]) -> tuple[DefectClass, .
 
 def _gate(composition: Composition, judges: list[Member], classes: tuple[DefectClass, ...]) -> Gate:
     """What the manifest says about the gate and the classifier."""
-    gate_threshold, class_thresholds = None, ()
+    gate_threshold: float | None = None
+    class_thresholds: tuple[float, ...] = ()
     for member in judges:
         entries = member.card.classes
         if member.role == "gate":

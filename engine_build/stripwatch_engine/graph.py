@@ -242,12 +242,11 @@ class _Graph:
             self._nodes.constants,
             sparse_initializer=self._sparse,
         )
-        imports = {
-            entry.domain: entry for m in deployment.members for entry in m.core.model.opset_import
-        }
+        models = [member.core.model for member in deployment.members]
+        imports = {entry.domain: entry for model in models for entry in model.opset_import}
         return helper.make_model(
             graph,
             opset_imports=list(imports.values()),
-            ir_version=max(m.core.model.ir_version for m in deployment.members),
+            ir_version=max(model.ir_version for model in models),
             producer_name="stripwatch",
         )

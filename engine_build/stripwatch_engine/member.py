@@ -93,8 +93,8 @@ def load_member(
     check_card(where, card)
     if ending and card.activation != "none":
         raise ModelError(
-            f"{path} ends in {ending} itself, but {where.name} says activation {card.activation!r}; "
-            "it would be applied twice: set the activation to none"
+            f"{path} ends in {ending} itself, but {where.name} says activation "
+            f"{card.activation!r}; it would be applied twice: set the activation to none"
         )
     member = Member(role, path, core, card, class_id)
     _check_sizes(member, where)
@@ -233,7 +233,8 @@ def _check_sizes(member: Member, where: Path) -> None:
     channels = len(card.classes) + card.background
     if member.role == "segmentation" and len(core.output_sizes) != 3:
         raise ModelError(
-            f"{member.path} answers {SHAPE_WORDS[1]}; a segmentation answers {SHAPE_WORDS[3]}"
+            f"{member.path} answers with one number for each class; a segmentation answers with "
+            "one for each pixel: name a classifier with --gate or --classifier"
         )
     for what, sizes, wanted in (
         ("input", core.input_sizes, (size.channels, size.height, size.width)),
@@ -245,6 +246,3 @@ def _check_sizes(member: Member, where: Path) -> None:
                 f"(0 = any), but {where.name} says {list(wanted)}; correct it, or name the model "
                 "that it belongs to"
             )
-
-
-SHAPE_WORDS = {1: "one number for each class of a frame", 3: "one for each pixel"}

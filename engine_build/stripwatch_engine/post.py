@@ -120,9 +120,8 @@ def _results(
 ) -> dict[str, str]:
     """Planes float32 [n, classes * phases, h, w] to the four results."""
     classes, phases = shape[0], factor * factor
-    at_least = nodes.add(
-        "GreaterOrEqual", [planes, _limits(nodes, classes, phases, absent)], "at_least"
-    )
+    limits = _limits(nodes, classes, phases, absent)
+    at_least = nodes.add("GreaterOrEqual", [planes, limits], "at_least")
     # Counts above 2048 would be lost in float16: this stays float32 on every target.
     present = nodes.add("Cast", [at_least], "present", to=TensorProto.FLOAT)
     counts = nodes.reduce_sum(present, [2, 3], "counts")

@@ -16,6 +16,7 @@ from stripwatch_engine.verify import Frames, Masks, worst_frames
 FRAMES_DRAWN = 4
 TITLE_PX = 26
 DIFFERENCE = (255, 0, 255)  # RGB; no class has it
+WHITE = (255, 255, 255)
 
 
 def draw_report(
@@ -57,7 +58,7 @@ def _picture(
 ) -> NDArray[np.uint8]:
     """BGR uint8: three strips below each other, each with its title."""
     compared, index = title
-    grey = cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB)
+    grey = np.repeat(frame[:, :, None], 3, axis=2)
     different = wanted != found
     marked = grey.copy()
     marked[different] = DIFFERENCE
@@ -71,9 +72,7 @@ def _picture(
     for text, picture in strips:
         bar = np.zeros((TITLE_PX, frame.shape[1], 3), np.uint8)
         place = (8, TITLE_PX - 8)
-        cv2.putText(
-            bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA
-        )
+        cv2.putText(bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, WHITE, 1, cv2.LINE_AA)
         rows += [bar, picture]
     return np.asarray(cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), np.uint8)
 

@@ -49,9 +49,9 @@ def engine_table(
 def verification_tables(verification: Verification) -> list[Table | str]:
     """How far an engine is from the float32 graph: a heading, a table by comparison, remarks."""
     verdict = "passed" if verification.passed else "[bold red]DEGRADED[/]"
+    frames = f"{verification.frames} frames ({verification.source})"
     shown: list[Table | str] = [
-        f"verification {verdict}: {verification.frames} frames ({verification.source}) against "
-        f"{verification.reference}"
+        f"verification {verdict}: {frames} against {verification.reference}"
     ]
     for agreement in verification.agreements:
         table = Table(
@@ -74,10 +74,8 @@ def verification_tables(verification: Verification) -> list[Table | str]:
 
 
 def _remarks(verification: Verification) -> str:
-    parts = [
-        f"limits: Dice at least {verification.dice_min:g}, mean error at most "
-        f"{verification.error_mean_max:g}"
-    ]
+    dice, error = verification.dice_min, verification.error_mean_max
+    parts = [f"limits: Dice at least {dice:g}, mean error at most {error:g}"]
     few = sorted(
         {
             entry.name
