@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shlex
 import sys
@@ -16,12 +17,15 @@ from rich.console import Console
 from stripwatch.cli.guard import guarded
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.manifest import Manifest, load_manifest
+from stripwatch.wire.frame import SIDE_MAX
 from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.composition import Composition, load_composition
 from stripwatch_engine.member import CardFlags
 from stripwatch_engine.parser import make_parser
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.show import BuildProgress, engine_table, verification_tables
+
+NAMES = {float: "numbers", int: "whole numbers", str: "names"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _inspect(args: argparse.Namespace, _command: str) -> ExitCode:
+    if not args.models:
+        raise ConfigError("--inspect: name the engine folders to show")
     console = Console()
     for folder in args.models:
         manifest = load_manifest(folder)
@@ -113,14 +119,21 @@ def settings_of(args: argparse.Namespace) -> BuildSettings:
     for name in ("calibration_frames", "verify_frames", "workspace_mib"):
         if fields.get(name, 1) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {fields[name]}: expected 1 or more")
+    for name in ("dice_min", "error_mean_max"):
+        if not math.isfinite(fields.get(name, 0)):
+            raise ConfigError(f"--{name.replace('_', '-')} {fields[name]}: expected a number")
     return BuildSettings(**fields)
 
 
 def _composition(args: argparse.Namespace) -> Composition:
     files = [path for path in args.models if path.suffix == ".toml"]
     if files:
-        if len(args.models) > 1 or args.gate or args.classifier or args.single or args.flip:
-            raise ConfigError(f"{files[0]} says which models there are; name no others beside it")
+        more = (args.gate, args.classifier, args.single, args.flip, args.gate_mode)
+        if len(args.models) > 1 or any(more) or args.min_area_factor is not None:
+            raise ConfigError(
+                f"{files[0]} says what the engine is made of; change it there and "
+                "name nothing beside it"
+            )
         return load_composition(files[0])
     single: dict[int, tuple[str, ...]] = {}
     for text in args.single:
@@ -135,6 +148,8 @@ def _composition(args: argparse.Namespace) -> Composition:
     }
     if changes and not (args.gate or args.classifier):
         raise ConfigError("--gate-mode and --min-area-factor need --gate or --classifier")
+    if not 1 <= changes.get("min_area_factor", 1) <= 1e6:  # what a composition file may say
+        raise ConfigError(f"--min-area-factor {args.min_area_factor:g}: expected 1 or more")
     return Composition(
         models=tuple(map(str, args.models)),
         class_models=single,
@@ -166,17 +181,24 @@ def _listed(text: str | None, kind: type, flag: str) -> tuple[Any, ...] | None:
     """The values of a comma-separated list."""
     if text is None:
         return None
+    wrong = f"{flag} {text!r}: expected {NAMES[kind]} with commas between"
     try:
-        return tuple(kind(part.strip()) for part in text.split(","))
+        values = tuple(kind(part.strip()) for part in text.split(","))
     except ValueError:
-        raise ConfigError(f"{flag} {text!r}: expected {kind.__name__}s with commas") from None
+        raise ConfigError(wrong) from None
+    if kind is float and not all(map(math.isfinite, values)):
+        raise ConfigError(wrong)
+    return values
 
 
 def _shape(flag: str, text: str) -> tuple[int, int]:
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if not found:
         raise ConfigError(f"{flag} {text!r}: expected LINESxPIXELS, for example 256x1600")
-    return (int(found[1]), int(found[2]))
+    shape = (int(found[1]), int(found[2]))
+    if max(shape) > SIDE_MAX:
+        raise ConfigError(f"{flag} {text!r}: at most {SIDE_MAX} lines or pixels")
+    return shape
 
 
 def _batch(text: str) -> tuple[int, int]:
