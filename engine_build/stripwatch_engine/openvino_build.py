@@ -58,6 +58,7 @@ def write_openvino(
             "export it with another opset"
         ) from error
     if calibration is not None:
+        _number_nameless(model)  # NNCF writes down which operators it left as they are
         model = quantize_openvino(model, calibration, _extra_inputs(deployment), _ends(model))
     _number_nameless(model)
     try:
