@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 
 from stripwatch.cli.guard import guarded
 from stripwatch.errors import ConfigError, ExitCode
@@ -23,7 +24,7 @@ from stripwatch_engine.composition import Composition, load_composition
 from stripwatch_engine.member import CardFlags
 from stripwatch_engine.parser import make_parser
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.show import BuildProgress, engine_table, verification_tables
+from stripwatch_engine.show import BuildProgress, engine_table, plain_console, verification_tables
 
 NAMES = {float: "numbers", int: "whole numbers", str: "names"}
 
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 def _inspect(args: argparse.Namespace, _command: str) -> ExitCode:
     if not args.models:
         raise ConfigError("--inspect: name the engine folders to show")
-    console = Console()
+    console = plain_console()
     for folder in args.models:
         manifest = load_manifest(folder)
         console.print(engine_table(folder, manifest))
@@ -52,7 +53,7 @@ def _build(args: argparse.Namespace, command: str) -> ExitCode:
     settings = settings_of(args)
     first = Path(next(iter(settings.composition.paths()), "model.onnx"))
     output = args.output or first.with_name(settings.target)
-    console = Console()
+    console = plain_console()
     with BuildProgress() as progress:
         options = BuildOptions(
             command=command,
@@ -81,7 +82,7 @@ def _build(args: argparse.Namespace, command: str) -> ExitCode:
 def _print_verification(console: Console, manifest: Manifest) -> None:
     if manifest.verification:
         for part in verification_tables(manifest.verification):
-            console.print(part, soft_wrap=isinstance(part, str))
+            console.print(part, soft_wrap=not isinstance(part, Table))
 
 
 def settings_of(args: argparse.Namespace) -> BuildSettings:

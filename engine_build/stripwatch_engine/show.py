@@ -8,11 +8,17 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from stripwatch.manifest import Manifest, SourceModel, Verification
 from stripwatch_engine.verify import JUDGED_PX_MIN, is_judged
 
 KEPT_SHOWN = 6
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Prints names as they are, whatever brackets and colons they have."""
+    return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def engine_table(
@@ -46,12 +52,12 @@ def engine_table(
     return table
 
 
-def verification_tables(verification: Verification) -> list[Table | str]:
+def verification_tables(verification: Verification) -> list[Table | Text]:
     """How far an engine is from the float32 graph: a heading, a table by comparison, remarks."""
-    verdict = "passed" if verification.passed else "[bold red]DEGRADED[/]"
+    verdict = ("passed", "") if verification.passed else ("DEGRADED", "bold red")
     frames = f"{verification.frames} frames ({verification.source})"
-    shown: list[Table | str] = [
-        f"verification {verdict}: {frames} against {verification.reference}"
+    shown: list[Table | Text] = [
+        Text.assemble("verification ", verdict, f": {frames} against {verification.reference}")
     ]
     for agreement in verification.agreements:
         table = Table(
@@ -70,7 +76,7 @@ def verification_tables(verification: Verification) -> list[Table | str]:
                 str(entry.found_px),
             )
         shown.append(table)
-    return [*shown, _remarks(verification)]
+    return [*shown, Text(_remarks(verification))]
 
 
 def _remarks(verification: Verification) -> str:
@@ -98,12 +104,14 @@ class BuildProgress:
     """A bar on standard error while something goes on; nothing where that is no terminal."""
 
     def __init__(self) -> None:
+        console = plain_console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("", total=None)
 
