@@ -32,7 +32,7 @@ NAMES = {float: "numbers", int: "whole numbers", str: "names"}
 def main(argv: list[str] | None = None) -> int:
     """Build or show an engine and return the exit code."""
     given = sys.argv[1:] if argv is None else argv
-    args = make_parser().parse_args(given)
+    args = make_parser().parse_intermixed_args(given)  # models may stand between flags
     run = _inspect if args.inspect else _build
     return guarded(lambda: run(args, shlex.join(["engine-build", *given])))
 
