@@ -36,7 +36,7 @@ from stripwatch_engine.tensorrt_build import build_plan, check_settings
 from stripwatch_engine.verify import Masks, compare, faults, run_engine, run_graph
 
 PLAN_FILE = "inspection.plan"
-HALF_FRAMES = 4  # that a conversion to float16 is compared on, node by node
+HALF_FRAMES = 2  # that a conversion to float16 is compared on, node by node
 Progress = Callable[[str, int, int], None]  # what is done, steps done, steps (0 = unknown)
 
 

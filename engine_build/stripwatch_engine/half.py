@@ -13,6 +13,7 @@ rounded to float16.
 from __future__ import annotations
 
 import graphlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +30,8 @@ ROUNDING = 2.0**-11  # relative error of one rounding to float16
 ERROR_MAX = 2.0**-6  # relative to the tensor's largest value: below, nothing is dangerous
 GROWTH_MAX = 8.0  # of the error from a node's inputs to its output
 ROUNDS_MAX = 8
-TENSORS_AT_ONCE = 64  # compared in one run; all of a large model would fill the memory
+GROUP_BYTES = 1 << 30  # of tensors compared in one run; all of a large model would fill the memory
+UNKNOWN_BYTES = 16 << 20  # of a tensor whose size is not known before
 Images = NDArray[np.float32]  # [n, channels, height, width]
 
 
@@ -186,8 +188,7 @@ def _dangerous(
     ]
     largest: dict[str, float] = {}
     errors: dict[str, float] = {}
-    for start in range(0, len(floats), TENSORS_AT_ONCE):
-        names = floats[start : start + TENSORS_AT_ONCE]
+    for names in _groups(model, floats):
         exact, rounded = (Session(_showing(entry, names)) for entry in (model, emulated))
         for image in images:
             inputs = {source: image[None]}
@@ -197,6 +198,25 @@ def _dangerous(
                 largest[name] = max(largest.get(name, 0), size)
                 errors[name] = max(errors.get(name, 0), error)
     return _judged(model.graph, largest, errors)
+
+
+def _groups(model: onnx.ModelProto, names: Sequence[str]) -> list[list[str]]:
+    """The tensors in groups that fit the memory."""
+    sizes = {}
+    for value in onnx.shape_inference.infer_shapes(model).graph.value_info:
+        # The batch is 1 here; another size that is not known makes the tensor's unknown.
+        shape = [side.dim_value for side in value.type.tensor_type.shape.dim[1:]]
+        sizes[value.name] = 4 * math.prod(shape) or UNKNOWN_BYTES
+    groups: list[list[str]] = [[]]
+    filled = 0
+    for name in names:
+        size = sizes.get(name, UNKNOWN_BYTES)
+        if groups[-1] and filled + size > GROUP_BYTES:
+            groups.append([])
+            filled = 0
+        groups[-1].append(name)
+        filled += size
+    return groups
 
 
 def _judged(
