@@ -68,9 +68,8 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["skip", "soft"]
     gate_threshold: Probability | None = None  # below it every class is absent; None = no gate
     class_thresholds: tuple[Probability, ...] = ()  # below them a class is; () = no classifier
-    min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = (
-        5.0  # khornlund's, README.rst, Severstal
-    )
+    # The default is that of khornlund/severstal-steel-defect-detection, README.rst.
+    min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = 5.0
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
