@@ -39,7 +39,9 @@ def find_dangerous(model: onnx.ModelProto, source: str, images: Images) -> set[s
     """Names of the nodes that must stay in float32.
 
     Each round keeps what the last conversion showed; keeping a node can only lessen the errors
-    behind it, so a few rounds are enough.
+    behind it, so a few rounds are enough. Where a node that is kept still makes a large error out
+    of small ones, as a - b of two large numbers does, the digits were lost before it: what makes
+    its inputs is kept too.
 
     Args:
         model: float32, with named nodes.
@@ -58,8 +60,9 @@ def find_dangerous(model: onnx.ModelProto, source: str, images: Images) -> set[s
     kept: set[str] = set()
     for _ in range(ROUNDS_MAX):
         emulated = emulate_half(convert(model, kept))
-        dangerous = _dangerous(model, emulated, source, images) - kept
-        if not dangerous:
+        too_large, grown = _dangerous(model, emulated, source, images)
+        dangerous = too_large | grown | _before(model.graph, grown & kept, kept)
+        if dangerous <= kept:
             break
         kept |= dangerous
     return kept
@@ -71,9 +74,11 @@ def convert(model: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    _own_weights(copy.graph, kept)
     half: onnx.ModelProto = convert_float_to_float16(
         copy, keep_io_types=True, op_block_list=[], node_block_list=sorted(kept)
     )
+    _drop_repeated(half.graph)
     _join_kept(half.graph)
     _sort(half.graph)
     return half
@@ -127,6 +132,32 @@ def _kinds(model: onnx.ModelProto) -> dict[str, int]:
     return {value.name: value.type.tensor_type.elem_type for value in values}
 
 
+def _own_weights(graph: onnx.GraphProto, kept: set[str]) -> None:
+    """Give kept nodes weights of their own: the converter would halve those that others use."""
+    weights = {entry.name: entry for entry in graph.initializer}
+    shared = {
+        name for node in graph.node if node.name not in kept for name in node.input
+    } & weights.keys()
+    copied = set()
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if node.name in kept and name in shared:
+                node.input[index] = f"{name}/kept"
+                copied.add(name)
+    for name in sorted(copied):
+        graph.initializer.add().CopyFrom(weights[name])
+        graph.initializer[-1].name = f"{name}/kept"
+
+
+def _drop_repeated(graph: onnx.GraphProto) -> None:
+    """The converter casts a tensor anew, under the same name, for each kept node that takes it."""
+    for entries in (graph.node, graph.value_info):
+        unique = {(*getattr(entry, "output", ()), entry.name): entry for entry in entries}
+        copies = [type(entry).FromString(entry.SerializeToString()) for entry in unique.values()]
+        del entries[:]
+        entries.extend(copies)
+
+
 def _join_kept(graph: onnx.GraphProto) -> None:
     """Between two nodes that stay in float32 nothing is rounded: the value might not fit."""
     makers = {name: node for node in graph.node for name in node.output}
@@ -175,10 +206,20 @@ def _sort(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
+def _before(graph: onnx.GraphProto, starts: set[str], kept: set[str]) -> set[str]:
+    """Names of the nodes from which, through kept ones only, some of `starts` take values."""
+    makers = {name: node.name for node in graph.node for name in node.output}
+    reached = set(starts)
+    for node in reversed(graph.node):  # a node stands behind those whose results it takes
+        if node.name in reached & kept:
+            reached.update(makers[name] for name in node.input if name in makers)
+    return reached - kept
+
+
 def _dangerous(
     model: onnx.ModelProto, emulated: onnx.ModelProto, source: str, images: Images
-) -> set[str]:
-    """Names of the nodes that must not be converted."""
+) -> tuple[set[str], set[str]]:
+    """Names of the nodes that must not be converted, see `_judged`."""
     kinds = _kinds(model)
     floats = [
         name
@@ -221,18 +262,21 @@ def _groups(model: onnx.ModelProto, names: Sequence[str]) -> list[list[str]]:
 
 def _judged(
     graph: onnx.GraphProto, largest: dict[str, float], errors: dict[str, float]
-) -> set[str]:
-    """The rule: too large for float16, or a large error out of a small one."""
-    dangerous = set()
+) -> tuple[set[str], set[str]]:
+    """The rule: nodes too large for float16, and those that make a large error out of a small."""
+    too_large, grown = set(), set()
+    big = {name for name, size in largest.items() if size * MARGIN > HALF_MAX}
     for node in graph.node:
-        tensors = [name for name in (*node.input, *node.output) if name in largest]
         before = max((errors[name] for name in node.input if name in errors), default=0.0)
         after = max((errors[name] for name in node.output if name in errors), default=0.0)
         # A NaN or infinity compares as an infinite error.
-        grown = after > ERROR_MAX and after > GROWTH_MAX * max(before, ROUNDING)
-        if grown or any(largest[name] * MARGIN > HALF_MAX for name in tensors):
-            dangerous.add(node.name)
-    return dangerous
+        if not big.isdisjoint((*node.input, *node.output)):
+            too_large.add(node.name)
+        # What does not fit is wrong as soon as it is rounded, wherever it comes from.
+        fits = big.isdisjoint(node.output)
+        if fits and after > ERROR_MAX and after > GROWTH_MAX * max(before, ROUNDING):
+            grown.add(node.name)
+    return too_large, grown
 
 
 def _error(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> tuple[float, float]:
