@@ -24,10 +24,10 @@ from onnx import TensorProto, helper, numpy_helper
 from stripwatch.errors import ModelError
 from stripwatch_engine.reference import Session
 
-HALF_MAX = 65504.0
-MARGIN = 4  # other frames may be brighter than those seen here
+MOST = 65504.0 / 4  # float16's largest; other frames may be brighter than those seen here
 ROUNDING = 2.0**-11  # relative error of one rounding to float16
 ERROR_MAX = 2.0**-6  # relative to the tensor's largest value: below, nothing is dangerous
+LEAST = 2.0**-24 / ERROR_MAX  # of a tensor's largest value: float16's smallest step is 2**-24
 GROWTH_MAX = 8.0  # of the error from a node's inputs to its output
 ROUNDS_MAX = 8
 GROUP_BYTES = 1 << 30  # of tensors compared in one run; all of a large model would fill the memory
@@ -60,8 +60,8 @@ def find_dangerous(model: onnx.ModelProto, source: str, images: Images) -> set[s
     kept: set[str] = set()
     for _ in range(ROUNDS_MAX):
         emulated = emulate_half(convert(model, kept))
-        too_large, grown = _dangerous(model, emulated, source, images)
-        dangerous = too_large | grown | _before(model.graph, grown & kept, kept)
+        unfit, grown = _dangerous(model, emulated, source, images)
+        dangerous = unfit | grown | _before(model.graph, grown & kept, kept)
         if dangerous <= kept:
             break
         kept |= dangerous
@@ -263,20 +263,20 @@ def _groups(model: onnx.ModelProto, names: Sequence[str]) -> list[list[str]]:
 def _judged(
     graph: onnx.GraphProto, largest: dict[str, float], errors: dict[str, float]
 ) -> tuple[set[str], set[str]]:
-    """The rule: nodes too large for float16, and those that make a large error out of a small."""
-    too_large, grown = set(), set()
-    big = {name for name, size in largest.items() if size * MARGIN > HALF_MAX}
+    """Nodes too large or small for float16, and those that make a large error out of a small."""
+    unfit, grown = set(), set()
+    rough = {name for name, size in largest.items() if size and not LEAST <= size <= MOST}
     for node in graph.node:
         before = max((errors[name] for name in node.input if name in errors), default=0.0)
         after = max((errors[name] for name in node.output if name in errors), default=0.0)
         # A NaN or infinity compares as an infinite error.
-        if not big.isdisjoint((*node.input, *node.output)):
-            too_large.add(node.name)
+        if not rough.isdisjoint((*node.input, *node.output)):
+            unfit.add(node.name)
         # What does not fit is wrong as soon as it is rounded, wherever it comes from.
-        fits = big.isdisjoint(node.output)
+        fits = rough.isdisjoint(node.output)
         if fits and after > ERROR_MAX and after > GROWTH_MAX * max(before, ROUNDING):
             grown.add(node.name)
-    return too_large, grown
+    return unfit, grown
 
 
 def _error(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> tuple[float, float]:
