@@ -10,10 +10,12 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, external_data_helper, inliner, version_converter
 
 from stripwatch.errors import ModelError
+from stripwatch_engine.reference import opset_newest
 
 OPSET_OLDEST = 11
 OPSET_MIN = 13  # ReduceSum and Softmax are what they are today from here on
 OPSET_RAISED = 17  # what an older model is converted to
+IR_NEWEST = 10  # libraries read no file newer than themselves; what came later is not used here
 SHAPES = {2: "[n, k]", 4: "[n, k, height, width]"}  # by rank
 
 
@@ -48,10 +50,13 @@ def load_core(path: Path) -> Core:
     opset = opset_of(model)
     if opset < OPSET_OLDEST:
         raise ModelError(f"{path} has opset {opset}; export it with opset {OPSET_OLDEST} or newer")
+    model.ir_version = min(model.ir_version, IR_NEWEST)
     if model.functions:
         model = inliner.inline_local_functions(model)
     if opset < OPSET_MIN:
-        model = raise_opset(path, model, OPSET_RAISED)
+        model = convert_opset(path, model, OPSET_RAISED)
+    elif opset > (newest := opset_newest()):
+        model = convert_opset(path, model, newest)
     source, output = _ends(path, model)
     _name_nodes(model)
     return Core(
@@ -70,8 +75,8 @@ def opset_of(model: onnx.ModelProto) -> int:
     return max(versions, default=0)
 
 
-def raise_opset(path: Path, model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Convert a model to a newer opset.
+def convert_opset(path: Path, model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
+    """Convert a model to another opset.
 
     Raises:
         ModelError: onnx cannot convert it.

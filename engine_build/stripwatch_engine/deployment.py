@@ -10,7 +10,7 @@ import msgspec
 from stripwatch.errors import ConfigError, ModelError
 from stripwatch.manifest import DefectClass, Gate, check_classes
 from stripwatch_engine.composition import Composition
-from stripwatch_engine.core import raise_opset
+from stripwatch_engine.core import convert_opset
 from stripwatch_engine.member import CardFlags, Member, load_member, with_model
 from stripwatch_engine.reference import batch_is_free
 
@@ -91,7 +91,7 @@ def one_opset(deployment: Deployment, opset_min: int = 0) -> Deployment:
     members = tuple(
         member
         if member.core.opset == newest
-        else with_model(member, raise_opset(member.path, member.core.model, newest))
+        else with_model(member, convert_opset(member.path, member.core.model, newest))
         for member in deployment.members
     )
     return replace(deployment, members=members)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from stripwatch.errors import ModelError
 
 Array = NDArray[Any]
+IR_PROBED = 8  # of 2021: every ONNX Runtime that can be installed here reads it
 
 
 class Session:
@@ -55,8 +59,33 @@ def version() -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, without its listings."""
-    return str(error).strip().partition("\n")[0][:300]
+    """What an error of a library says, without its listings and places in its source."""
+    line = str(error).strip().partition("\n")[0]
+    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*?\) )?", "", line)
+    return line[:300]
+
+
+@cache
+def opset_newest() -> int:
+    """The newest opset that both onnx and ONNX Runtime know; exporters may be ahead of them.
+
+    Raises:
+        ModelError: ONNX Runtime loads nothing at all.
+    """
+    make = helper.make_tensor_value_info
+    source, output = make("x", TensorProto.FLOAT, [1]), make("y", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", [source], [output])
+    refusal: ModelError | None = None
+    for opset in range(onnx.defs.onnx_opset_version(), 0, -1):
+        imports = [helper.make_opsetid("", opset)]
+        try:
+            Session(helper.make_model(graph, opset_imports=imports, ir_version=IR_PROBED))
+        except ModelError as error:
+            refusal = refusal or error
+        else:
+            return opset
+    assert refusal is not None
+    raise refusal
 
 
 def batch_is_free(model: onnx.ModelProto, source: str, sizes: Sequence[int]) -> bool:
