@@ -10,15 +10,18 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import ConfigError
+from stripwatch.manifest import CLASSES_MAX
 
 GateMode = Literal["skip", "soft"]
+ClassId = Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
+SomePaths = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The models of a deployment; in a file, paths are relative to it."""
 
     models: tuple[str, ...] = ()  # segment all classes; several are averaged
-    class_models: dict[int, tuple[str, ...]] = {}  # segment one class, in the others' place
+    class_models: dict[ClassId, SomePaths] = {}  # segment one class, in the others' place
     flip: bool = False  # average each segmentation with that of the mirror image
     gate: str | None = None  # classifies frames: has it a defect?
     classifier: str | None = None  # classifies frames: of which classes?
