@@ -64,7 +64,8 @@ def add_skip(
     inside = nodes.branch()
     found = results(inside)
     clean = nodes.branch()
-    start = clean.add("Shape", ["frames"], "skip/shape")
+    # Not of the frames: TensorRT takes no uint8 into a branch.
+    start = clean.add("Shape", [absent], "skip/shape")
     batch = clean.cut(start, 0, 1, 0, "skip/batch")
     zeros = {}
     for name, (kind, sizes) in shapes.items():
