@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def locked(folder: Path) -> Iterator[Path]:
         StorageError: it cannot be written.
     """
     made = not folder.exists()
-    if not made and not (folder / MANIFEST_NAME).is_file() and not _only_drafts(folder):
+    if not made and not (folder / MANIFEST_NAME).is_file() and not _is_left_over(folder):
         raise ConfigError(f"--output {folder} exists and is no engine folder; choose another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,9 +98,18 @@ def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifes
             _remove(path)
 
 
-def _only_drafts(folder: Path) -> bool:
-    """Whether it is a folder with nothing in it but what a killed build left."""
-    return folder.is_dir() and all(path.name.startswith(DRAFT_PREFIX) for path in folder.iterdir())
+def _is_left_over(folder: Path) -> bool:
+    """Whether it is a folder with nothing in it but what a killed build left.
+
+    One killed between the renames of its files and of its manifest left files beside its draft.
+    """
+    if not folder.is_dir():
+        return False
+    rest = [path.name for path in folder.iterdir() if not path.name.startswith(DRAFT_PREFIX)]
+    return not rest or (
+        any(folder.glob(f"{DRAFT_PREFIX}*/{MANIFEST_NAME}"))
+        and all(re.fullmatch(rf".+-[0-9a-f]{{{HASH_CHARACTERS}}}\.\w+", name) for name in rest)
+    )
 
 
 def _flush(path: Path) -> None:
