@@ -33,11 +33,19 @@ def main(argv: list[str] | None = None) -> int:
     """Build or show an engine and return the exit code."""
     given = sys.argv[1:] if argv is None else argv
     args = make_parser().parse_intermixed_args(given)  # models may stand between flags
-    run = _inspect if args.inspect else _build
-    return guarded(lambda: run(args, shlex.join(["engine-build", *given])))
+    return guarded(lambda: _run(args, given))
 
 
-def _inspect(args: argparse.Namespace, _command: str) -> ExitCode:
+def _run(args: argparse.Namespace, given: list[str]) -> ExitCode:
+    for text in given:
+        if any("\udc80" <= character <= "\udcff" for character in text):  # how Python marks it
+            raise ConfigError(f"{ascii(text)} is not UTF-8, as the manifest is; rename it")
+    if args.inspect:
+        return _inspect(args)
+    return _build(args, shlex.join(["engine-build", *given]))
+
+
+def _inspect(args: argparse.Namespace) -> ExitCode:
     if not args.models:
         raise ConfigError("--inspect: name the engine folders to show")
     console = plain_console()

@@ -107,6 +107,17 @@ def test_a_flag_or_choice_that_is_none_is_a_wrong_command_line(
     assert "usage: engine-build" in capsys.readouterr().err
 
 
+def test_a_name_that_is_not_utf8_is_a_configuration_error(
+    make_model: MakeModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The manifest, which is UTF-8, could not hold the command."""
+    path, _ = make_model()
+    folder = tmp_path / b"line\xff".decode("utf-8", "surrogateescape")
+    assert run(path, f"--output={folder}") == ExitCode.CONFIG
+    assert r"line\udcff' is not UTF-8" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 def test_models_may_stand_before_after_and_between_flags(line: Path, tmp_path: Path) -> None:
     """Their order among themselves is what counts."""
     first, second = str(line / "first.onnx"), str(line / "second.onnx")
