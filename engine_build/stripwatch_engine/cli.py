@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace, given: list[str]) -> ExitCode:
     for text in given:
         if any("\udc80" <= character <= "\udcff" for character in text):  # how Python marks it
-            raise ConfigError(f"{ascii(text)} is not UTF-8, as the manifest is; rename it")
+            raise ConfigError(f"{text!a} is not UTF-8, as the manifest is; rename it")
     if args.inspect:
         return _inspect(args)
     return _build(args, shlex.join(["engine-build", *given]))
