@@ -28,8 +28,9 @@ MOST = 65504.0 / 4  # float16's largest; other frames may be brighter than those
 ROUNDING = 2.0**-11  # relative error of one rounding to float16
 ERROR_MAX = 2.0**-6  # relative to the tensor's largest value: below, nothing is dangerous
 LEAST = 2.0**-24 / ERROR_MAX  # of a tensor's largest value: float16's smallest step is 2**-24
+ANSWER_ERROR_MAX = 2.0**-8  # of the model's output, likewise
 GROWTH_MAX = 8.0  # of the error from a node's inputs to its output
-ROUNDS_MAX = 8
+ROUNDS_MAX = 4
 GROUP_BYTES = 1 << 30  # of tensors compared in one run; all of a large model would fill the memory
 UNKNOWN_BYTES = 16 << 20  # of a tensor whose size is not known before
 Images = NDArray[np.float32]  # [n, channels, height, width]
@@ -60,8 +61,8 @@ def find_dangerous(model: onnx.ModelProto, source: str, images: Images) -> set[s
     kept: set[str] = set()
     for _ in range(ROUNDS_MAX):
         emulated = emulate_half(convert(model, kept))
-        unfit, grown = _dangerous(model, emulated, source, images)
-        dangerous = unfit | grown | _before(model.graph, grown & kept, kept)
+        too_large, grown = _dangerous(model, emulated, source, images)
+        dangerous = too_large | grown | _before(model.graph, grown & kept, kept)
         if dangerous <= kept:
             break
         kept |= dangerous
@@ -219,7 +220,7 @@ def _before(graph: onnx.GraphProto, starts: set[str], kept: set[str]) -> set[str
 def _dangerous(
     model: onnx.ModelProto, emulated: onnx.ModelProto, source: str, images: Images
 ) -> tuple[set[str], set[str]]:
-    """Names of the nodes that must not be converted, see `_judged`."""
+    """As `_judged`; errors inside do not count while the answer is good: what vanishes may err."""
     kinds = _kinds(model)
     floats = [
         name
@@ -238,7 +239,8 @@ def _dangerous(
                 size, error = _error(wanted[name], found[name])
                 largest[name] = max(largest.get(name, 0), size)
                 errors[name] = max(errors.get(name, 0), error)
-    return _judged(model.graph, largest, errors)
+    too_large, grown = _judged(model.graph, largest, errors)
+    return too_large, grown if errors[model.graph.output[0].name] > ANSWER_ERROR_MAX else set()
 
 
 def _groups(model: onnx.ModelProto, names: Sequence[str]) -> list[list[str]]:
@@ -263,30 +265,27 @@ def _groups(model: onnx.ModelProto, names: Sequence[str]) -> list[list[str]]:
 def _judged(
     graph: onnx.GraphProto, largest: dict[str, float], errors: dict[str, float]
 ) -> tuple[set[str], set[str]]:
-    """Nodes too large or small for float16, and those that make a large error out of a small."""
-    unfit, grown = set(), set()
-    rough = {name for name, size in largest.items() if size and not LEAST <= size <= MOST}
+    """Nodes too large for float16, and those that make a large error out of a small one."""
+    too_large, grown = set(), set()
+    # Rounding spoils what is too large, and dead layers, in any case: only other errors tell.
+    judged = {name: error for name, error in errors.items() if LEAST <= largest[name] <= MOST}
     for node in graph.node:
-        before = max((errors[name] for name in node.input if name in errors), default=0.0)
-        after = max((errors[name] for name in node.output if name in errors), default=0.0)
+        before = max((judged[name] for name in node.input if name in judged), default=0.0)
+        after = max((judged[name] for name in node.output if name in judged), default=0.0)
         # A NaN or infinity compares as an infinite error.
-        if not rough.isdisjoint((*node.input, *node.output)):
-            unfit.add(node.name)
-        # What does not fit is wrong as soon as it is rounded, wherever it comes from.
-        fits = rough.isdisjoint(node.output)
-        if fits and after > ERROR_MAX and after > GROWTH_MAX * max(before, ROUNDING):
+        if after > ERROR_MAX and after > GROWTH_MAX * max(before, ROUNDING):
             grown.add(node.name)
-    return unfit, grown
+        if any(largest.get(name, 0) > MOST for name in (*node.input, *node.output)):
+            too_large.add(node.name)
+    return too_large, grown
 
 
 def _error(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> tuple[float, float]:
     """The largest value, and the largest error in relation to it."""
-    if not wanted.size:
-        return 0.0, 0.0
-    size = float(np.abs(wanted).max())
+    size = float(np.abs(wanted).max(initial=0))
     if not np.isfinite(found).all():
         return size, float("inf")
-    return size, float(np.abs(found - wanted).max()) / (size or 1.0)
+    return size, float(np.abs(found - wanted).max(initial=0)) / (size or 1.0)
 
 
 def _showing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
