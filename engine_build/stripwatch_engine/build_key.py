@@ -33,7 +33,9 @@ def build_key(
         for member in deployment.members
     ]
     # Where models and frames lie does not matter, only what they are.
-    plain = msgspec.structs.replace(settings, composition=type(settings.composition)())
+    plain = msgspec.structs.replace(
+        settings, composition=type(settings.composition)(), calibration="", verify=""
+    )
     parts = {
         "settings": plain,
         "flip": deployment.flip,
