@@ -24,10 +24,11 @@ from stripwatch.manifest import (
 from stripwatch_engine import openvino_build, reference
 from stripwatch_engine.build_key import build_key
 from stripwatch_engine.deployment import Deployment, load_deployment, one_opset
+from stripwatch_engine.emulate import emulate_half
 from stripwatch_engine.folder import hashed_names, locked, publish
 from stripwatch_engine.frames import CALIBRATION_SEED, VERIFICATION_SEED, FrameSet, load_frames
 from stripwatch_engine.graph import compose_inspection_graph, image_graph
-from stripwatch_engine.half import convert, emulate_half, find_dangerous
+from stripwatch_engine.half import convert, find_dangerous
 from stripwatch_engine.member import Member, with_model
 from stripwatch_engine.quantize import OPSET_HALF_SCALES, quantize_model
 from stripwatch_engine.report import draw_report

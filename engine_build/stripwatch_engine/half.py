@@ -1,13 +1,8 @@
-"""float16: convert a model, find by comparison what must stay in float32, and emulate it.
+"""float16: convert a model, and find by comparison what must stay in float32.
 
 The converter is ONNX Runtime's. It converts everything; which nodes may not be is found here by
 running both models on real images and comparing every tensor: a node stays in float32 where its
 values come near float16's limit or where it makes a large error out of a small one.
-
-No CPU library keeps float16 between nodes: OpenVINO and ONNX Runtime compute such graphs in float32
-and drop the rounding, so that a comparison would always succeed. `emulate_half` therefore writes
-the rounding out: every node computes in float32 (as tensor cores accumulate) and its result is
-rounded to float16.
 """
 
 from __future__ import annotations
@@ -19,9 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from stripwatch.errors import ModelError
+from stripwatch_engine.emulate import emulate_half, tensor_kinds
 from stripwatch_engine.reference import Session
 
 MOST = 65504.0 / 4  # float16's largest; other frames may be brighter than those seen here
@@ -83,54 +79,6 @@ def convert(model: onnx.ModelProto, kept: set[str]) -> onnx.ModelProto:
     _join_kept(half.graph)
     _sort(half.graph)
     return half
-
-
-def emulate_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A float32 model that computes what a converted model computes in float16."""
-    kinds = _kinds(model)
-    graph = onnx.GraphProto()
-    graph.CopyFrom(model.graph)
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.initializer.extend(_as_float(entry) for entry in model.graph.initializer)
-    for node in model.graph.node:
-        graph.node.extend(_emulated(node, kinds))
-    emulated = onnx.ModelProto()
-    emulated.CopyFrom(model)
-    emulated.graph.CopyFrom(graph)
-    return emulated
-
-
-def _emulated(node: onnx.NodeProto, kinds: dict[str, int]) -> list[onnx.NodeProto]:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    for attribute in copy.attribute:
-        if attribute.HasField("t"):
-            attribute.t.CopyFrom(_as_float(attribute.t))
-        if attribute.name == "to" and attribute.i == TensorProto.FLOAT16:
-            attribute.i = TensorProto.FLOAT
-    nodes = [copy]
-    for index, name in enumerate(node.output):
-        if kinds.get(name) == TensorProto.FLOAT16:
-            exact, rounded = f"{name}/exact", f"{name}/rounded"
-            copy.output[index] = exact
-            nodes += [
-                helper.make_node("Cast", [exact], [rounded], to=TensorProto.FLOAT16),
-                helper.make_node("Cast", [rounded], [name], to=TensorProto.FLOAT),
-            ]
-    return nodes
-
-
-def _as_float(tensor: onnx.TensorProto) -> onnx.TensorProto:
-    if tensor.data_type != TensorProto.FLOAT16:
-        return tensor
-    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name)
-
-
-def _kinds(model: onnx.ModelProto) -> dict[str, int]:
-    """The type of every tensor."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    values = [*graph.value_info, *graph.input, *graph.output]
-    return {value.name: value.type.tensor_type.elem_type for value in values}
 
 
 def _own_weights(graph: onnx.GraphProto, kept: set[str]) -> None:
@@ -221,7 +169,7 @@ def _dangerous(
     model: onnx.ModelProto, emulated: onnx.ModelProto, source: str, images: Images
 ) -> tuple[set[str], set[str]]:
     """As `_judged`; errors inside do not count while the answer is good: what vanishes may err."""
-    kinds = _kinds(model)
+    kinds = tensor_kinds(model)
     floats = [
         name
         for node in model.graph.node

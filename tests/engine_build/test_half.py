@@ -24,8 +24,9 @@ from tests.engine_build.torch_nets import (
 from stripwatch.errors import ModelError
 from stripwatch_engine.composition import Composition
 from stripwatch_engine.deployment import Deployment, load_deployment
+from stripwatch_engine.emulate import emulate_half
 from stripwatch_engine.graph import compose_inspection_graph
-from stripwatch_engine.half import convert, emulate_half, find_dangerous
+from stripwatch_engine.half import convert, find_dangerous
 from stripwatch_engine.member import with_model
 from stripwatch_engine.reference import Session
 

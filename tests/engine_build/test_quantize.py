@@ -25,9 +25,10 @@ from stripwatch.manifest import load_manifest
 from stripwatch_engine.build import build
 from stripwatch_engine.composition import Composition
 from stripwatch_engine.deployment import Deployment, load_deployment, one_opset
+from stripwatch_engine.emulate import emulate_half
 from stripwatch_engine.frames import load_frames
 from stripwatch_engine.graph import compose_inspection_graph
-from stripwatch_engine.half import convert, emulate_half
+from stripwatch_engine.half import convert
 from stripwatch_engine.member import with_model
 from stripwatch_engine.quantize import OPSET_HALF_SCALES, quantize_model
 from stripwatch_engine.reference import Session
