@@ -21,9 +21,10 @@ QUANTIZED = ["Conv", "ConvTranspose", "Gemm", "MatMul"]
 def quantize_model(
     model: onnx.ModelProto, source: str, images: NDArray[np.float32]
 ) -> onnx.ModelProto:
-    """Put Q/DQ pairs around the convolutions of a model, as TensorRT wants them.
+    """Put Q/DQ pairs before the convolutions of a model, as TensorRT wants them.
 
-    Symmetric int8 with a scale per tensor, for weights per channel; biases stay as they are.
+    Symmetric int8 with a scale per tensor, for weights per channel; biases stay as they are. What
+    a convolution answers is rounded only if another takes it: the model's own answer is not.
 
     Args:
         model: float32, opset 21 or newer.
@@ -72,6 +73,7 @@ def quantize_model(
                     "WeightSymmetric": True,
                     "QuantizeBias": False,
                     "AddQDQPairToWeight": True,
+                    "OpTypesToExcludeOutputQuantization": QUANTIZED,
                 },
             )
         except (ValueError, RuntimeError) as error:

@@ -104,6 +104,8 @@ def test_scales_are_symmetric_and_weights_have_one_per_channel(
         original = constants[makers[weight.input[0]].input[0]]
         assert constants[weight.input[1]].shape == original.shape[:1]
         assert constants[node.input[2]].dtype == np.float32
+        takers = [taker.op_type for taker in model.graph.node if node.output[0] in taker.input]
+        assert "QuantizeLinear" not in takers  # ReLU, or the model's answer, comes first
 
 
 def test_int8_masks_are_close_to_those_of_float32(blobs: Net, deployment: Deployment) -> None:
@@ -127,7 +129,7 @@ def test_int8_masks_are_close_to_those_of_float32(blobs: Net, deployment: Deploy
     dice = (
         2 * (exact & rounded).sum(axis=(0, 2, 3)) / (exact.sum((0, 2, 3)) + rounded.sum((0, 2, 3)))
     )
-    assert (dice > 0.92).all()
+    assert (dice > 0.95).all()
     assert 0 < np.abs(probabilities[0] - probabilities[1]).mean() / 255 < 0.01
 
 
