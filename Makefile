@@ -44,4 +44,4 @@ constraints: $(VENV)/.test
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) stripwatch-demo models/edge/openvino
+	rm -rf $(VENV) stripwatch-demo models/edge/openvino models/edge/tensorrt models/edge/tensorrt-rtx
