@@ -109,9 +109,10 @@ def build_plan(
     """
     trt = load_library(settings.target)
     logger = _logger(trt)
-    builder = trt.Builder(logger)
-    if builder is None:
-        raise DeviceError(f"{settings.target} finds no GPU; {logger.summary()}")
+    try:
+        builder = trt.Builder(logger)
+    except (TypeError, RuntimeError) as error:  # its factory returned nothing
+        raise DeviceError(f"{settings.target} finds no GPU: {logger.summary()}") from error
     # Needed by 10.x; 11.x knows no other network and ignores it.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(trt, network, logger, graph)
