@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stripwatch.camera.sender import Plan
 from stripwatch.compare.event_diff import compare_events
 from stripwatch.compare.line_run import run_line
-from stripwatch.config import Config, load_config
+from stripwatch.config import Config, Resources, load_config
 from stripwatch.engines.load import engine_factory
 from stripwatch.manifest import DefectClass, Manifest, load_manifest
 from stripwatch.resources import shipped
@@ -56,7 +56,7 @@ def expected_masks(engine: Path, frames: list[Pixels]) -> list[Pixels]:
     """The engine's masks without components below their class's minimum area, [lines, pixels]."""
     manifest = load_manifest(engine)
     slots = [np.stack(frames), np.zeros((1, *SHAPE), np.uint8)]
-    running = engine_factory(engine, manifest, 1, 1)(slots)
+    running = engine_factory(engine, manifest, Resources(threads=1, streams=1))(slots)
     thresholds = np.array([entry.threshold for entry in manifest.classes], np.float32)
     running.submit(0, len(frames), thresholds)
     masks = running.wait(0).mask.copy()

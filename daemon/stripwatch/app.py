@@ -13,10 +13,13 @@ import structlog
 
 from stripwatch import __version__
 from stripwatch.config import Config, resolve_classes
+from stripwatch.engine_swap import Swap
 from stripwatch.engines.load import engine_factory
-from stripwatch.errors import ExitCode
+from stripwatch.errors import DeviceError, ExitCode, StripwatchError
 from stripwatch.manifest import load_manifest
+from stripwatch.model import Model
 from stripwatch.pipeline import Pipeline
+from stripwatch.reload import read_again
 from stripwatch.sdnotify import Notifier
 
 TICK_S = 0.1
@@ -27,12 +30,15 @@ NOTIFY_TICKS = 10  # the watchdog is fed and the status told once a second
 class App:
     """One run of the daemon. The main thread only ticks; three other threads do the work."""
 
-    def __init__(self, config: Config, notifier: Notifier) -> None:
+    def __init__(self, path: Path, config: Config, notifier: Notifier) -> None:
+        self._path = path  # of the configuration, to read it again
         self._config = config
         self._notifier = notifier
         self._log = structlog.get_logger()
         self._stop = threading.Event()
         self._abort = False
+        self._reload_wanted = False
+        self._swap: Swap | None = None
 
     def run(self) -> ExitCode:
         """Run until SIGTERM, SIGINT or a failure.
@@ -52,16 +58,16 @@ class App:
         folder = Path(self._config.engine.folder)
         manifest = load_manifest(folder)
         classes = resolve_classes(self._config, manifest)
-        engine = self._config.engine
-        factory = engine_factory(folder, manifest, engine.threads, engine.streams)
-        pipeline = Pipeline(self._config, classes, manifest.engine_hash, factory, manifest.gate)
+        factory = engine_factory(folder, manifest, self._config.engine)
+        model = Model(manifest.engine_hash, classes, manifest.gate)
+        pipeline = Pipeline(self._config, model, factory)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
             self._log.info(
                 "running",
                 version=__version__,
                 engine=manifest.target,
-                model=pipeline.deliverer.model,
+                model=model.name,
                 inputs=[entry.endpoint for entry in self._config.inputs],
                 events=self._config.publish.endpoint,
             )
@@ -72,6 +78,7 @@ class App:
         ticks = 0
         while not self._stop.wait(TICK_S) and pipeline.failure is None:
             ticks += 1
+            self._follow_reload(pipeline)
             if ticks % NOTIFY_TICKS:
                 continue
             if pipeline.silent_s() < SILENT_S_MAX:
@@ -83,6 +90,40 @@ class App:
                     f"{status.state}: {status.frames_per_s:.0f} frames/s, "
                     f"{status.frames_inspected} inspected, {missed} missed or rejected"
                 )
+
+    def _follow_reload(self, pipeline: Pipeline) -> None:
+        """Begin a reload that SIGHUP asked for, or end one that is under way."""
+        if self._swap is not None:
+            if self._swap.over.is_set():
+                self._end_reload(pipeline, self._swap.error)
+        elif self._reload_wanted:
+            self._reload_wanted = False
+            self._notifier.reloading()
+            try:
+                self._begin_reload(pipeline)
+            except StripwatchError as error:
+                self._end_reload(pipeline, error)
+
+    def _begin_reload(self, pipeline: Pipeline) -> None:
+        reload = read_again(self._path, self._config, pipeline.model)
+        if reload.ignored:
+            self._log.warning("these changes need a restart", sections=list(reload.ignored))
+        if reload.factory is None:
+            pipeline.judge_by(reload.model)
+            self._end_reload(pipeline, None)
+            return
+        self._log.info("loading the new engine", model=reload.model.name)
+        self._swap = pipeline.swap(reload.model, reload.factory)
+        if self._swap is None:
+            raise DeviceError("the engine is being rebuilt; ask again when it runs")
+
+    def _end_reload(self, pipeline: Pipeline, error: Exception | None) -> None:
+        self._swap = None
+        if error is None:
+            self._log.info("reloaded", model=pipeline.model.name)
+        else:
+            self._log.error("not reloaded; what ran goes on", error=str(error))
+        self._notifier.ready()
 
     def _shut_down(self, pipeline: Pipeline) -> ExitCode:
         # The door closes first, so that nothing new comes in; then the engine finishes what it
@@ -106,14 +147,22 @@ class App:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT stop the daemon; a second one stops it without draining."""
+        """SIGTERM and SIGINT stop the daemon, a second one without draining; SIGHUP reloads."""
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
             self._abort = self._stop.is_set()
             self._stop.set()
 
+        def on_hangup(_number: int, _frame: FrameType | None) -> None:
+            self._reload_wanted = True
+
         before = {
-            number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, handler)
+            for number, handler in (
+                (signal.SIGTERM, on_signal),
+                (signal.SIGINT, on_signal),
+                (signal.SIGHUP, on_hangup),
+            )
         }
         try:
             yield

@@ -75,12 +75,18 @@ class Input(_Section, frozen=True):
     queue_frames: Annotated[int, Meta(ge=1, le=10_000)] = 32  # ZeroMQ's own queue, per camera
 
 
-class EngineSection(_Section, frozen=True):
+class Resources(_Section, frozen=True, kw_only=True):
+    """What an engine may use of the machine."""
+
+    threads: Threads = 0  # CPU threads; 0 = all cores
+    streams: Threads = 0  # frames computed side by side by the CPU; 0 = automatic
+    device: Annotated[int, Meta(ge=0, le=255)] = 0  # number of the GPU
+
+
+class EngineSection(Resources, frozen=True, kw_only=True):
     """The engine folder that engine-build wrote, and how to run it."""
 
     folder: Annotated[str, Meta(pattern=PATH_PATTERN)]  # relative to the configuration file
-    threads: Threads = 0  # CPU threads; 0 = all cores
-    streams: Threads = 0  # frames computed side by side; 0 = automatic
     rebuilds_max: Annotated[int, Meta(ge=0, le=1000)] = (
         10  # device faults in a row before giving up
     )

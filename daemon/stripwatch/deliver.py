@@ -15,9 +15,9 @@ from stripwatch.config import Config
 from stripwatch.coverage import Entry, Ledger, Miss, Row, misses_of_rows
 from stripwatch.engines.base import BatchResult
 from stripwatch.heartbeat import Heartbeat
-from stripwatch.inspection import Finding, classes_of_frame, find_defects, raise_min_areas
+from stripwatch.inspection import Finding, classes_of_frame, find_defects
 from stripwatch.latency import LatencyWindow
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.model import Model
 from stripwatch.publish import Publisher
 from stripwatch.report import EventNumber, StripReport, defect_event, gap_event
 from stripwatch.seams import SeamJoiner
@@ -28,7 +28,6 @@ from stripwatch.wire.frame import FrameHeader
 
 STATUS_PERIOD_S = 1.0
 IDLE_S = 0.2  # longest wait for a slot, so that the heartbeat goes on
-MODEL_HASH_CHARACTERS = 16
 
 
 class Deliverer:
@@ -37,17 +36,11 @@ class Deliverer:
     def __init__(
         self,
         config: Config,
-        classes: Sequence[DefectClass],
-        gate: Gate | None,
-        model: str,
         ring: SlotRing,
         publisher: Publisher,
         heartbeat: Heartbeat,
     ) -> None:
         self._config = config
-        self._classes = classes
-        self._raised_classes = raise_min_areas(classes, gate)
-        self.model = model[:MODEL_HASH_CHARACTERS]
         self._ring = ring
         self._publisher = publisher
         self._heartbeat = heartbeat
@@ -105,16 +98,17 @@ class Deliverer:
         header = row.header
         self.ledger.book_row(header)
         self._follow_strip(header.camera, header.strip, header.session, header.seq, header.t_ns)
-        lines = header.shape[0]
+        lines, model = header.shape[0], slot.model
+        assert model is not None
         findings = find_defects(
             result.mask[row.row, :lines],
             result.prob[row.row, :, :lines],
             result.area[row.row],
-            classes_of_frame(self._classes, self._raised_classes, result.absent[row.row]),
+            classes_of_frame(model.classes, model.raised_classes, result.absent[row.row]),
             self._config.inspect.defects_max,
         )
         inspected_ns = time.monotonic_ns()
-        self._publish(header, findings, slot.frames[row.row, :lines])
+        self._publish(header, findings, slot.frames[row.row, :lines], model)
         if self._config.publish.frame_results:
             self._frame_result(row, result, findings)
         report = self._strips.get(header.camera)
@@ -125,14 +119,18 @@ class Deliverer:
         self._time(row, slot, inspected_ns)
 
     def _publish(
-        self, header: FrameHeader, findings: list[Finding], pixels: NDArray[np.uint8]
+        self,
+        header: FrameHeader,
+        findings: list[Finding],
+        pixels: NDArray[np.uint8],
+        model: Model,
     ) -> None:
         camera = self._cameras[header.camera]
         names = self._seams[header.camera].join(header, findings)
         for finding, name in zip(findings, names, strict=True):
             number = self._number()
             line = self._config.line
-            event = defect_event(finding, header, camera, line, name, self.model, number)
+            event = defect_event(finding, header, camera, line, name, model.name, number)
             self._publisher.send(event)
         if findings:
             self._publisher.send_image(header, pixels)

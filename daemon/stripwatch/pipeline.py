@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
 import zmq
 
 from stripwatch.config import Config
 from stripwatch.deliver import Deliverer
 from stripwatch.engine_loop import EngineLoop
+from stripwatch.engine_swap import Swap
 from stripwatch.engines.base import EngineFactory
 from stripwatch.heartbeat import Heartbeat
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.model import Model
 from stripwatch.publish import Publisher
 from stripwatch.receive import Receiver
 from stripwatch.slots import SlotRing
@@ -32,19 +32,15 @@ class Pipeline:
     def __init__(
         self,
         config: Config,
-        classes: Sequence[DefectClass],
-        model: str,
+        model: Model,
         factory: EngineFactory,
-        gate: Gate | None = None,
     ) -> None:
         """Allocate all frame memory and open all sockets.
 
         Args:
             config: the whole of it.
-            classes: to report, in order of their ids.
-            model: the engine's hash; names it in events.
+            model: that the engine runs.
             factory: makes the engine on the slots' memory.
-            gate: that the engine has, if any.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -53,7 +49,6 @@ class Pipeline:
         self._stop = threading.Event()
         self._beats = {name: Heartbeat(name) for name in ("receive", "engine", "deliver")}
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
-        thresholds = np.array([entry.threshold for entry in classes], np.float32)
         try:
             self.receiver = Receiver(config, self._ring, self._context, self._beats["receive"])
             self.publisher = Publisher(self._context, config.publish)
@@ -61,11 +56,9 @@ class Pipeline:
             self._context.destroy(linger=0)
             raise
         self._engine_loop = EngineLoop(
-            factory, config.engine, thresholds, self._ring, self._beats["engine"]
+            model, factory, config.engine, self._ring, self._beats["engine"]
         )
-        self.deliverer = Deliverer(
-            config, classes, gate, model, self._ring, self.publisher, self._beats["deliver"]
-        )
+        self.deliverer = Deliverer(config, self._ring, self.publisher, self._beats["deliver"])
         self.telemetry = Telemetry(self.receiver, self._engine_loop, self.deliverer, self.publisher)
         self._threads = [
             self._thread("engine", self._engine_loop.run),
@@ -83,6 +76,19 @@ class Pipeline:
                 break
         for thread in others:
             thread.start()
+
+    @property
+    def model(self) -> Model:
+        """The model of the next batch."""
+        return self._engine_loop.model
+
+    def judge_by(self, model: Model) -> None:
+        """Take other thresholds and minimum areas from the next batch on, with the same engine."""
+        self._engine_loop.model = model
+
+    def swap(self, model: Model, factory: EngineFactory) -> Swap | None:
+        """Change the engine while frames flow; see `EngineLoop.swap`."""
+        return self._engine_loop.swap(model, factory)
 
     @property
     def failure(self) -> BaseException | None:

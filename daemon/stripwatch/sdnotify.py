@@ -6,6 +6,7 @@ Source: sd_notify(3). A leading "@" in the address stands for the abstract names
 from __future__ import annotations
 
 import socket
+import time
 
 import structlog
 
@@ -23,9 +24,15 @@ class Notifier:
             self._address = "\0" + address[1:] if address.startswith("@") else address
 
     def ready(self) -> None:
-        """Start-up is complete."""
+        """Start-up, or a reload, is complete."""
         self._owed = "READY=1\n"  # said once and waited for: where it finds no room, it goes later
         self._send("")
+
+    def reloading(self) -> None:
+        """The configuration is read again; `ready` says when that is done."""
+        # systemd 253 and newer compares the time with that of its request.
+        now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
 
     def status(self, text: str) -> None:
         """One line for `systemctl status`."""

@@ -15,9 +15,8 @@ from enum import Enum
 import numpy as np
 
 from stripwatch.coverage import Entry
-from stripwatch.engines.base import BatchResult, Frames
-
-IN_FLIGHT = 2  # slots inside the engine: one is copied while the other is computed
+from stripwatch.engines.base import IN_FLIGHT, BatchResult, Frames, page_aligned
+from stripwatch.model import Model
 
 
 class State(Enum):
@@ -65,6 +64,7 @@ class Slot:
     opened_ns: int = 0  # first entry
     submitted_ns: int = 0
     done_ns: int = 0
+    model: Model | None = None  # that the result is of
     result: BatchResult | None = None  # None: no rows, or the engine failed
 
     def move(self, state: State) -> None:
@@ -80,8 +80,10 @@ class SlotRing:
     """All slots, their memory, and the queues between the threads."""
 
     def __init__(self, rows: int, frame_shape: tuple[int, int]) -> None:
-        memory = np.zeros((slot_count(), rows, *frame_shape), np.uint8)
-        self.slots = tuple(Slot(index, frames) for index, frames in enumerate(memory))
+        self.slots = tuple(
+            Slot(index, page_aligned((rows, *frame_shape), np.uint8))
+            for index in range(slot_count())
+        )
         self.rows = rows
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[Slot] = queue.SimpleQueue()
@@ -148,7 +150,7 @@ class SlotRing:
         """Deliver thread: the slot may be filled again."""
         slot.rows = slot.opened_ns = 0
         slot.entries.clear()
-        slot.result = None
+        slot.model = slot.result = None
         slot.move(State.FREE)
         self._free.put(slot)
 

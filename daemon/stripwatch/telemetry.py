@@ -100,7 +100,7 @@ class Telemetry:
             t_ns=time.time_ns(),
             state=self._state(),
             uptime_s=round(now_s - self._started_s, 3),
-            model=self._deliverer.model,
+            model=self._engine_loop.model.name,
             frames_per_s=round(frames_per_s, 2),
             frames_inspected=ledger.inspected,
             latency_ms=self._deliverer.latency.take(),

@@ -17,8 +17,9 @@ import zmq
 from numpy.typing import NDArray
 
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
-from stripwatch.engines.fake import FakeEngine
+from stripwatch.engines.fake import fake_factory
 from stripwatch.manifest import DefectClass, FakeBehaviour, Gate
+from stripwatch.model import Model
 from stripwatch.pipeline import Pipeline
 from stripwatch.sockets import Socket
 from stripwatch.wire.event import Event, parse_event
@@ -142,9 +143,7 @@ def fake_line(
             ),
             batch=batch,
         )
-        pipeline = Pipeline(
-            config, classes, "f" * 64, lambda slots: FakeEngine(slots, behaviour), gate
-        )
+        pipeline = Pipeline(config, Model("f" * 64, classes, gate), fake_factory(behaviour))
         context = zmq.Context()
         events = context.socket(zmq.SUB)
         camera = context.socket(zmq.PUSH if pattern == "pull" else zmq.XPUB)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stripwatch.engines.load import RUNNABLE
+from stripwatch.engines.load import why_not_here
 from stripwatch.errors import ConfigError, ModelError, StorageError
 from stripwatch.manifest import (
     Manifest,
@@ -201,11 +201,9 @@ class _Job:
         if candidate is not None:
             what = f"{manifest.precision} graph, rounded on the CPU"
             results.append((what, run_graph(candidate, frames, classes, gate)))
-        remark = ""
-        if manifest.target in RUNNABLE:
+        why_not = why_not_here(self.draft, manifest)
+        if not why_not:
             results.append(("the engine", run_engine(self.draft, manifest, frames)))
-        else:
-            remark = f"the {manifest.target} engine itself was not run"
         dice_min, error_mean_max = settings.limits()
         verification = Verification(
             reference=f"float32, {reference.version()}",
@@ -215,7 +213,7 @@ class _Job:
             error_mean_max=error_mean_max,
             agreements=tuple(compare(what, wanted, found, classes) for what, found in results),
             passed=True,
-            remark=remark,
+            remark=f"the {manifest.target} engine itself was not run: {why_not}" if why_not else "",
         )
         pictures: list[Path] = []
         if self.options.report and results:

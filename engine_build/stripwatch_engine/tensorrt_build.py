@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,20 @@ from typing import Any
 
 import onnx
 
+from stripwatch.engines.cuda import compute_capability
+from stripwatch.engines.identity import load_library
+from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import ConfigError, DeviceError, ModelError
 from stripwatch.manifest import Plan
 from stripwatch_engine.settings import BuildSettings
 
 Report = Callable[[str, int, int], None]  # phase, steps done, steps
-LOG_LINES_KEPT = 5
 
 
 @dataclass(frozen=True)
 class Flavour:
     """How one of the libraries differs from the others."""
 
-    module: str
-    extra: str  # of stripwatch, that installs it
     needs_gpu: bool  # to build: it measures kernels on the device
     timing_cache: bool
     compatibility_flags: bool  # hardware and version compatibility
@@ -33,8 +32,6 @@ class Flavour:
 
 FLAVOURS = {
     "tensorrt": Flavour(
-        module="tensorrt",
-        extra="tensorrt",
         needs_gpu=True,
         timing_cache=True,
         compatibility_flags=True,
@@ -42,30 +39,12 @@ FLAVOURS = {
     ),
     # docs.nvidia.com/deeplearning/tensorrt-rtx, "CPU-Only AOT", "Timing Cache Migration"
     "tensorrt-rtx": Flavour(
-        module="tensorrt_rtx",
-        extra="tensorrt-rtx",
         needs_gpu=False,
         timing_cache=False,
         compatibility_flags=False,
         capability_choice=True,
     ),
 }
-
-
-def load_library(target: str) -> Any:  # noqa: ANN401 - a module whose name depends on the target
-    """Import the library of a target.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    flavour = FLAVOURS[target]
-    try:
-        return importlib.import_module(flavour.module)
-    except ImportError as error:
-        raise ConfigError(
-            f"--target {target} needs its library ({error}); "
-            f"pip install 'stripwatch[{flavour.extra}]'"
-        ) from None
 
 
 def check_settings(settings: BuildSettings, timing_cache: Path | None) -> None:
@@ -102,13 +81,14 @@ def build_plan(
         The serialized engine, and what it needs of a machine.
 
     Raises:
-        ConfigError: the library is missing, or has no such compute capability.
+        ConfigError: the library has no such compute capability.
         DeviceError: it needs a GPU and there is none.
-        ModelError: it cannot parse or build the graph.
+        ModelError: the library is missing, or cannot parse or build the graph.
         KeyboardInterrupt: Ctrl-C, after the builder has let go.
     """
+    assert settings.target != "openvino"
     trt = load_library(settings.target)
-    logger = _logger(trt)
+    logger = make_logger(trt)
     try:
         builder = trt.Builder(logger)
     except (TypeError, RuntimeError) as error:  # its factory returned nothing
@@ -163,7 +143,7 @@ def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[s
     if settings.hardware_compatible:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if FLAVOURS[settings.target].needs_gpu:
-        return (_device_capability(),)
+        return (compute_capability(),)
     known = {
         f"{name[2:-1]}.{name[-1]}": value
         for name, value in trt.ComputeCapability.__members__.items()
@@ -178,18 +158,6 @@ def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[s
             )
         config.set_compute_capability(known[capability], index)
     return settings.capabilities
-
-
-def _device_capability() -> str:
-    """The compute capability of the first GPU."""
-    try:
-        import pycuda.driver as cuda
-
-        cuda.init()
-        major, minor = cuda.Device(0).compute_capability()
-    except Exception as error:  # a missing library, driver or device, each with its own type
-        raise DeviceError(f"no CUDA device can be used here: {error}") from error
-    return f"{major}.{minor}"
 
 
 def _add_profile(builder: Any, config: Any, settings: BuildSettings) -> None:  # noqa: ANN401
@@ -208,24 +176,6 @@ def _load_cache(config: Any, path: Path | None) -> Any:  # noqa: ANN401 - of the
     cache = config.create_timing_cache(path.read_bytes() if path.exists() else b"")
     config.set_timing_cache(cache, ignore_mismatch=False)
     return cache
-
-
-def _logger(trt: ModuleType) -> Any:  # noqa: ANN401 - a class of the library
-    class Logger(trt.ILogger):  # type: ignore[misc, name-defined] # chosen at run time
-        """Keeps the errors, for the sentence that ends the build."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:  # noqa: ANN401 - of the library
-            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(message.strip().splitlines()[0][:300])
-
-        def summary(self) -> str:
-            return "; ".join(self.errors[-LOG_LINES_KEPT:]) or "it gives no reason"
-
-    return Logger()
 
 
 def _monitor(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401 - a class of the library

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stripwatch.engines.base import presence_thresholds
+from stripwatch.config import Resources
+from stripwatch.engines.base import page_aligned, presence_thresholds
 from stripwatch.engines.load import engine_factory
 from stripwatch.manifest import (
     Agreement,
@@ -62,8 +63,8 @@ def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
         ModelError: it cannot be loaded here.
         DeviceError: its device is missing or fails.
     """
-    slot = np.zeros((1, *frames.shape[1:]), np.uint8)
-    engine = engine_factory(folder, manifest, 0, 1)([slot])
+    slot = page_aligned((1, *frames.shape[1:]), np.uint8)
+    engine = engine_factory(folder, manifest, Resources(streams=1))([slot])
     thresholds = np.array([entry.threshold for entry in manifest.classes], np.float32)
     masks, probs, known = [], [], []
     try:

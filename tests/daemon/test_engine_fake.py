@@ -65,7 +65,7 @@ def test_a_result_has_the_rows_and_classes_that_were_asked_for() -> None:
         frame_shape=(8, 16),
         classes=classes,
     )
-    engine = engine_factory(Path(), manifest, 1, 1)(slots)
+    engine = engine_factory(Path(), manifest)(slots)
     engine.submit(0, 2, HALF[:2])
     result = engine.wait(0)
     assert result.mask.shape == (2, 8, 16)

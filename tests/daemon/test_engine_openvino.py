@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from stripwatch.config import Resources
 from stripwatch.engines.base import BatchResult
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.openvino import OpenVinoEngine
@@ -200,7 +201,7 @@ def test_a_truncated_engine_is_refused(tiny_engine: Path, tmp_path: Path, part: 
     with pytest.raises(
         ModelError, match=r"OpenVINO cannot load .*build it anew with: engine-build"
     ) as caught:
-        engine_factory(folder, manifest, 1, 1)([random_frames(11, 1)])
+        engine_factory(folder, manifest, Resources(threads=1, streams=1))([random_frames(11, 1)])
     assert manifest.command in str(caught.value)
 
 
@@ -217,7 +218,7 @@ def test_a_manifest_of_other_classes_or_frames_is_refused(
         OpenVinoEngine(tiny_engine, manifest, [np.zeros((1, 16, 80), np.uint8)], 1, 1)
     none = msgspec.structs.replace(manifest, files=())
     with pytest.raises(ModelError, match="names no file to load"):
-        engine_factory(tiny_engine, none, 1, 1)
+        engine_factory(tiny_engine, none)
     save_manifest(tmp_path, wrong)
     with pytest.raises(ModelError, match=r"names inspection-\w+\.xml, which is missing"):
         load_manifest(tmp_path)

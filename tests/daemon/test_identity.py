@@ -116,30 +116,29 @@ def test_a_gpu_engine_needs_its_library(
     """Where it is not installed, the sentence says how to install it."""
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(ModelError, match=rf"pip install 'stripwatch\[{target}\]'$"):
-        engine_factory(HERE, manifest(plan(), target), 1, 1)
+        engine_factory(HERE, manifest(plan(), target))
 
 
 @pytest.mark.parametrize(
     ("target", "distribution"),
     [("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx_cu13")],
 )
-def test_a_gpu_engine_is_checked_and_then_refused(
+def test_a_gpu_engine_of_another_version_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: GpuTarget, distribution: str
 ) -> None:
-    """For another version than the installed one; and else because none can be run yet."""
+    """Before anything is loaded; one of the installed version is not, and loads nothing yet."""
     metadata = tmp_path / f"{distribution}-9.8.7.6.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 9.8.7.6\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert installed_version(target) == "9.8.7.6"
     with pytest.raises(ModelError, match=r"11\.4\.0\.106 .* but here is TensorRT.* 9\.8\.7\.6;"):
-        engine_factory(HERE, manifest(plan(), target), 1, 1)
-    with pytest.raises(ModelError, match=r"OpenVINO engines only; .* --target openvino --output"):
-        engine_factory(HERE, manifest(plan("9.8.7.6"), target), 1, 1)
+        engine_factory(HERE, manifest(plan(), target))
+    engine_factory(HERE, manifest(plan("9.8.7.6"), target))
 
 
 def test_an_engine_without_a_file_is_refused() -> None:
     """Before any library is looked for."""
     bare = msgspec.structs.replace(manifest(plan()), files=())
     with pytest.raises(ModelError, match=r"names no file to load; .*: engine-build steel\.onnx$"):
-        engine_factory(HERE, bare, 1, 1)
+        engine_factory(HERE, bare)

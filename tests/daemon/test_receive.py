@@ -8,8 +8,8 @@ from pathlib import Path
 import zmq
 
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
-from stripwatch.engines.fake import FakeEngine
-from stripwatch.manifest import FakeBehaviour
+from stripwatch.engines.fake import fake_factory
+from stripwatch.model import Model
 from stripwatch.pipeline import Pipeline
 from stripwatch.testing import CLASSES, FakeCamera
 
@@ -37,7 +37,7 @@ def test_every_pattern_and_attachment_works_side_by_side(tmp_path: Path) -> None
         publish=Publish(endpoint=f"ipc://{tmp_path}/events"),
         batch=Batch(rows=4, wait_ms=2),
     )
-    pipeline = Pipeline(config, CLASSES, "f" * 64, lambda slots: FakeEngine(slots, FakeBehaviour()))
+    pipeline = Pipeline(config, Model("f" * 64, CLASSES), fake_factory())
     context = zmq.Context()
     try:
         pipeline.start()

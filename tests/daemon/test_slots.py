@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from stripwatch.coverage import Miss
-from stripwatch.slots import IN_FLIGHT, SlotRing, State, slot_count
+from stripwatch.engines.base import IN_FLIGHT
+from stripwatch.slots import SlotRing, State, slot_count
 from stripwatch.wire.causes import Cause
 
 MISS = Miss("top", "s", 0, 0, Cause.LOST)

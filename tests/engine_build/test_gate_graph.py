@@ -28,6 +28,7 @@ from tests.engine_build.torch_nets import (
     telling_thresholds,
 )
 
+from stripwatch.config import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.manifest import load_manifest
 from stripwatch_engine.build import build
@@ -259,7 +260,7 @@ def test_a_built_openvino_engine_gives_what_its_graph_gives(
     assert [entry.role for entry in manifest.models] == ["segmentation", "gate", "classifier"]
 
     slot = np.zeros_like(frames)
-    engine = engine_factory(folder, manifest, 1, 1)([slot])
+    engine = engine_factory(folder, manifest, Resources(threads=1, streams=1))([slot])
     try:
         for batch in (frames, frames[::-1].copy()):
             wanted = gated.runners()["ONNX Runtime, bytes late"].run(inputs(batch, limits))

@@ -11,7 +11,7 @@ from pathlib import Path
 from stripwatch.bench.feed import CAMERA
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
 from stripwatch.engines.base import EngineFactory
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.model import Model
 from stripwatch.pipeline import Pipeline
 from stripwatch.wire.event import Status
 
@@ -34,12 +34,7 @@ class Bed:
 
 
 @contextmanager
-def running(
-    bed: Bed,
-    classes: tuple[DefectClass, ...],
-    factory: EngineFactory,
-    gate: Gate | None = None,
-) -> Iterator[Pipeline]:
+def running(bed: Bed, model: Model, factory: EngineFactory) -> Iterator[Pipeline]:
     """A pipeline on PULL, so that the feed is held back and nothing is dropped."""
     lines, pixels = bed.frame_shape
     config = Config(
@@ -50,7 +45,7 @@ def running(
         publish=Publish(endpoint=f"ipc://{bed.sockets}/events"),
         batch=Batch(rows=bed.rows),
     )
-    pipeline = Pipeline(config, classes, "bench", factory, gate)
+    pipeline = Pipeline(config, model, factory)
     pipeline.start()
     try:
         yield pipeline

@@ -15,14 +15,15 @@ import zmq
 
 from stripwatch.bench.feed import feeding, make_frames
 from stripwatch.bench.line import Bed, frames_per_s, running, worst_latency
-from stripwatch.config import Camera, Line
-from stripwatch.engines.base import EngineFactory
-from stripwatch.engines.fake import FakeEngine
+from stripwatch.config import Camera, Line, Resources
+from stripwatch.engines.base import IN_FLIGHT, EngineFactory
+from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.inspection import find_defects
 from stripwatch.manifest import FakeBehaviour, Manifest
+from stripwatch.model import Model
 from stripwatch.report import EventNumber, defect_event
-from stripwatch.slots import IN_FLIGHT, SlotRing
+from stripwatch.slots import SlotRing
 from stripwatch.sockets import open_socket
 from stripwatch.synthetic import CLASSES, SyntheticFrame
 from stripwatch.wire.event import build_event
@@ -30,17 +31,19 @@ from stripwatch.wire.frame import FrameHeader, payload_bytes_max
 
 Figures = dict[str, object]
 
+IDLE = fake_factory(FakeBehaviour(read_pixels=False))  # an engine that costs nothing
+
 SEED = 11
 ROUNDS = 5  # of A and B in turn; ratios are medians over the rounds
 DENSE = 6.0  # defects per 1000 lines; its defective frames have as many as Severstal's, about 3
 MEMORY_WARM_FRAMES = 5000  # before the first reading: allocators settle
 
 
-def end_to_end(bed: Bed, folder: Path, manifest: Manifest, threads: int, streams: int) -> Figures:
+def end_to_end(bed: Bed, folder: Path, manifest: Manifest, resources: Resources) -> Figures:
     """The whole daemon over the bare engine, with the same model, batch and threads."""
-    factory = engine_factory(folder, manifest, threads, streams)
+    factory = engine_factory(folder, manifest, resources)
     pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
-    daemon_of = (bed, manifest.classes, factory, manifest.gate)
+    daemon_of = (bed, Model(manifest.engine_hash, manifest.classes, manifest.gate), factory)
     bare, daemon = [], []
     for _ in range(ROUNDS):
         bare.append(_bare_engine(bed, factory, manifest, pixels))
@@ -64,7 +67,10 @@ def transport(bed: Bed) -> Figures:
     bare, pipeline_rates = [], []
     for _ in range(ROUNDS):
         bare.append(_bare_receive(bed, pixels))
-        with running(bed, CLASSES, _idle_engine) as pipeline, feeding(bed.frames_at, pixels):
+        with (
+            running(bed, Model("fake", CLASSES), IDLE) as pipeline,
+            feeding(bed.frames_at, pixels),
+        ):
             pipeline_rates.append(frames_per_s(pipeline, bed.seconds))
     return {
         **_ratio("zeromq_frames_per_s", bare, "pipeline_frames_per_s", pipeline_rates),
@@ -104,7 +110,10 @@ def memory(bed: Bed, frame_count: int) -> Figures:
     pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
     process = psutil.Process()
     warm = min(MEMORY_WARM_FRAMES, frame_count // 4)
-    with running(bed, CLASSES, _idle_engine) as pipeline, feeding(bed.frames_at, pixels):
+    with (
+        running(bed, Model("fake", CLASSES), IDLE) as pipeline,
+        feeding(bed.frames_at, pixels),
+    ):
         ledger = pipeline.deliverer.ledger
 
         def resident_mb_at(frames: int) -> float:
@@ -178,10 +187,6 @@ def _bare_receive(bed: Bed, pixels: list[np.ndarray]) -> float:
     socket.close()
     context.term()
     return rate
-
-
-def _idle_engine(slots: object) -> FakeEngine:
-    return FakeEngine(slots, FakeBehaviour(read_pixels=False))  # type: ignore[arg-type]
 
 
 def _as_result(frame: SyntheticFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _bench(args: argparse.Namespace) -> ExitCode:
     from stripwatch.bench import measure
     from stripwatch.bench.line import Bed
-    from stripwatch.config import check_rows
+    from stripwatch.config import Resources, check_rows
     from stripwatch.manifest import load_manifest
 
     if args.seconds <= 0 or args.rows < 1 or args.memory_frames < 8:
@@ -71,7 +71,7 @@ def _bench(args: argparse.Namespace) -> ExitCode:
         }
         if manifest:
             steps["end-to-end"] = lambda: measure.end_to_end(
-                bed, args.engine, manifest, args.threads, args.streams
+                bed, args.engine, manifest, Resources(threads=args.threads, streams=args.streams)
             )
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, transient=True) as progress:

@@ -28,7 +28,7 @@ def _check(args: argparse.Namespace) -> ExitCode:
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
     classes = resolve_classes(config, manifest)
-    engine_factory(folder, manifest, config.engine.threads, config.engine.streams)  # loads nothing
+    engine_factory(folder, manifest, config.engine)  # loads nothing
     sys.stdout.write(_summary(args.config, config, manifest, classes))
     return ExitCode.OK
 

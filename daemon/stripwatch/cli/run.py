@@ -14,7 +14,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "run",
         help="run the daemon",
-        description="Receive frames, inspect them, publish defect events, until SIGTERM or Ctrl-C.",
+        description="Receive frames, inspect them, publish defect events, until SIGTERM or "
+        "Ctrl-C. SIGHUP changes the engine, thresholds and minimum areas without a stop.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.TOML")
     parser.set_defaults(command=_run)
@@ -30,6 +31,6 @@ def _run(args: argparse.Namespace) -> ExitCode:
     set_up_logs(config.service)
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
     try:
-        return App(config, notifier).run()
+        return App(args.config, config, notifier).run()
     finally:
         notifier.close()

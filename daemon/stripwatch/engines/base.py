@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.manifest import Gate
 
+IN_FLIGHT = 2  # slots inside the engine: one is copied while the other is computed
+
 Frames = NDArray[np.uint8]  # [rows, lines, pixels]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def page_aligned(shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
+    """Zeroed memory that shares no page with anything else, as locking pages for a GPU needs."""
+    size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    return np.frombuffer(mmap.mmap(-1, max(1, size_bytes)), dtype, math.prod(shape)).reshape(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +54,11 @@ def allocate_result(frames: Frames, classes: int) -> BatchResult:
     """Zeroed result memory for one slot's frames."""
     rows, lines, pixels = frames.shape
     return BatchResult(
-        mask=np.zeros((rows, lines, pixels), np.uint8),
-        area=np.zeros((rows, classes), np.float32),
-        peak=np.zeros((rows, classes), np.float32),
-        prob=np.zeros((rows, classes, lines, pixels), np.uint8),
-        absent=np.zeros((rows, classes), np.uint8),
+        mask=page_aligned((rows, lines, pixels), np.uint8),
+        area=page_aligned((rows, classes), np.float32),
+        peak=page_aligned((rows, classes), np.float32),
+        prob=page_aligned((rows, classes, lines, pixels), np.uint8),
+        absent=page_aligned((rows, classes), np.uint8),
     )
 
 
@@ -64,13 +75,17 @@ def presence_thresholds(gate: Gate, classes: int) -> NDArray[np.float32]:
 class Engine(Protocol):
     """Runs batches on the memory of the slots it was made with.
 
-    All calls come from one thread. Between `submit` and the return of `wait` the slot's frames
-    belong to the engine. `submit` and `wait` raise DeviceError when the device fails; the engine
-    must then be closed and made again.
+    All calls come from one thread at a time. At most `IN_FLIGHT` slots are submitted and not yet
+    waited for, and they are waited for in the order of their submission. Between `submit` and the
+    return of `wait` a slot's frames belong to the engine. `submit`, `done` and `wait` raise
+    DeviceError when the device fails; the engine must then be closed and made again.
     """
 
     def submit(self, slot: int, rows: int, thresholds: NDArray[np.float32]) -> None:
         """Start the first `rows` frames of a slot with thresholds float32 [classes]."""
+
+    def done(self, slot: int) -> bool:
+        """Whether `wait` would return at once, or nearly so."""
 
     def wait(self, slot: int) -> BatchResult:
         """Block until the slot's batch is done and return its `rows` results."""
@@ -79,5 +94,11 @@ class Engine(Protocol):
         """Free everything; slots in flight are abandoned."""
 
 
-# Makes an engine on the frame memory of all slots, warmed up and ready.
-EngineFactory = Callable[[Sequence[Frames]], Engine]
+class EngineFactory(Protocol):
+    """Makes an engine on the frame memory of all slots, warmed up and ready.
+
+    `beside` is the engine that runs at the same time, if one does: the new one takes its place.
+    """
+
+    def __call__(self, slots: Sequence[Frames], beside: Engine | None = None) -> Engine:
+        """Make it."""

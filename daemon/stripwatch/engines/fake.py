@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.engines.base import BatchResult, Frames, allocate_result
+from stripwatch.engines.base import BatchResult, Engine, EngineFactory, Frames, allocate_result
 from stripwatch.errors import DeviceError
 from stripwatch.manifest import FakeBehaviour
 
 PAINT = 251  # grey level of class c is PAINT + c
 PROBABILITY = 0.8  # 204 / 255
 CLASSES = 4
+QUICK = FakeBehaviour()  # no delays, no faults
 
 
 class FakeEngine:
@@ -68,6 +69,12 @@ class FakeEngine:
         self._free_s = max(self._free_s, time.monotonic()) + self._behaviour.delay_ms / 1000
         self._due_s[slot] = self._free_s
 
+    def done(self, slot: int) -> bool:
+        """Whether a batch is due; one that hangs never is."""
+        hanging = 0 < self._behaviour.hang_after <= self._batch[slot]
+        due = not hanging and time.monotonic() >= self._due_s[slot]
+        return due or self._closed.is_set()
+
     def wait(self, slot: int) -> BatchResult:
         """Finish a batch.
 
@@ -108,3 +115,16 @@ class FakeEngine:
             result.area[row, index] = count if present else 0
             if present:
                 result.mask[row] |= painted.astype(np.uint8) << index
+
+
+def fake_factory(
+    behaviour: FakeBehaviour = QUICK,
+    classes: int = CLASSES,
+    fault: Callable[[int], None] | None = None,
+) -> EngineFactory:
+    """What makes fake engines that act alike; see `FakeEngine`."""
+
+    def make(slots: Sequence[Frames], beside: Engine | None = None) -> FakeEngine:  # noqa: ARG001
+        return FakeEngine(slots, behaviour, classes, fault)
+
+    return make

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from stripwatch.errors import ModelError
 from stripwatch.manifest import Manifest, Plan
@@ -13,10 +15,19 @@ from stripwatch.manifest import Manifest, Plan
 GpuTarget = Literal["tensorrt", "tensorrt-rtx"]
 Numbers = tuple[int, ...]
 
-# Name of the library, and of the distribution that brings it.
-LIBRARIES: dict[str, tuple[str, str]] = {
-    "tensorrt": ("TensorRT", "tensorrt"),
-    "tensorrt-rtx": ("TensorRT-RTX", "tensorrt-rtx-cu13"),
+
+@dataclass(frozen=True)
+class Library:
+    """What builds and runs engines of a target; stripwatch's extra has the same name."""
+
+    title: str
+    distribution: str  # that brings it
+    module: str
+
+
+LIBRARIES = {
+    "tensorrt": Library("TensorRT", "tensorrt", "tensorrt"),
+    "tensorrt-rtx": Library("TensorRT-RTX", "tensorrt-rtx-cu13", "tensorrt_rtx"),
 }
 RTX_CAPABILITY_MIN = (8, 0)  # of a TensorRT-RTX engine that was built for no GPU in particular
 
@@ -33,13 +44,29 @@ def installed_version(target: GpuTarget) -> str:
     Raises:
         ModelError: it is not installed.
     """
-    library, distribution = LIBRARIES[target]
+    library = LIBRARIES[target]
     try:
-        return importlib.metadata.version(distribution)
+        return importlib.metadata.version(library.distribution)
     except importlib.metadata.PackageNotFoundError:
         raise ModelError(
-            f"an engine of target {target} needs {library}, which is not installed here; "
+            f"an engine of target {target} needs {library.title}, which is not installed here; "
             f"install it with: pip install 'stripwatch[{target}]'"
+        ) from None
+
+
+def load_library(target: GpuTarget) -> Any:  # noqa: ANN401 - a module that depends on the target
+    """Import the library that builds and runs engines of a target.
+
+    Raises:
+        ModelError: it cannot be imported.
+    """
+    library = LIBRARIES[target]
+    try:
+        return importlib.import_module(library.module)
+    except ImportError as error:
+        raise ModelError(
+            f"an engine of target {target} needs {library.title}, which cannot be loaded here "
+            f"({error}); install it with: pip install 'stripwatch[{target}]'"
         ) from None
 
 
@@ -55,7 +82,7 @@ def check_plan(folder: Path, manifest: Manifest, version: str, capability: str |
     Raises:
         ModelError: says what the engine was built for, what is here, and how to rebuild it.
     """
-    library, _ = LIBRARIES[manifest.target]
+    library = LIBRARIES[manifest.target].title
     rebuild = f"build it anew with: {rebuild_command(folder, manifest)}"
     plan = manifest.plan
     if plan is None:

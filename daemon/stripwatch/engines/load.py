@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stripwatch.config import Resources
 from stripwatch.engines.base import EngineFactory
-from stripwatch.engines.fake import FakeEngine
+from stripwatch.engines.cuda import compute_capability
+from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.identity import check_plan, installed_version, rebuild_command
-from stripwatch.errors import ModelError
+from stripwatch.errors import DeviceError, ModelError
 from stripwatch.manifest import FakeBehaviour, Manifest
 
-RUNNABLE = ("fake", "openvino")  # targets that this version can run
+ANY_RESOURCES = Resources()
 
 
-def engine_factory(folder: Path, manifest: Manifest, threads: int, streams: int) -> EngineFactory:
-    """What makes the engine of a folder on the slots' memory, warmed up.
+def engine_factory(
+    folder: Path, manifest: Manifest, resources: Resources = ANY_RESOURCES
+) -> EngineFactory:
+    """What makes the engine of a folder on the slots' memory, warmed up. Loads nothing yet.
 
     Raises:
-        ModelError: the engine names no file, was built for another machine, or needs a library
-            that is not installed or that this version cannot drive.
+        ModelError: the engine names no file, was built by another version of its library, or needs
+            one that is not installed.
     """
     if manifest.target != "fake" and not manifest.files:
         raise ModelError(
@@ -27,16 +31,30 @@ def engine_factory(folder: Path, manifest: Manifest, threads: int, streams: int)
         )
     match manifest.target:
         case "fake":
-            behaviour, classes = manifest.fake or FakeBehaviour(), len(manifest.classes)
-            return lambda slots: FakeEngine(slots, behaviour, classes)
+            return fake_factory(manifest.fake or FakeBehaviour(), len(manifest.classes))
         case "openvino":
             from stripwatch.engines.openvino import OpenVinoEngine
 
-            return lambda slots: OpenVinoEngine(folder, manifest, slots, threads, streams)
-        case "tensorrt" | "tensorrt-rtx":
-            check_plan(folder, manifest, installed_version(manifest.target), None)
-            raise ModelError(
-                f"{folder} holds an engine of target {manifest.target}, but this version of "
-                "stripwatch runs OpenVINO engines only; build one with: engine-build MODEL.onnx "
-                f"--target openvino --output {folder}"
+            return lambda slots, beside=None: OpenVinoEngine(  # noqa: ARG005
+                folder, manifest, slots, resources.threads, resources.streams
             )
+        case "tensorrt" | "tensorrt-rtx":
+            from stripwatch.engines.trt import TensorRtEngine
+
+            # The GPU's compute capability is checked when the engine's own thread opens it.
+            check_plan(folder, manifest, installed_version(manifest.target), None)
+            return lambda slots, beside=None: TensorRtEngine(
+                folder, manifest, slots, resources.device, beside
+            )
+
+
+def why_not_here(folder: Path, manifest: Manifest, resources: Resources = ANY_RESOURCES) -> str:
+    """Why an engine cannot run on this machine; "" if it can."""
+    try:
+        engine_factory(folder, manifest, resources)
+        if manifest.target in ("tensorrt", "tensorrt-rtx"):
+            capability = compute_capability(resources.device)
+            check_plan(folder, manifest, installed_version(manifest.target), capability)
+    except (ModelError, DeviceError) as error:
+        return str(error)
+    return ""

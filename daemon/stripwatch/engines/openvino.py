@@ -95,6 +95,17 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise DeviceError(f"OpenVINO: {_reason(error)}") from error
 
+    def done(self, slot: int) -> bool:
+        """Whether all frames of a slot are computed.
+
+        Raises:
+            DeviceError: OpenVINO could not compute one of them.
+        """
+        try:
+            return all(request.wait_for(0) for request in self._requests[slot][: self._rows[slot]])
+        except RuntimeError as error:
+            raise DeviceError(f"OpenVINO: {_reason(error)}") from error
+
     def wait(self, slot: int) -> BatchResult:
         """Wait for a slot's frames.
 

@@ -1,0 +1,32 @@
+"""TensorRT's own log: its errors are kept for the sentence that tells of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import ModuleType
+from typing import Any
+
+ERRORS_KEPT = 5
+CHARACTERS_MAX = 300
+
+
+def make_logger(trt: ModuleType) -> Any:  # noqa: ANN401 - a class of the library
+    """A logger with `summary() -> str`, the last errors in one line.
+
+    Args:
+        trt: the module `tensorrt` or `tensorrt_rtx`.
+    """
+
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined] # chosen at run time
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self._errors: deque[str] = deque(maxlen=ERRORS_KEPT)
+
+        def log(self, severity: Any, message: str) -> None:  # noqa: ANN401 - of the library
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self._errors.append(message.strip().splitlines()[0][:CHARACTERS_MAX])
+
+        def summary(self) -> str:
+            return "; ".join(self._errors) or "it gives no reason"
+
+    return Logger()

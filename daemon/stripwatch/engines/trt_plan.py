@@ -1,0 +1,178 @@
+"""A TensorRT plan on a GPU: loading it, and the execution contexts that compute it."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import DTypeLike
+
+from stripwatch.engines.base import IN_FLIGHT
+from stripwatch.engines.cuda import Device, OutOfDeviceMemory
+from stripwatch.engines.identity import (
+    LIBRARIES,
+    check_plan,
+    installed_version,
+    load_library,
+    rebuild_command,
+)
+from stripwatch.engines.trt_log import make_logger
+from stripwatch.errors import DeviceError, ModelError
+from stripwatch.manifest import Manifest
+
+MIB = 1 << 20
+Tensors = dict[str, tuple[DTypeLike, tuple[int, ...]]]  # dtype and shape by name
+
+
+def tensors_of(manifest: Manifest, batch: int) -> Tensors:
+    """The inputs and outputs of the inspection graph for so many frames."""
+    lines, pixels = manifest.frame_shape
+    classes = len(manifest.classes)
+    tensors: Tensors = {
+        "frames": (np.uint8, (batch, lines, pixels)),
+        "thresholds": (np.float32, (classes,)),
+        "mask": (np.uint8, (batch, lines, pixels)),
+        "area": (np.float32, (batch, classes)),
+        "peak": (np.float32, (batch, classes)),
+        "prob": (np.uint8, (batch, classes, lines, pixels)),
+    }
+    if manifest.gate:
+        tensors["presence_thresholds"] = (np.float32, (1 + classes,))
+        tensors["absent"] = (np.uint8, (batch, classes))
+    return tensors
+
+
+def batch_sizes(fewest: int, most: int) -> list[int]:
+    """The sizes in which batches of 1 to `most` frames are computed; the last frames are padding.
+
+    Powers of two and the largest: so few that all can be compiled and captured at the warm-up, and
+    never more than twice the frames that there are.
+    """
+    powers = [1 << exponent for exponent in range(most.bit_length())]
+    largest = max(fewest, most)
+    return [*(size for size in powers if fewest <= size < largest), largest]
+
+
+def size_bytes(tensors: Tensors) -> int:
+    """Memory that the tensors take."""
+    return sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in tensors.values())
+
+
+class DevicePlan:
+    """A plan loaded into a GPU's memory.
+
+    Its execution contexts share one scratch memory: two of them must not run at the same time.
+    All calls are made inside `with device.current():`.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, device: Device, batch: int) -> None:
+        """Load the plan of an engine folder, for batches of at most `batch` frames.
+
+        Raises:
+            ModelError: it was not built for this machine, is damaged, or is not what the manifest
+                describes.
+            DeviceError: the GPU has too little memory.
+        """
+        assert manifest.target in ("tensorrt", "tensorrt-rtx")
+        library = LIBRARIES[manifest.target]
+        check_plan(folder, manifest, installed_version(manifest.target), device.capability)
+        self._folder, self._manifest, self._device = folder, manifest, device
+        self._trt = load_library(manifest.target)
+        self.log = make_logger(self._trt)
+        self._runtime = self._trt.Runtime(self.log)
+        path = folder / manifest.files[0]
+        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        if self._engine is None:
+            raise ModelError(
+                f"{library.title} cannot load {path}: {self.log.summary()}; {self._rebuild()}"
+            )
+        tensors = tensors_of(manifest, batch)
+        self._check_tensors(tensors)
+        self._scratch_bytes = int(self._engine.device_memory_size_v2)
+        self._check_memory(self._scratch_bytes + IN_FLIGHT * size_bytes(tensors))
+        self._scratch = device.allocate(max(1, self._scratch_bytes))
+        self._cache: Any = None
+        self._cache_path = path.with_name(f"{path.name}.{device.capability}.cache")
+        self._cached = b""
+        # Whether capturing into CUDA graphs is a choice: only TensorRT-RTX captures by itself.
+        self.captures = (False, True) if manifest.target == "tensorrt-rtx" else (False,)
+
+    def context(self, capture: bool) -> Any:  # noqa: ANN401 - of the library
+        """An execution context; with `capture` it runs from CUDA graphs.
+
+        Raises:
+            DeviceError: TensorRT makes none.
+        """
+        how = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        if self._manifest.target == "tensorrt-rtx":
+            how = self._runtime_config(how, capture)
+        context = self._engine.create_execution_context(how)
+        if context is None:
+            raise DeviceError(f"no execution context for {self._folder}: {self.log.summary()}")
+        context.set_device_memory(int(self._scratch), self._scratch_bytes)
+        return context
+
+    def save_cache(self) -> None:
+        """Keep what TensorRT-RTX has compiled beside the engine: the next start is faster."""
+        if self._cache is None:
+            return
+        compiled = bytes(self._cache.serialize())
+        if compiled == self._cached:
+            return
+        draft = self._cache_path.with_suffix(".new")
+        try:
+            draft.write_bytes(compiled)
+            draft.replace(self._cache_path)
+        except OSError as error:
+            structlog.get_logger().warning(
+                "compiled kernels are not kept, so every start compiles them anew",
+                path=str(self._cache_path),
+                reason=error.strerror,
+            )
+
+    def free(self) -> None:
+        """Let go of it; its contexts must be gone."""
+        self._cache = self._engine = self._runtime = self._scratch = None
+
+    def _runtime_config(self, allocation: Any, capture: bool) -> Any:  # noqa: ANN401
+        trt = self._trt
+        config = self._engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(allocation)
+        # Whatever a batch size needs is compiled at the warm-up, not while a strip runs.
+        eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        config.dynamic_shapes_kernel_specialization_strategy = eager
+        graphs = trt.CudaGraphStrategy
+        config.cuda_graph_strategy = graphs.WHOLE_GRAPH_CAPTURE if capture else graphs.DISABLED
+        if self._cache is None:
+            self._cache = config.create_runtime_cache()
+            if self._cache_path.is_file():
+                self._cached = self._cache_path.read_bytes()
+                self._cache.deserialize(self._cached)  # False: another GPU or version; start anew
+        config.set_runtime_cache(self._cache)
+        return config
+
+    def _check_tensors(self, tensors: Tensors) -> None:
+        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
+        found = {name: tuple(self._engine.get_tensor_shape(name))[1:] for name in names}
+        wanted = {name: shape[1:] for name, (_, shape) in tensors.items()}
+        if found != wanted:
+            raise ModelError(
+                f"the engine in {self._folder} is not what its manifest describes: it has "
+                f"{found} beside the batch, not {wanted}; {self._rebuild()}"
+            )
+
+    def _check_memory(self, needed_bytes: int) -> None:
+        free_bytes = self._device.free_bytes()
+        if needed_bytes > free_bytes:
+            raise OutOfDeviceMemory(
+                f"the engine in {self._folder} needs {needed_bytes / MIB:.0f} MiB of "
+                f"{self._device.name} besides its weights, and {free_bytes / MIB:.0f} MiB are "
+                "free; end other programs on this GPU, lower batch.rows, or rebuild with a smaller "
+                "--batch, with --workspace-mib, or with --precision fp16 or int8"
+            )
+
+    def _rebuild(self) -> str:
+        return f"build it anew with: {rebuild_command(self._folder, self._manifest)}"

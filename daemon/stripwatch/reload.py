@@ -1,0 +1,60 @@
+"""What SIGHUP may change while frames flow: the engine, thresholds, minimum areas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from stripwatch.config import Config, load_config, resolve_classes
+from stripwatch.engines.base import EngineFactory
+from stripwatch.engines.load import engine_factory
+from stripwatch.errors import ConfigError
+from stripwatch.manifest import load_manifest
+from stripwatch.model import Model
+
+
+@dataclass(frozen=True)
+class Reload:
+    """A configuration that was read again, checked against what is running."""
+
+    model: Model
+    factory: EngineFactory | None  # None: the engine is the one that runs
+    ignored: tuple[str, ...]  # sections that have changed and need a restart
+
+
+def read_again(path: Path, running: Config, model: Model) -> Reload:
+    """Read the configuration and the manifest of its engine again.
+
+    Args:
+        path: the configuration file.
+        running: the configuration with which the daemon was started.
+        model: that runs now.
+
+    Raises:
+        ConfigError: the file breaks a rule, or the engine has other classes than the one that runs.
+        ModelError: the engine is missing, damaged, or not for this machine.
+    """
+    config = load_config(path)
+    folder = Path(config.engine.folder)
+    manifest = load_manifest(folder)
+    # What needs a restart stays as it is, and the engine must fit that.
+    fitted = msgspec.structs.replace(running, engine=config.engine, inspect=config.inspect)
+    wanted = Model(manifest.engine_hash, resolve_classes(fitted, manifest), manifest.gate)
+    names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))
+    if names != running_names:
+        raise ConfigError(
+            f"the engine in {folder} has classes {', '.join(names)}, but the one that runs has "
+            f"{', '.join(running_names)}; events would change their meaning: restart the daemon"
+        )
+    factory = None
+    if wanted.engine_hash != model.engine_hash:
+        factory = engine_factory(folder, manifest, running.engine)
+    ignored = tuple(
+        section
+        for section in config.__struct_fields__
+        if section not in ("engine", "inspect")
+        and getattr(config, section) != getattr(running, section)
+    )
+    return Reload(wanted, factory, ignored)
