@@ -71,7 +71,7 @@ class TensorRtEngine:
         self._lane_of = [0] * len(slots)  # that runs or ran it
         self._submitted = 0
         self._sizes = batch_sizes(manifest.batch[0] if manifest.batch else 1, len(slots[0]))
-        self._lanes: list[_Lane] = []
+        self.lanes: list[Lane] = []
         self._plan: DevicePlan | None = None
         self._pinned: list[NDArray[Any]] = []
         self._closed = False
@@ -91,9 +91,9 @@ class TensorRtEngine:
         Raises:
             DeviceError: a call to the GPU failed.
         """
-        before = self._lanes[(self._submitted - 1) % IN_FLIGHT]
+        before = self.lanes[(self._submitted - 1) % IN_FLIGHT]
         self._lane_of[slot] = self._submitted % IN_FLIGHT
-        lane = self._lanes[self._lane_of[slot]]
+        lane = self.lanes[self._lane_of[slot]]
         self._rows[slot] = rows
         self._submitted += 1
         padded = next(size for size in self._sizes if size >= rows)
@@ -105,7 +105,7 @@ class TensorRtEngine:
     def done(self, slot: int) -> bool:
         """Whether the batch is computed; planes may still have to come down."""
         with self.device.current():
-            return bool(self._lanes[self._lane_of[slot]].summed.query())
+            return bool(self.lanes[self._lane_of[slot]].summed.query())
 
     def wait(self, slot: int) -> BatchResult:
         """Wait for a slot's sums, and fetch the planes of frames in which something was found.
@@ -113,7 +113,7 @@ class TensorRtEngine:
         Raises:
             DeviceError: a call to the GPU failed.
         """
-        lane, result = self._lanes[self._lane_of[slot]], self._results[slot].first(self._rows[slot])
+        lane, result = self.lanes[self._lane_of[slot]], self._results[slot].first(self._rows[slot])
         with self.device.current():
             lane.summed.synchronize()
             found = np.flatnonzero(result.area.any(axis=1))
@@ -126,7 +126,7 @@ class TensorRtEngine:
         For an engine made with `timed`, after the slot's `wait`.
         """
         with self.device.current():
-            return self._lanes[self._lane_of[slot]].spans_ms(since=self._lanes[0])
+            return self.lanes[self._lane_of[slot]].spans_ms(since=self.lanes[0])
 
     def close(self) -> None:
         """Wait for what is running, and free everything.
@@ -136,11 +136,11 @@ class TensorRtEngine:
         if self._closed:
             return
         self._closed = True
-        for lane in self._lanes:
+        for lane in self.lanes:
             with suppress(DeviceError), self.device.current():
                 lane.stream.synchronize()
         with suppress(DeviceError), self.device.current():
-            self._lanes.clear()
+            self.lanes.clear()
             if self._plan is not None:
                 self._plan.free()
             for array in self._pinned:
@@ -154,11 +154,11 @@ class TensorRtEngine:
             presence_thresholds(manifest.gate, len(manifest.classes)) if manifest.gate else None
         )
         for _ in range(IN_FLIGHT):
-            self._lanes.append(_Lane(self.device, self._plan, tensors, presence, timed))
+            self.lanes.append(Lane(self.device, self._plan, tensors, presence, timed))
         for array in (
             *self._slots,
             *(getattr(result, name) for result in self._results for name in BatchResult.__slots__),
-            *(lane.thresholds for lane in self._lanes),
+            *(lane.thresholds for lane in self.lanes),
         ):
             self.device.pin(array)
             self._pinned.append(array)
@@ -169,7 +169,7 @@ class TensorRtEngine:
         """Warm up with each kind of execution context that there is, and stay with the fastest."""
         fastest_s, fastest = math.inf, []
         for capture in plan.captures:
-            contexts = [plan.context(capture) for _ in self._lanes]
+            contexts = [plan.context(capture) for _ in self.lanes]
             self._warm_up(contexts)  # what is compiled or captured once is so from here on
             started_s = time.monotonic()
             self._warm_up(contexts)
@@ -180,18 +180,18 @@ class TensorRtEngine:
 
     def _warm_up(self, contexts: list[Any]) -> None:
         """Compute a batch of every size in every lane, on whatever lies in the GPU's memory."""
-        for lane, context in zip(self._lanes, contexts, strict=True):
+        for lane, context in zip(self.lanes, contexts, strict=True):
             lane.take(context)
-        before = self._lanes[-1]
+        before = self.lanes[-1]
         for size in self._sizes:
-            for lane in self._lanes:
+            for lane in self.lanes:
                 lane.compute(size, after=before)
                 before = lane
-        for lane in self._lanes:
+        for lane in self.lanes:
             lane.stream.synchronize()
 
 
-class _Lane:
+class Lane:
     """What one batch in flight has to itself: a stream, an execution context, GPU memory."""
 
     def __init__(
@@ -247,7 +247,7 @@ class _Lane:
             self._device.upload(self._memory["thresholds"], self.thresholds, self.stream)
         self._mark("uploaded")
 
-    def compute(self, batch: int, after: _Lane) -> None:
+    def compute(self, batch: int, after: Lane) -> None:
         """Compute so many frames, when the other lane is done with the scratch memory."""
         if batch != self._batch:
             self._check(self._context.set_input_shape("frames", (batch, *self._frame_shape)))
@@ -278,7 +278,7 @@ class _Lane:
             self._mark("downloaded")
             self.stream.synchronize()
 
-    def spans_ms(self, since: _Lane) -> SpansMs:
+    def spans_ms(self, since: Lane) -> SpansMs:
         """See the engine's; `since` is the lane that was loaded first."""
         assert self._marks is not None
         assert since._marks is not None
