@@ -17,6 +17,7 @@ import zmq
 from numpy.typing import NDArray
 
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
+from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.fake import fake_factory
 from stripwatch.manifest import DefectClass, FakeBehaviour, Gate
 from stripwatch.model import Model
@@ -121,10 +122,27 @@ def fake_line(
     frame_shape: tuple[int, int] = (8, 32),
     mm: tuple[float, float] = (1.0, 1.0),
     rebuilds_max: int = 10,
+    rebuild_delay_s_max: float = 0.2,
+    factory: EngineFactory | None = None,
     classes: tuple[DefectClass, ...] = CLASSES,
     gate: Gate | None = None,
 ) -> Iterator[FakeLine]:
-    """Run a line; `mm` is the size of a pixel downweb and crossweb."""
+    """Run a line.
+
+    Args:
+        behaviour: of the fake engine.
+        pattern: in which cameras send.
+        cameras: of the line.
+        batch: how frames are gathered.
+        queue_frames: of each camera, in ZeroMQ.
+        frame_shape: lines, pixels.
+        mm: size of a pixel downweb and crossweb.
+        rebuilds_max: device faults in a row before the line gives up.
+        rebuild_delay_s_max: between a fault and the next try.
+        factory: makes the engine, in place of a fake one with `behaviour`.
+        classes: that are reported.
+        gate: that the engine has.
+    """
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder:
         config = Config(
             line=Line(
@@ -137,13 +155,17 @@ def fake_line(
             inputs=(
                 Input(endpoint=f"ipc://{folder}/in", pattern=pattern, queue_frames=queue_frames),
             ),
-            engine=EngineSection(folder="", rebuilds_max=rebuilds_max, rebuild_delay_s_max=0.2),
+            engine=EngineSection(
+                folder="", rebuilds_max=rebuilds_max, rebuild_delay_s_max=rebuild_delay_s_max
+            ),
             publish=Publish(
                 endpoint=f"ipc://{folder}/out", frame_results=True, queue_events=100_000
             ),
             batch=batch,
         )
-        pipeline = Pipeline(config, Model("f" * 64, classes, gate), fake_factory(behaviour))
+        pipeline = Pipeline(
+            config, Model("f" * 64, classes, gate), factory or fake_factory(behaviour)
+        )
         context = zmq.Context()
         events = context.socket(zmq.SUB)
         camera = context.socket(zmq.PUSH if pattern == "pull" else zmq.XPUB)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stripwatch.errors import ConfigError, StorageError
-from stripwatch.manifest import MANIFEST_NAME, Manifest, save_manifest
+from stripwatch.errors import ConfigError, ModelError, StorageError
+from stripwatch.manifest import MANIFEST_NAME, Manifest, load_manifest, save_manifest
 
 DRAFT_PREFIX = ".draft-"
 HASH_CHARACTERS = 12  # of the engine's hash, in the names of its files
@@ -69,7 +69,8 @@ def hashed_names(names: tuple[str, ...], engine_hash: str) -> tuple[str, ...]:
 def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifest) -> None:
     """Put a finished engine in place: its files first, its manifest last.
 
-    Renaming the manifest is the one step in which the new engine replaces the old.
+    Renaming the manifest is the one step in which the new engine replaces the old. The old one's
+    files stay until the build after this: a daemon that runs it may have to load them again.
 
     Args:
         draft: where the files lie under their plain names.
@@ -80,6 +81,7 @@ def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifes
     Raises:
         StorageError: something cannot be written; the old engine is still in place.
     """
+    before = _files(folder)
     try:
         save_manifest(draft, manifest)
         for name in (*names, MANIFEST_NAME):
@@ -92,10 +94,18 @@ def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifes
         raise StorageError(
             f"cannot write {folder}: {error.strerror}; the engine before it is still in place"
         ) from error
-    keep = {*manifest.files, MANIFEST_NAME, draft.name}
+    keep = {*manifest.files, *before, MANIFEST_NAME, draft.name}
     for path in folder.iterdir():
         if path.name not in keep:
             _remove(path)
+
+
+def _files(folder: Path) -> tuple[str, ...]:
+    """The files of the engine that is there."""
+    try:
+        return load_manifest(folder).files
+    except ModelError:
+        return ()
 
 
 def _is_left_over(folder: Path) -> bool:

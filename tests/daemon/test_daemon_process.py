@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -19,9 +18,7 @@ import zmq
 
 from stripwatch.errors import ExitCode
 from stripwatch.manifest import (
-    DefectClass,
     FakeBehaviour,
-    Manifest,
     load_manifest,
     save_manifest,
     sha256_files,
@@ -31,119 +28,10 @@ from stripwatch.testing import FakeCamera
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Defect, Event, Status
 
+if TYPE_CHECKING:
+    from tests.daemon.conftest import Daemon
+
 SHAPE = (32, 64)
-CONFIG = """
-[line]
-frame_lines = 32
-frame_pixels = 64
-mm_per_line = 1.0
-mm_per_pixel = 1.0
-[[cameras]]
-name = "top"
-[[inputs]]
-endpoint = "ipc://{folder}/in"
-pattern = "{pattern}"
-queue_frames = 500
-[engine]
-folder = "engine"
-rebuilds_max = 2
-rebuild_delay_s_max = 0.1
-[publish]
-endpoint = "ipc://{folder}/out"
-queue_events = 20
-[service]
-drain_timeout_s = 3.0
-log_format = "json"
-"""
-
-
-class Daemon:
-    """A running `stripwatch run` and the socket on which it notifies."""
-
-    def __init__(self, folder: Path, pattern: str = "pull") -> None:
-        self.folder = folder
-        self.config = folder / "config.toml"
-        self.config.write_text(CONFIG.format(folder=folder, pattern=pattern))
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(folder / "notify"))
-        self._notify.settimeout(0.1)
-        self.messages: list[str] = []
-        self.log = folder / "log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> subprocess.Popen[bytes]:
-        environment = os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stripwatch", "run", str(self.config)],
-                stderr=log,
-                env=environment,
-            )
-        return self.process
-
-    def read_messages(self) -> None:
-        """Take in notifications for a moment."""
-        try:
-            while True:
-                self.messages.append(self._notify.recv(4096).decode())
-        except TimeoutError:
-            return
-
-    def wait_for(self, message: str, timeout_s: float = 30) -> None:
-        """Wait for a notification that begins so."""
-        until_s = time.monotonic() + timeout_s
-        while not any(entry.startswith(message) for entry in self.messages):
-            assert time.monotonic() < until_s, (message, self.messages, self.log.read_text())
-            self.read_messages()
-
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
-        assert self.process
-        self.process.terminate()
-        return self.process.wait(20)
-
-    def close(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._notify.close()
-
-
-def make_engine(folder: Path, behaviour: FakeBehaviour) -> None:
-    """An engine folder of the fake engine."""
-    engine = folder / "engine"
-    engine.mkdir(exist_ok=True)
-    classes = tuple(DefectClass(id=index, name=f"kind{index}") for index in (1, 2, 3, 4))
-    manifest = Manifest(
-        target="fake",
-        engine_hash="0" * 64,
-        builder="test",
-        precision="fp32",
-        frame_shape=SHAPE,
-        classes=classes,
-        fake=behaviour,
-    )
-    save_manifest(engine, manifest)
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon on the fake engine, not yet started."""
-    make_engine(tmp_path, FakeBehaviour())
-    daemon = Daemon(tmp_path)
-    yield daemon
-    daemon.close()
-
-
-@pytest.fixture
-def camera(daemon: Daemon) -> Iterator[FakeCamera]:
-    """A camera that pushes frames to the daemon."""
-    context = zmq.Context()
-    push = context.socket(zmq.PUSH)
-    push.set_hwm(10_000)
-    push.connect(f"ipc://{daemon.folder}/in")
-    yield FakeCamera(push, SHAPE)
-    context.destroy(linger=0)
 
 
 def events_until_frame(events: Subscriber, seq: int) -> list[Event]:
@@ -177,7 +65,7 @@ def test_ready_watchdog_status_and_stopping_reach_the_service_manager(daemon: Da
 
 def test_a_hanging_engine_no_longer_feeds_the_watchdog(daemon: Daemon, camera: FakeCamera) -> None:
     """The process lives on, but progress has stopped: systemd must notice."""
-    make_engine(daemon.folder, FakeBehaviour(hang_after=1))
+    daemon.make_engine(FakeBehaviour(hang_after=1))
     process = daemon.start()
     daemon.wait_for("READY=1")
     camera.send("top", "s", 0)
@@ -196,7 +84,7 @@ def test_a_hanging_engine_no_longer_feeds_the_watchdog(daemon: Daemon, camera: F
 
 def test_sigterm_drains_what_was_received(daemon: Daemon, camera: FakeCamera) -> None:
     """Every defect of a frame that was let in is published before the process ends."""
-    make_engine(daemon.folder, FakeBehaviour(delay_ms=150))
+    daemon.make_engine(FakeBehaviour(delay_ms=150))
     daemon.start()
     daemon.wait_for("READY=1")
     pixels = np.zeros(SHAPE, np.uint8)
@@ -422,7 +310,7 @@ def test_a_device_that_never_recovers_ends_with_its_own_exit_code(
     daemon: Daemon, camera: FakeCamera
 ) -> None:
     """After `rebuilds_max` faults in a row the daemon gives up and says so."""
-    make_engine(daemon.folder, FakeBehaviour(fail_every=1))
+    daemon.make_engine(FakeBehaviour(fail_every=1))
     process = daemon.start()
     daemon.wait_for("READY=1")
     until_s = time.monotonic() + 30
@@ -437,7 +325,7 @@ def test_a_device_that_never_recovers_ends_with_its_own_exit_code(
 
 def test_a_second_signal_stops_at_once(daemon: Daemon, camera: FakeCamera) -> None:
     """Ctrl-C drains; a second Ctrl-C does not wait for it."""
-    make_engine(daemon.folder, FakeBehaviour(hang_after=1))
+    daemon.make_engine(FakeBehaviour(hang_after=1))
     process = daemon.start()
     daemon.wait_for("READY=1")
     camera.send("top", "s", 0)
