@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from stripwatch.engines.cuda import Device, Event
 from stripwatch.engines.trt_plan import DevicePlan, Tensors, batch_sizes, tensors_of
 from stripwatch.errors import DeviceError
 from stripwatch.manifest import Manifest
+
+if TYPE_CHECKING:  # TensorRT's classes are the same
+    import tensorrt_rtx as rtx
 
 Thresholds = NDArray[np.float32]
 SpansMs = dict[str, tuple[float, float]]
@@ -167,7 +170,8 @@ class TensorRtEngine:
 
     def _choose_contexts(self, plan: DevicePlan) -> None:
         """Warm up with each kind of execution context that there is, and stay with the fastest."""
-        fastest_s, fastest = math.inf, []
+        fastest: list[rtx.IExecutionContext] = []
+        fastest_s = math.inf
         for capture in plan.captures:
             contexts = [plan.context(capture) for _ in self.lanes]
             self._warm_up(contexts)  # what is compiled or captured once is so from here on
@@ -178,7 +182,7 @@ class TensorRtEngine:
                 fastest_s, fastest = taken_s, contexts
         self._warm_up(fastest)
 
-    def _warm_up(self, contexts: list[Any]) -> None:
+    def _warm_up(self, contexts: list[rtx.IExecutionContext]) -> None:
         """Compute a batch of every size in every lane, on whatever lies in the GPU's memory."""
         for lane, context in zip(self.lanes, contexts, strict=True):
             lane.take(context)
@@ -203,7 +207,7 @@ class Lane:
         timed: bool,
     ) -> None:
         self._device, self._log = device, plan.log
-        self._context: Any = None
+        self._context: rtx.IExecutionContext
         self._frame_shape = tensors["frames"][1][1:]
         self._batch = 0  # that the context is set to
         self.stream = device.stream()
@@ -216,15 +220,7 @@ class Lane:
         self.thresholds = page_aligned(tensors["thresholds"][1], np.float32)
         self._marks: dict[str, Event] | None = None
         if timed:
-            names = (
-                "loaded",
-                "upload",
-                "uploaded",
-                "compute",
-                "computed",
-                "download",
-                "downloaded",
-            )
+            names = "loaded upload uploaded compute computed download downloaded".split()
             self._marks = {name: device.event(timing=True) for name in names}
             self._mark("loaded")
         if presence is not None:  # these never change
@@ -232,7 +228,7 @@ class Lane:
         device.upload(self._memory["thresholds"], self.thresholds, self.stream)
         self.stream.synchronize()
 
-    def take(self, context: Any) -> None:  # noqa: ANN401 - of TensorRT
+    def take(self, context: rtx.IExecutionContext) -> None:
         """Compute with this execution context from now on."""
         self._context, self._batch = context, 0
         for name, memory in self._memory.items():

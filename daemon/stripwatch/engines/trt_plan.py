@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import structlog
@@ -22,6 +22,9 @@ from stripwatch.engines.identity import (
 from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import DeviceError, ModelError
 from stripwatch.manifest import Manifest
+
+if TYPE_CHECKING:  # TensorRT's classes are the same, less those of the run-time configuration
+    import tensorrt_rtx as rtx
 
 MIB = 1 << 20
 Tensors = dict[str, tuple[DTypeLike, tuple[int, ...]]]  # dtype and shape by name
@@ -82,8 +85,8 @@ class DevicePlan:
         self._folder, self._manifest, self._device = folder, manifest, device
         self._trt = load_library(manifest.target)
         self.log = make_logger(self._trt)
-        self._runtime = self._trt.Runtime(self.log)
         path = folder / manifest.files[0]
+        self._runtime: rtx.Runtime = self._trt.Runtime(self.log)
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self._engine is None:
             raise ModelError(
@@ -94,22 +97,24 @@ class DevicePlan:
         self._scratch_bytes = int(self._engine.device_memory_size_v2)
         self._check_memory(self._scratch_bytes + IN_FLIGHT * size_bytes(tensors))
         self._scratch = device.allocate(max(1, self._scratch_bytes))
-        self._cache: Any = None
+        self._cache: rtx.IRuntimeCache | None = None
         self._cache_path = path.with_name(f"{path.name}.{device.capability}.cache")
         self._cached = b""
         # Whether capturing into CUDA graphs is a choice: only TensorRT-RTX captures by itself.
         self.captures = (False, True) if manifest.target == "tensorrt-rtx" else (False,)
 
-    def context(self, capture: bool) -> Any:  # noqa: ANN401 - of the library
+    def context(self, capture: bool) -> rtx.IExecutionContext:
         """An execution context; with `capture` it runs from CUDA graphs.
 
         Raises:
             DeviceError: TensorRT makes none.
         """
-        how = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        if self._manifest.target == "tensorrt-rtx":
-            how = self._runtime_config(how, capture)
-        context = self._engine.create_execution_context(how)
+        allocation = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context: rtx.IExecutionContext = self._engine.create_execution_context(
+            self._runtime_config(allocation, capture)
+            if self._manifest.target == "tensorrt-rtx"
+            else allocation
+        )
         if context is None:
             raise DeviceError(f"no execution context for {self._folder}: {self.log.summary()}")
         context.set_device_memory(int(self._scratch), self._scratch_bytes)
@@ -135,11 +140,11 @@ class DevicePlan:
 
     def free(self) -> None:
         """Let go of it; its contexts must be gone."""
-        self._cache = self._engine = self._runtime = self._scratch = None
+        del self._cache, self._engine, self._runtime, self._scratch
 
-    def _runtime_config(self, allocation: Any, capture: bool) -> Any:  # noqa: ANN401
+    def _runtime_config(self, allocation: Any, capture: bool) -> rtx.IRuntimeConfig:  # noqa: ANN401
         trt = self._trt
-        config = self._engine.create_runtime_config()
+        config: rtx.IRuntimeConfig = self._engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(allocation)
         # Whatever a batch size needs is compiled at the warm-up, not while a strip runs.
         eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
