@@ -33,7 +33,10 @@ TENSORRT_ONLY = {"HardwareCompatibilityLevel.AMPERE_PLUS", "BuilderFlag.VERSION_
 
 @pytest.fixture(scope="module")
 def rtx() -> ModuleType:
-    return pytest.importorskip("tensorrt_rtx")
+    """The installed package; `make test` installs it."""
+    import tensorrt_rtx
+
+    return tensorrt_rtx  # type: ignore[no-any-return] # it carries no types
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # TensorRT's classes are the same
     import tensorrt_rtx as rtx
 
 Thresholds = NDArray[np.float32]
+MARKS = ("loaded", "upload", "uploaded", "compute", "computed", "download", "downloaded")
 SpansMs = dict[str, tuple[float, float]]
 
 
@@ -220,8 +221,7 @@ class Lane:
         self.thresholds = page_aligned(tensors["thresholds"][1], np.float32)
         self._marks: dict[str, Event] | None = None
         if timed:
-            names = "loaded upload uploaded compute computed download downloaded".split()
-            self._marks = {name: device.event(timing=True) for name in names}
+            self._marks = {name: device.event(timing=True) for name in MARKS}
             self._mark("loaded")
         if presence is not None:  # these never change
             device.upload(self._memory["presence_thresholds"], presence, self.stream)
