@@ -127,21 +127,9 @@ def fake_line(
     classes: tuple[DefectClass, ...] = CLASSES,
     gate: Gate | None = None,
 ) -> Iterator[FakeLine]:
-    """Run a line.
+    """Run a line; `mm` is the size of a pixel downweb and crossweb.
 
-    Args:
-        behaviour: of the fake engine.
-        pattern: in which cameras send.
-        cameras: of the line.
-        batch: how frames are gathered.
-        queue_frames: of each camera, in ZeroMQ.
-        frame_shape: lines, pixels.
-        mm: size of a pixel downweb and crossweb.
-        rebuilds_max: device faults in a row before the line gives up.
-        rebuild_delay_s_max: between a fault and the next try.
-        factory: makes the engine, in place of a fake one with `behaviour`.
-        classes: that are reported.
-        gate: that the engine has.
+    `factory` makes the engine, in place of a fake one with `behaviour`.
     """
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder:
         config = Config(
