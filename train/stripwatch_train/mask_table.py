@@ -1,0 +1,116 @@
+"""Severstal's mask tables, in every layout in which Kaggle and its users ship them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from stripwatch.errors import ConfigError, WireError
+from stripwatch.rle import decode_severstal
+
+CLASSES = 4
+SHAPE = (256, 1600)  # lines, pixels of every frame of the competition
+LAYOUTS = (
+    "ImageId,ClassId,EncodedPixels (one row a mask), ImageId_ClassId,EncodedPixels (four rows an "
+    "image), or ImageId,1,2,3,4 (one row an image)"
+)
+_EMPTY = {"", "nan", "none", "null", "0 0"}  # in small letters; each is seen in public copies
+Masks = dict[int, str]  # EncodedPixels by class id
+Cell = tuple[str, str, str]  # image, class id, EncodedPixels
+
+
+def read_mask_table(path: Path) -> dict[str, Masks]:
+    """The masks of each image that the table names; of one without defects there are none.
+
+    Columns are found by name in any order; unnamed ones (an index that was written along) and a
+    byte-order mark are passed over. A mask that stands there twice counts once.
+
+    Raises:
+        ConfigError: names the file, the row (1 is the header) and what is wrong with it.
+    """
+    table: dict[str, Masks] = {}
+    row_of: dict[tuple[str, int], int] = {}
+    for row, (image, class_text, pixels) in _cells(path):
+        where = f"{path}, row {row}"
+        if not re.fullmatch(r"[1-9]\d{0,3}", class_text) or int(class_text) > CLASSES:
+            raise ConfigError(f"{where}: class {class_text!r}; expected 1 to {CLASSES}")
+        if not image or "/" in image:
+            raise ConfigError(f"{where}: {image!r} is no name of an image")
+        masks = table.setdefault(image, {})
+        if pixels.strip().lower() in _EMPTY:
+            continue
+        class_id, text = int(class_text), " ".join(pixels.split())
+        _check_runs(where, text)
+        if masks.setdefault(class_id, text) != text:
+            raise ConfigError(
+                f"{where}: another mask of class {class_id} of {image} stands in row "
+                f"{row_of[image, class_id]}; join them, or remove one"
+            )
+        row_of.setdefault((image, class_id), row)
+    return table
+
+
+def _check_runs(where: str, text: str) -> None:
+    try:
+        decode_severstal(text, SHAPE)
+    except WireError as error:
+        raise ConfigError(f"{where}: EncodedPixels: {error.detail}") from None
+
+
+def _cells(path: Path) -> Iterator[tuple[int, Cell]]:
+    """Row number and cell of every mask in the table, also of empty ones."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            split = _splitter(path, reader.fieldnames or [])
+            for record in reader:
+                if None in record or None in record.values():
+                    raise ConfigError(
+                        f"{path}, row {reader.line_num}: not as many cells as there are columns"
+                    )
+                for cell in split(path, reader.line_num, record):
+                    yield reader.line_num, cell
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: is not a table of comma-separated values: {error}") from error
+
+
+Splitter = Callable[[Path, int, dict[str, str]], list[Cell]]
+
+
+def _splitter(path: Path, columns: object) -> Splitter:
+    assert isinstance(columns, list | tuple)
+    names = {name.strip() for name in columns}
+    if {"ImageId", "ClassId", "EncodedPixels"} <= names:
+        return lambda _path, _row, record: [
+            (record["ImageId"].strip(), record["ClassId"].strip(), record["EncodedPixels"])
+        ]
+    if {"ImageId_ClassId", "EncodedPixels"} <= names:
+        return _split_joined
+    if {"ImageId", *map(str, range(1, CLASSES + 1))} <= names:
+        return _split_wide
+    raise ConfigError(f"{path}: has the columns {', '.join(sorted(names))}; expected {LAYOUTS}")
+
+
+def _split_joined(path: Path, row: int, record: dict[str, str]) -> list[Cell]:
+    image, mark, class_id = record["ImageId_ClassId"].strip().rpartition("_")
+    if not mark:
+        raise ConfigError(
+            f"{path}, row {row}: ImageId_ClassId is {class_id!r}; expected for example a.jpg_1"
+        )
+    return [(image, class_id, record["EncodedPixels"])]
+
+
+def _split_wide(path: Path, row: int, record: dict[str, str]) -> list[Cell]:
+    cells = [
+        (record["ImageId"].strip(), str(class_id), record[str(class_id)])
+        for class_id in range(1, CLASSES + 1)
+    ]
+    if any(pixels.strip() in {"0", "1"} for _, _, pixels in cells):
+        raise ConfigError(
+            f"{path}, row {row}: says which classes an image has, but not where; masks are needed"
+        )
+    return cells
