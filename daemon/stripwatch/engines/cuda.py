@@ -6,6 +6,8 @@ imported when a device is opened.
 
 from __future__ import annotations
 
+import ctypes
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stripwatch.errors import DeviceError, ModelError
+
+PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: locked for every context of the process
 
 Stream = Any  # pycuda.driver.Stream; pycuda carries no types
 Event = Any  # pycuda.driver.Event
@@ -61,7 +65,8 @@ class Device:
             self._context = gpu.make_context(self._cuda.ctx_flags.SCHED_BLOCKING_SYNC)
             self._context.pop()
         self._users = 1
-        self._pins: dict[int, tuple[Any, int]] = {}  # address: registration, how many asked for it
+        self._library = ctypes.CDLL("libcuda.so.1")  # that pycuda has loaded
+        self._pins: Counter[int] = Counter()  # by address: how often it was asked for
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -86,8 +91,6 @@ class Device:
         """One engine less uses it; the last destroys the context."""
         self._users -= 1
         if self._users == 0:
-            with suppress(DeviceError), self.current():
-                self._pins.clear()
             with suppress(DeviceError), _checked(self._cuda):
                 self._context.push()
                 self._context.detach()  # pops it, too
@@ -119,20 +122,28 @@ class Device:
 
         The array must begin at a page (`stripwatch.engines.base.page_aligned`). Locked twice, it
         stays locked until it is unlocked twice.
+
+        Raises:
+            DeviceError: the pages cannot be locked.
         """
         address = array.ctypes.data
-        registration, count = self._pins.get(address) or (
-            self._cuda.register_host_memory(array, self._cuda.mem_host_register_flags.PORTABLE),
-            0,
-        )
-        self._pins[address] = (registration, count + 1)
+        if not self._pins[address]:
+            # pycuda 2026.1 crashes in register_host_memory: it sets an array's base a second time.
+            size_bytes, flags = ctypes.c_size_t(array.nbytes), ctypes.c_uint(PORTABLE)
+            self._call("cuMemHostRegister_v2", ctypes.c_void_p(address), size_bytes, flags)
+        self._pins[address] += 1
 
     def unpin(self, array: NDArray[Any]) -> None:
-        """Undo one `pin`."""
+        """Undo one `pin`.
+
+        Raises:
+            DeviceError: the pages cannot be unlocked.
+        """
         address = array.ctypes.data
-        registration, count = self._pins.pop(address)
-        if count > 1:
-            self._pins[address] = (registration, count - 1)
+        self._pins[address] -= 1
+        if not self._pins[address]:
+            del self._pins[address]
+            self._call("cuMemHostUnregister", ctypes.c_void_p(address))
 
     def upload(self, memory: Memory, array: NDArray[Any], stream: Stream) -> None:
         """Copy an array to the GPU, in the order of the stream."""
@@ -143,6 +154,12 @@ class Device:
     ) -> None:
         """Copy from the GPU into an array, in the order of the stream."""
         self._cuda.memcpy_dtoh_async(array, int(memory) + offset_bytes, stream)
+
+    def _call(self, function: str, *arguments: object) -> None:
+        """Call the driver itself."""
+        code = getattr(self._library, function)(*arguments)
+        if code:
+            raise DeviceError(f"CUDA: {function} failed with error {code}")
 
 
 def _driver() -> Any:  # noqa: ANN401 - pycuda carries no types
