@@ -72,6 +72,8 @@ class Swap:
             self.error = error
         self._beside = None
         self._loaded.set()
-        if self.error is None:
-            self._retired.get().close()
-        self.over.set()
+        try:
+            if self.error is None:
+                self._retired.get().close()
+        finally:
+            self.over.set()

@@ -144,7 +144,8 @@ class TensorRtEngine:
             with suppress(DeviceError), self.device.current():
                 lane.stream.synchronize()
         with suppress(DeviceError), self.device.current():
-            self.lanes.clear()
+            for lane in self.lanes:
+                lane.free()
             if self._plan is not None:
                 self._plan.free()
             for array in self._pinned:
@@ -273,6 +274,10 @@ class Lane:
         if rows.size:
             self._mark("downloaded")
             self.stream.synchronize()
+
+    def free(self) -> None:
+        """Let go of everything on the GPU, whoever may still hold the lane: a traceback does."""
+        vars(self).clear()
 
     def spans_ms(self, since: Lane) -> SpansMs:
         """See the engine's; `since` is the lane that was loaded first."""

@@ -173,8 +173,8 @@ class DevicePlan:
         free_bytes = self._device.free_bytes()
         if needed_bytes > free_bytes:
             raise OutOfDeviceMemory(
-                f"the engine in {self._folder} needs {needed_bytes / MIB:.0f} MiB of "
-                f"{self._device.name} besides its weights, and {free_bytes / MIB:.0f} MiB are "
+                f"the engine in {self._folder} needs {-(-needed_bytes // MIB)} MiB of "
+                f"{self._device.name} besides its weights, and {free_bytes // MIB} MiB are "
                 "free; end other programs on this GPU, lower batch.rows, or rebuild with a smaller "
                 "--batch, with --workspace-mib, or with --precision fp16 or int8"
             )
