@@ -175,7 +175,7 @@ class EngineLoop:
         """Close whatever runs, was replaced or is being loaded: they may share a device."""
         swap, self._swap = self._swap, None
         if swap is not None and self._old is None:
-            while not swap.abandon(reason, timeout_s=0):
+            while not swap.abandon(reason, timeout_s=DONE_POLL_S):
                 self._pass_on(IDLE_S)
         if swap is not None and self._old is not None:
             swap.retire(self._old)
