@@ -12,12 +12,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(VENV)/.gpu-simulation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+	$(BIN)/pytest tests/gpu --simulated-gpu
 
 bench: $(VENV)/.base
 	$(BIN)/engine-build models/edge/model.onnx
@@ -37,10 +38,17 @@ $(VENV)/.test: $(VENV)/.base
 	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[int8,tensorrt-rtx,train]' --group test
 	touch $@
 
-# Pin what is installed now.
-constraints: $(VENV)/.test
+# A driver library in place of a GPU's, and pycuda compiled against it.
+$(VENV)/.gpu-simulation: $(VENV)/.test $(wildcard tests/gpu/simulation/*.[ch]) tests/gpu/simulation/build.sh
+	$(PIP) install --constraint constraints.txt --group gpu-simulation
+	PYTHON=$(BIN)/python tests/gpu/simulation/build.sh $(VENV)/gpu-simulation
+	touch $@
+
+# Pin what is installed now; pycuda is compiled to a folder of its own.
+constraints: $(VENV)/.gpu-simulation
 	{ sed -n '/^#/p' constraints.txt; \
-	  $(PIP) freeze --all --exclude-editable --exclude stripwatch; } > constraints.new
+	  $(PIP) freeze --all --exclude-editable --exclude stripwatch; \
+	  sed -n '/^pycuda==/p' constraints.txt; } > constraints.new
 	mv constraints.new constraints.txt
 
 clean:

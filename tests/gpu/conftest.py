@@ -1,0 +1,234 @@
+"""The GPU that the tests here run on: a real one, or with --simulated-gpu a simulated one.
+
+`pytest tests/gpu --simulated-gpu` runs pycuda and our engine on tests/gpu/simulation, which
+`make .venv/.gpu-simulation` builds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from stripwatch.engines.identity import GpuTarget
+from stripwatch.manifest import DefectClass
+from stripwatch_engine.build import build
+from stripwatch_engine.composition import Composition
+from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.settings import BuildSettings
+
+HERE = Path(__file__).resolve().parent
+SIMULATION = HERE / "simulation"
+BUILT = Path(sys.prefix) / "gpu-simulation"
+PYTHON_PATH = (str(SIMULATION), str(BUILT / "site"))
+WITHOUT_GPU = {"test_simulation.py"}
+SETTINGS = {
+    "copy_us_per_mib": 0,
+    "kernel_us": 0,
+    "memory_mib": 2048,
+    "capability": 89,
+    "devices": 1,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--simulated-gpu", action="store_true", help="run tests/gpu on a simulated GPU"
+    )
+
+
+def is_simulated(config: pytest.Config) -> bool:
+    # A run of all tests reads this file too late for options.
+    return bool(config.getoption("--simulated-gpu", default=False))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not is_simulated(config):
+        return
+    library = BUILT / "lib" / "libcuda.so.1"
+    if not library.exists():
+        raise pytest.UsageError(f"{library} is missing; make .venv/.gpu-simulation builds it")
+    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)  # before pycuda, which then takes this one
+    sys.path[:0] = PYTHON_PATH
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents and item.path.name not in WITHOUT_GPU:
+            item.add_marker(pytest.mark.gpu)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is None or is_simulated(item.config):
+        return
+    reason = why_no_gpu()
+    if reason and os.environ.get("STRIPWATCH_REQUIRE_GPU") == "1":
+        pytest.fail(f"a GPU is required here: {reason}", pytrace=False)
+    if reason:
+        pytest.skip(f"{reason}; --simulated-gpu needs none")
+
+
+@cache
+def why_no_gpu() -> str:
+    """Why no test can run on a GPU here; empty where there is one."""
+    try:
+        import pycuda.driver as cuda
+
+        cuda.init()
+        count = cuda.Device.count()
+    except Exception as error:  # noqa: BLE001 - library, driver, device: each with its own type
+        return f"no GPU can be used ({error})"
+    return "" if count else "no GPU is here"
+
+
+class DeviceStats(Mapping[str, int]):
+    """What the simulated GPU counts, as it is now: `stats["streams"]`."""
+
+    NAMES = (
+        "contexts",
+        "streams",
+        "events",
+        "allocations",
+        "allocated_bytes",
+        "allocations_total",
+        "host_pins",
+        "pageable_copies",
+        "copies_htod",
+        "copies_dtoh",
+        "launches",
+        "faults",
+        "late_frees",
+    )
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._read = library.sim_stat
+        self._read.restype = ctypes.c_long
+
+    def __getitem__(self, name: str) -> int:
+        value = int(self._read(name.encode()))
+        if value < 0:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES)
+
+    def __len__(self) -> int:
+        return len(self.NAMES)
+
+
+@pytest.fixture
+def simulation(request: pytest.FixtureRequest) -> Iterator[ctypes.CDLL]:
+    """The driver library of the simulated GPU; its settings are the usual ones again afterwards."""
+    if not is_simulated(request.config):
+        pytest.skip("only the simulated GPU has this")
+    library = ctypes.CDLL(str(BUILT / "lib" / "libcuda.so.1"))
+    library.sim_set.argtypes = (ctypes.c_char_p, ctypes.c_long)
+    yield library
+    library.sim_fail(0, 0)
+    for name, value in SETTINGS.items():
+        library.sim_set(name.encode(), value)
+
+
+@pytest.fixture
+def simulated(request: pytest.FixtureRequest) -> bool:
+    """Whether the GPU is the simulated one."""
+    return is_simulated(request.config)
+
+
+@pytest.fixture
+def device_stats(simulation: ctypes.CDLL) -> DeviceStats:
+    """Counts of the simulated GPU."""
+    return DeviceStats(simulation)
+
+
+@pytest.fixture
+def set_device(simulation: ctypes.CDLL) -> Callable[[str, int], None]:
+    """Changes the simulated GPU for one test: `set_device("copy_us_per_mib", 500)`."""
+
+    def change(name: str, value: int) -> None:
+        assert simulation.sim_set(name.encode(), value) == 0, f"{name} cannot be {value}"
+
+    return change
+
+
+@pytest.fixture
+def break_device(simulation: ctypes.CDLL) -> Callable[..., None]:
+    """Lets the `after`-th copy, fill or launch from now on fail with an error of the device."""
+
+    def fail(error: int = 700, after: int = 1) -> None:  # CUDA_ERROR_ILLEGAL_ADDRESS
+        simulation.sim_fail(error, after)
+
+    return fail
+
+
+@pytest.fixture
+def gpu_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The environment in which another process finds the same GPU."""
+    environment = dict(os.environ)
+    if is_simulated(request.config):
+        environment["PYTHONPATH"] = os.pathsep.join(PYTHON_PATH)
+    return environment
+
+
+TINY_SHAPE = (32, 80)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two classes: a convolution with seeded weights, for images of 16 x 40."""
+    path = tmp_path_factory.mktemp("tiny") / "model.onnx"
+    # Bright spots are defects; a dark frame has none.
+    weights = np.random.default_rng(1).normal(0.04, 0.05, (2, 1, 5, 5)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "weights"], ["out"], pads=[2, 2, 2, 2])],
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 16, 40])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 2, 16, 40])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    card = ModelCard(
+        input=ModelInput(channels=1, height=16, width=40),
+        mean=0.5,
+        std=0.2,
+        activation="sigmoid",
+        classes=(DefectClass(id=1, name="pits"), DefectClass(id=2, name="cracks")),
+    )
+    save_card(path, card)
+    return path
+
+
+@pytest.fixture(scope="session", params=["tensorrt", "tensorrt-rtx"])
+def target(request: pytest.FixtureRequest) -> GpuTarget:
+    """Each library of a GPU engine that is here."""
+    found: GpuTarget = request.param
+    pytest.importorskip({"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}[found])
+    return found
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(
+    tiny_model: Path, target: GpuTarget, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a float32 engine of the tiny model, for 1 to 16 frames of 32 x 80."""
+    folder = tmp_path_factory.mktemp("engine") / target
+    settings = BuildSettings(
+        composition=Composition(models=(str(tiny_model),)),
+        frame_shape=TINY_SHAPE,
+        target=target,
+        precision="fp32",
+        batch=(1, 16),
+        verify_frames=2,
+    )
+    build(settings, folder)
+    return folder
