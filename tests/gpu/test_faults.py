@@ -22,7 +22,8 @@ from stripwatch.wire.event import FrameResult, Gap
 
 SHAPE = (32, 80)
 HALF = np.full(2, 0.5, np.float32)
-LEFT = ("contexts", "streams", "events", "allocations", "host_pins")
+# `late_frees`: of TensorRT, when its context was gone or another was current.
+LEFT = ("contexts", "streams", "events", "allocations", "host_pins", "late_frees")
 
 
 def load(folder: Path, **changes: object) -> TensorRtEngine:

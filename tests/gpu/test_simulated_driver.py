@@ -90,7 +90,7 @@ def test_streams_run_side_by_side_unless_one_waits(
     cuda: Any, set_device: SetDevice, waits: bool
 ) -> None:
     """Another stream sees what was copied only if it waits for the event behind the copy."""
-    set_device("copy_us_per_mib", 100_000)
+    set_device("copy_us_per_mib", 300_000)
     sent, back = (cuda.pagelocked_empty(MIB, np.uint8) for _ in range(2))
     sent[:], back[:] = 5, 0
     memory = cuda.mem_alloc(MIB)
@@ -109,7 +109,7 @@ def test_streams_run_side_by_side_unless_one_waits(
 @pytest.mark.usefixtures("context")
 def test_what_is_read_before_it_has_come_is_wrong(cuda: Any, set_device: SetDevice) -> None:
     """An array that is read without waiting for its copy still holds what it held before."""
-    set_device("copy_us_per_mib", 100_000)
+    set_device("copy_us_per_mib", 300_000)
     back = cuda.pagelocked_empty(MIB, np.uint8)
     back[:] = 0
     memory, stream = cuda.mem_alloc(MIB), cuda.Stream()
@@ -128,7 +128,7 @@ def test_copies_of_one_direction_take_turns(
     cuda: Any, set_device: SetDevice, same_direction: bool
 ) -> None:
     """A short copy waits for a long one of its direction, and passes one of the other."""
-    set_device("copy_us_per_mib", 200_000)
+    set_device("copy_us_per_mib", 400_000)
     long, short = cuda.pagelocked_empty(MIB, np.uint8), cuda.pagelocked_empty(1, np.uint8)
     memory, other_memory = cuda.mem_alloc(MIB), cuda.mem_alloc(1)
     first, second, begun = cuda.Stream(), cuda.Stream(), cuda.Event()
@@ -149,7 +149,7 @@ def test_a_copy_from_ordinary_memory_waits_and_is_counted(
     cuda: Any, device_stats: Stats, set_device: SetDevice
 ) -> None:
     """CUDA stages what is not page-locked: an asynchronous copy of it is none."""
-    set_device("copy_us_per_mib", 100_000)
+    set_device("copy_us_per_mib", 300_000)
     before = device_stats["pageable_copies"]
     memory, stream = cuda.mem_alloc(MIB), cuda.Stream()
     cuda.memcpy_htod_async(memory, np.zeros(MIB, np.uint8), stream)
@@ -281,7 +281,7 @@ def test_memory_unregistered_under_a_copy_breaks_the_context(
     cuda: Any, set_device: SetDevice
 ) -> None:
     """Who lets go of page-locked memory must have waited for its copies."""
-    set_device("copy_us_per_mib", 100_000)
+    set_device("copy_us_per_mib", 300_000)
     context = cuda.Device(0).make_context()
     array = np.frombuffer(mmap.mmap(-1, MIB), np.uint8)
     number = cuda.register_host_memory(array.view(Whole))

@@ -197,7 +197,7 @@ def test_two_executions_on_one_scratch_memory_take_turns_or_break_the_context(
     plan, _ = build_plan(inspection_graph(), settings_of(target), None, lambda *_: None)
     running = Running(target, plan)
     running.run(some_inputs(1))
-    set_device("kernel_us", 100_000)
+    set_device("kernel_us", 20_000 if waits else 500_000)
     second, event = cuda.Stream(), cuda.Event()
     assert running.context.execute_async_v3(running.stream.handle)
     event.record(running.stream)
@@ -227,7 +227,7 @@ def test_an_execution_context_must_outlive_its_work(
     running: Running, set_device: Callable[[str, int], None]
 ) -> None:
     """Work whose execution context has gone before its turn came breaks the CUDA context."""
-    set_device("kernel_us", 50_000)
+    set_device("kernel_us", 200_000)
     assert running.context.set_input_shape("frames", (1, *SHAPE))
     for _ in range(2):
         assert running.context.execute_async_v3(running.stream.handle)

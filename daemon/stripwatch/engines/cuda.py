@@ -7,6 +7,7 @@ imported when a device is opened.
 from __future__ import annotations
 
 import ctypes
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -160,6 +161,13 @@ class Device:
         code = getattr(self._library, function)(*arguments)
         if code:
             raise DeviceError(f"CUDA: {function} failed with error {code}")
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Clear the local variables that an error's tracebacks keep alive."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _driver() -> Any:  # noqa: ANN401 - pycuda carries no types

@@ -30,7 +30,7 @@ from stripwatch.engines.base import (
     page_aligned,
     presence_thresholds,
 )
-from stripwatch.engines.cuda import Device, Event
+from stripwatch.engines.cuda import Device, Event, forget_frames
 from stripwatch.engines.trt_plan import DevicePlan, Tensors, batch_sizes, tensors_of
 from stripwatch.errors import DeviceError
 from stripwatch.manifest import Manifest
@@ -85,7 +85,9 @@ class TensorRtEngine:
         try:
             with self.device.current():
                 self._load(folder, manifest, timed)
-        except BaseException:
+        except BaseException as error:
+            with suppress(DeviceError), self.device.current():
+                forget_frames(error)  # they hold execution contexts, which must go first
             self.close()
             raise
 
@@ -133,10 +135,7 @@ class TensorRtEngine:
             return self.lanes[self._lane_of[slot]].spans_ms(since=self.lanes[0])
 
     def close(self) -> None:
-        """Wait for what is running, and free everything.
-
-        After a fault nothing can be freed one by one; all of it goes with the CUDA context.
-        """
+        """Wait for what is running, and free everything; a broken context takes all along."""
         if self._closed:
             return
         self._closed = True
@@ -276,7 +275,7 @@ class Lane:
             self.stream.synchronize()
 
     def free(self) -> None:
-        """Let go of everything on the GPU, whoever may still hold the lane: a traceback does."""
+        """Let go of everything on the GPU, whoever still holds the lane (a traceback does)."""
         vars(self).clear()
 
     def spans_ms(self, since: Lane) -> SpansMs:
