@@ -1,0 +1,93 @@
+"""Opening a data set, whatever layout it lies in, and writing it in the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from stripwatch.errors import ConfigError
+from stripwatch_train.coco import ANNOTATIONS, LabelledImage, read_coco, write_coco
+from stripwatch_train.mask_folder import (
+    IMAGE_FOLDER,
+    MASK_FOLDERS,
+    read_class_folders,
+    read_mask_folder,
+)
+from stripwatch_train.samples import DataSet, load_image, load_mask
+from stripwatch_train.severstal import IMAGE_FOLDERS, TABLE, read_severstal
+
+
+def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
+    """The data set that lies at a path: its layout is told by what is there.
+
+    Args:
+        path: a COCO file; a folder with annotations.json, or with annotations/instances_*.json;
+            one with train.csv; one with images/ and annotations/ or masks/, or a folder inside its
+            images/ (`images/training`); one with a folder of a.jpg and a.png for each class.
+        classes: the classes' names, in order; what they mean where the layout has names of its
+            own, its reader says.
+
+    Raises:
+        ConfigError: nothing of that is there, or what is there breaks a rule.
+    """
+    if path.suffix.lower() == ".json" and path.is_file():
+        return read_coco(path, classes)
+    if not path.is_dir():
+        raise ConfigError(f"{path}: is neither a folder nor a .json file of COCO instances")
+    labels = _coco_file(path)
+    if labels:
+        return read_coco(labels, classes)
+    if (path / TABLE).is_file():
+        return read_severstal(path, classes)
+    images, masks = _mask_folders(path)
+    if masks:
+        return read_mask_folder(images, masks, classes)
+    if any(mask.with_suffix(".jpg").is_file() for mask in path.glob("*/*.png")):
+        return read_class_folders(path, classes)
+    raise ConfigError(
+        f"{path}: holds no data set; looked for {ANNOTATIONS} or annotations/instances_*.json "
+        f"(COCO), {TABLE} with {' or '.join(f'{name}/' for name in IMAGE_FOLDERS)} (Severstal), "
+        f"{IMAGE_FOLDER}/ with {' or '.join(f'{name}/' for name in MASK_FOLDERS)} (index masks), "
+        "and CLASS/a.jpg with CLASS/a.png (a folder for each class)"
+    )
+
+
+def _coco_file(folder: Path) -> Path | None:
+    if (folder / ANNOTATIONS).is_file():
+        return folder / ANNOTATIONS
+    exported = sorted((folder / "annotations").glob("instances_*.json"))
+    if len(exported) > 1:
+        raise ConfigError(f"{folder}: has {', '.join(map(str, exported))}; name one of them")
+    return exported[0] if exported else None
+
+
+def _mask_folders(path: Path) -> tuple[Path, Path | None]:
+    """The folders of images and of masks, where `path` holds both or is a part of the images."""
+    inside = path.parent.name == IMAGE_FOLDER
+    images = path if inside else path / IMAGE_FOLDER
+    for name in MASK_FOLDERS:
+        masks = path.parent.parent / name / path.name if inside else path / name
+        if images.is_dir() and masks.is_dir():
+            return images, masks
+    return images, None
+
+
+def convert(data_set: DataSet, folder: Path) -> int:
+    """Write a data set as the project's folder; returns the number of images.
+
+    Image files are copied as they are, after they were read as training reads them.
+
+    Raises:
+        ConfigError: an image or mask cannot be used, or the folder is not empty.
+        StorageError: the folder cannot be written.
+    """
+    return write_coco(folder, data_set.classes, _labelled_images(data_set))
+
+
+def _labelled_images(data_set: DataSet) -> Iterator[LabelledImage]:
+    for sample in data_set.samples:
+        pixels = load_image(sample)
+        mask = load_mask(sample, (pixels.shape[0], pixels.shape[1]))
+        suffix = sample.image.suffix
+        name = sample.name if sample.name.endswith(suffix) else sample.name + suffix
+        yield LabelledImage(name, sample.image.read_bytes(), mask, sample.group)
