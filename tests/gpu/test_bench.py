@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.bench import load
+from stripwatch.bench import gpu, load
 from stripwatch.cli.main import main
 from stripwatch.errors import ExitCode
 
@@ -20,6 +20,7 @@ def test_every_mode_is_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Rate and times of each mode, a reason where there is no rival, and every goal's figure."""
+    monkeypatch.setattr(gpu, "ROUNDS", 1)
     monkeypatch.setattr(load, "LATENCY_S_MIN", 1.2)
     path = tmp_path / "bench.json"
     flags = ["--seconds", "1.2", "--rows", "4", "--rate", "40", "--json", str(path)]

@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,15 @@ def make_frames(
 
 @contextmanager
 def feeding(
-    endpoint: str, pixels: list[NDArray[np.uint8]], frames_per_s: float | None = None
+    endpoint: str,
+    pixels: list[NDArray[np.uint8]],
+    frames_per_s: float | None = None,
+    pattern: Literal["push", "pub"] = "push",
 ) -> Iterator[None]:
-    """Send frames to a PULL endpoint, at a rate or as fast as they are taken."""
+    """Send frames to a PULL or SUB endpoint, at a rate or as fast as they are taken."""
     # A fork would copy threads' locks; a fresh process gets the frames handed over.
     process = multiprocessing.get_context("spawn").Process(
-        target=_feed, args=(endpoint, pixels, frames_per_s), daemon=True
+        target=_feed, args=(endpoint, pixels, frames_per_s, pattern), daemon=True
     )
     process.start()
     try:
@@ -44,9 +48,14 @@ def feeding(
         process.join()
 
 
-def _feed(endpoint: str, pixels: list[NDArray[np.uint8]], frames_per_s: float | None) -> None:
+def _feed(
+    endpoint: str,
+    pixels: list[NDArray[np.uint8]],
+    frames_per_s: float | None,
+    pattern: Literal["push", "pub"],
+) -> None:
     frames = [raw_frame(frame) for frame in pixels]
     source = Source(name="bench", frames=lambda: iter(frames), count=len(frames))
     plan = Plan(cameras=(CAMERA,), pace=Pace(frames_per_s=frames_per_s), loop=True)
-    link = Link(endpoint=endpoint, pattern="push")
+    link = Link(endpoint=endpoint, pattern=pattern)
     send_frames(source, link, plan, threading.Event(), receiver_timeout_s=60)

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ import zmq
 from stripwatch.bench.feed import feeding, make_frames
 from stripwatch.bench.line import Bed, frames_per_s, running, worst_latency
 from stripwatch.config import Camera, Line, Resources
-from stripwatch.engines.base import IN_FLIGHT, EngineFactory
+from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.inspection import find_defects
@@ -132,31 +133,76 @@ def memory(bed: Bed, frame_count: int) -> Figures:
     }
 
 
-def _bare_engine(
-    bed: Bed, factory: EngineFactory, manifest: Manifest, pixels: list[np.ndarray]
-) -> float:
-    """Frames per second of the engine alone, two slots in flight, as the daemon drives it."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast batches were done, and how long each took."""
+
+    per_s: float
+    batch_ms: dict[str, float]  # p50, p99, max; from its start to its end
+
+
+def in_turn(
+    start: Callable[[int], object],
+    finish: Callable[[int], object],
+    places: int,
+    in_flight_max: int,
+    seconds: float,
+) -> Timing:
+    """Do batches in places 0, 1, ... in turn, so many of them at the same time."""
+    in_flight: deque[tuple[int, float]] = deque()
+    taken_ms: list[float] = []
+    place, started_s = 0, time.monotonic()
+    while time.monotonic() - started_s < seconds or not taken_ms:
+        while len(in_flight) < in_flight_max:
+            in_flight.append((place, time.perf_counter()))
+            start(place)
+            place = (place + 1) % places
+        oldest, since_s = in_flight.popleft()
+        finish(oldest)
+        taken_ms.append((time.perf_counter() - since_s) * 1000)
+    taken_s = time.monotonic() - started_s
+    while in_flight:
+        finish(in_flight.popleft()[0])
+    return Timing(len(taken_ms) / taken_s, spread(taken_ms))
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Of some values the p50, p99 and max."""
+    p50, p99 = np.percentile(values, (50, 99))
+    return {"p50": float(p50), "p99": float(p99), "max": max(values)}
+
+
+def filled_ring(bed: Bed, pixels: list[np.ndarray]) -> SlotRing:
+    """The daemon's slots, full of frames."""
     ring = SlotRing(bed.rows, bed.frame_shape)
     for index, slot in enumerate(ring.slots):
         for row in range(bed.rows):
             slot.frames[row] = pixels[(index * bed.rows + row) % len(pixels)]
+    return ring
+
+
+def submitter(engine: Engine, rows: int, manifest: Manifest) -> Callable[[int], None]:
+    """Starts a slot's batch with the manifest's thresholds."""
     thresholds = np.array([entry.threshold for entry in manifest.classes], np.float32)
+    return lambda slot: engine.submit(slot, rows, thresholds)
+
+
+def ratios(values: list[float], base: list[float]) -> list[float]:
+    """Round by round."""
+    return [round(value / other, 3) for value, other in zip(values, base, strict=True)]
+
+
+def _bare_engine(
+    bed: Bed, factory: EngineFactory, manifest: Manifest, pixels: list[np.ndarray]
+) -> float:
+    """Frames per second of the engine alone, two slots in flight, as the daemon drives it."""
+    ring = filled_ring(bed, pixels)
     engine = factory([slot.frames for slot in ring.slots])
-    in_flight: deque[int] = deque()
-    frames, next_slot = 0, 0
-    started_s = time.monotonic()
-    while time.monotonic() - started_s < bed.seconds:
-        while len(in_flight) < IN_FLIGHT:
-            engine.submit(next_slot, bed.rows, thresholds)
-            in_flight.append(next_slot)
-            next_slot = (next_slot + 1) % len(ring.slots)
-        engine.wait(in_flight.popleft())
-        frames += bed.rows
-    seconds = time.monotonic() - started_s
-    while in_flight:
-        engine.wait(in_flight.popleft())
-    engine.close()
-    return frames / seconds
+    try:
+        start, slots = submitter(engine, bed.rows, manifest), len(ring.slots)
+        return in_turn(start, engine.wait, slots, IN_FLIGHT, bed.seconds).per_s * bed.rows
+    finally:
+        engine.close()
 
 
 def _bare_receive(bed: Bed, pixels: list[np.ndarray]) -> float:
@@ -228,10 +274,10 @@ def _per_s(work: Callable[[], None], seconds: float) -> float:
 
 
 def _ratio(base_name: str, base: list[float], name: str, values: list[float]) -> Figures:
-    ratios = [value / other for value, other in zip(values, base, strict=True)]
+    rounds = ratios(values, base)
     return {
         base_name: round(statistics.median(base), 1),
         name: round(statistics.median(values), 1),
-        "ratio": round(statistics.median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
+        "ratio": round(statistics.median(rounds), 3),
+        "ratios": rounds,
     }

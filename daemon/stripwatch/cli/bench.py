@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -18,7 +21,16 @@ from rich.table import Table
 from stripwatch import __version__
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 
+if TYPE_CHECKING:  # `--help` stays quick
+    from stripwatch.bench.measure import Figures
+    from stripwatch.engines.base import EngineFactory
+    from stripwatch.manifest import Manifest
+
 PARTS = ("end-to-end", "transport", "inspect", "memory")
+GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
+WITH_ENGINE = ("end-to-end", *GPU_PARTS)
+ROWS = 4
+LISTS = ("modes", "not_measured", "goals")  # of figures; each becomes a table
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,65 +39,114 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "bench",
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
-        "pipeline over bare ZeroMQ, inspection per core, and memory over many frames.",
+        "pipeline over bare ZeroMQ, inspection per core, and memory over many frames; or, with "
+        "--gpu, how much of a GPU reaches the events, a steady load, and a hot-swap.",
     )
-    parser.add_argument("--engine", type=Path, metavar="FOLDER", help="engine for end-to-end")
-    parser.add_argument(
-        "--only", action="append", choices=PARTS, help="one part; may be given more than once"
+    add = parser.add_argument
+    add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
+    add("--gpu", action="store_true", help=f"the parts {', '.join(GPU_PARTS)}, not the others")
+    add(
+        "--only",
+        action="append",
+        choices=PARTS + GPU_PARTS,
+        help="one part; may be given more than once",
     )
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
-    parser.add_argument("--rows", type=int, default=4, help="frames in a slot (%(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="of the engine; 0 = all cores")
-    parser.add_argument("--streams", type=int, default=0, help="of the engine; 0 = automatic")
-    parser.add_argument(
-        "--memory-frames", type=int, default=200_000, metavar="N", help="(%(default)s)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    add("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
+    add("--rows", type=int, help=f"frames in a slot ({ROWS}; part gpu: 1, 4, 8 and 16)")
+    add("--threads", type=int, default=0, help="of the engine; 0 = all cores")
+    add("--streams", type=int, default=0, help="of the engine; 0 = automatic")
+    add("--memory-frames", type=int, default=200_000, metavar="N", help="(%(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    add = parser.add_argument_group("parts gpu, load and swap").add_argument
+    add("--rate", type=float, default=800.0, help="frames/s that a camera offers (%(default)g)")
+    add("--wait-ms", type=float, default=2.0, help="wait of a slot for frames (%(default)g)")
+    add("--torch", type=Path, metavar="FILE.pt2", help="the same network for PyTorch")
+    add("--onnx", type=Path, metavar="FILE.onnx", help="the same network for ONNX Runtime")
     parser.set_defaults(command=_bench)
 
 
 def _bench(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.bench import measure
-    from stripwatch.bench.line import Bed
-    from stripwatch.config import Resources, check_rows
+    from stripwatch.config import check_rows
     from stripwatch.manifest import load_manifest
 
-    if args.seconds <= 0 or args.rows < 1 or args.memory_frames < 8:
-        raise ConfigError("--seconds, --rows and --memory-frames must be greater than 0 (8)")
-    wanted = args.only or PARTS
-    if "end-to-end" in wanted and not args.engine:
+    positive = (args.seconds, args.rate, args.wait_ms, 1 if args.rows is None else args.rows)
+    if not all(0 < value < math.inf for value in positive) or args.memory_frames < 8:
         raise ConfigError(
-            "end-to-end needs --engine FOLDER; build one with: engine-build models/edge/model.onnx"
+            "--seconds, --rows, --rate, --wait-ms and --memory-frames must be greater than 0 (8)"
         )
+    wanted = args.only or (GPU_PARTS if args.gpu else PARTS)
+    for part in wanted:
+        if part in WITH_ENGINE and not args.engine:
+            raise ConfigError(
+                f"{part} needs --engine FOLDER; build one with: engine-build models/edge/model.onnx"
+            )
+    for path in (args.torch, args.onnx):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{path} is no file; --torch and --onnx name the network's files")
     manifest = load_manifest(args.engine) if args.engine else None
-    if manifest:
-        check_rows("--rows", args.rows, args.engine, manifest)
-    shape = manifest.frame_shape if manifest else (256, 1600)
+    if manifest and (args.rows is not None or "end-to-end" in wanted):
+        check_rows("--rows", args.rows or ROWS, args.engine, manifest)
     figures: dict[str, object] = {"machine": _machine()}
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as sockets:
-        bed = Bed(shape, args.rows, args.seconds, Path(sockets))
-        steps: dict[str, Callable[[], measure.Figures]] = {
-            "transport": lambda: measure.transport(bed),
-            "inspect": lambda: measure.inspection(bed),
-            "memory": lambda: measure.memory(bed, args.memory_frames),
-        }
-        if manifest:
-            steps["end-to-end"] = lambda: measure.end_to_end(
-                bed, args.engine, manifest, Resources(threads=args.threads, streams=args.streams)
-            )
+        steps = _steps(args, manifest, Path(sockets), wanted)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, transient=True) as progress:
             for name in wanted:
                 task = progress.add_task(f"measuring {name}")
                 figures[name] = steps[name]()
                 progress.remove_task(task)
-    Console().print(_table(figures))
+    for table in _tables(figures):
+        Console().print(table)
     if args.json:
         try:
             args.json.write_text(json.dumps(figures, indent=2) + "\n")
         except OSError as error:
             raise StorageError(f"{args.json} cannot be written: {error.strerror}") from error
     return ExitCode.OK
+
+
+def _steps(
+    args: argparse.Namespace, manifest: Manifest | None, sockets: Path, wanted: Sequence[str]
+) -> dict[str, Callable[[], Figures]]:
+    """What measures each part.
+
+    Raises:
+        ConfigError: the engine is not for the parts that are wanted.
+    """
+    from stripwatch.bench import gpu, load, measure
+    from stripwatch.bench.line import Bed
+    from stripwatch.config import Resources
+    from stripwatch.engines.load import engine_factory
+    from stripwatch.model import Model
+
+    shape = manifest.frame_shape if manifest else (256, 1600)
+    bed = Bed(shape, args.rows or ROWS, args.seconds, sockets)
+    steps: dict[str, Callable[[], Figures]] = {
+        "transport": lambda: measure.transport(bed),
+        "inspect": lambda: measure.inspection(bed),
+        "memory": lambda: measure.memory(bed, args.memory_frames),
+    }
+    if manifest is None:
+        return steps
+    if args.gpu or "gpu" in wanted:
+        gpu.check_gpu_engine(args.engine, manifest)
+    resources = Resources(threads=args.threads, streams=args.streams)
+    setting = gpu.Setting(args.engine, manifest, resources, args.torch, args.onnx)
+    fewest, most = manifest.batch or (1, ROWS)
+    loaded = replace(bed, rows=args.rows or min(max(ROWS, fewest), most), wait_ms=args.wait_ms)
+    model = Model(manifest.engine_hash, manifest.classes, manifest.gate)
+
+    def factory() -> EngineFactory:
+        return engine_factory(args.engine, manifest, resources)
+
+    return steps | {
+        "end-to-end": lambda: measure.end_to_end(bed, args.engine, manifest, resources),
+        "gpu": lambda: gpu.modes(
+            [replace(bed, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], setting
+        ),
+        "load": lambda: load.under_load(loaded, model, factory(), args.rate),
+        "swap": lambda: load.hot_swap(loaded, model, factory(), args.rate),
+    }
 
 
 def _machine() -> dict[str, object]:
@@ -107,18 +168,41 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _table(figures: dict[str, object]) -> Table:
-    table = Table("part", "figure", "value")
+def _tables(figures: dict[str, object]) -> Iterator[Table]:
+    """All figures; lists have a table each, and the goals of all parts stand together."""
+    plain = Table("part", "figure", "value")
+    lists: list[list[dict[str, object]]] = []
+    goals: list[dict[str, object]] = []
     for part, rows in figures.items():
         assert isinstance(rows, dict)
-        first = True
-        for name, value in rows.items():
-            if isinstance(value, dict):  # latency: one row per stage
-                table.add_row("", name, "p50 / p99 / max")
-                for stage, row in value.items():
-                    table.add_row("", f"  {stage}", " / ".join(f"{ms:.1f}" for ms in row.values()))
-            else:
-                table.add_row(part if first else "", name, str(value))
-            first = False
-        table.add_section()
+        _add_part(plain, part, rows)
+        goals += rows.get("goals", [])
+        lists += [rows.get("modes", []), rows.get("not_measured", [])]
+    yield plain
+    for entries in (*lists, goals):
+        if entries:
+            yield _table_of(entries)
+
+
+def _add_part(table: Table, part: str, rows: dict[str, object]) -> None:
+    for index, (name, value) in enumerate(rows.items()):
+        first = "" if index else part
+        if name in LISTS:
+            continue
+        if isinstance(value, dict):  # latency: one row per stage
+            table.add_row(first, name, "p50 / p99 / max")
+            for stage, row in value.items():
+                table.add_row("", f"  {stage}", " / ".join(f"{ms:.1f}" for ms in row.values()))
+        else:
+            table.add_row(first, name, str(value))
+    table.add_section()
+
+
+def _table_of(rows: list[dict[str, object]]) -> Table:
+    """A column for every key that a row has."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    heads = (key.replace("_per_", "/").replace("percent", "%").replace("_", " ") for key in keys)
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*(str(row.get(key, "")) for key in keys))
     return table

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Tests and measures on a bare CUDA machine without a network: Python 3.12, PyTorch, nvcc.
+#
+#   tests/gpu/run.sh WHEELS_FOLDER [OUT_FOLDER]
+#
+# WHEELS_FOLDER is what pack.sh made; its subfolders may lie in it or be emptied into it. A step that
+# fails is told word for word, and the next one runs all the same; the exit status says whether any
+# did. STEPS="build bench summary" runs only those.
+set -euo pipefail
+wheels=$(realpath "${1:?usage: run.sh WHEELS_FOLDER [OUT_FOLDER]}")
+out=$(realpath -m "${2:-gpu-results}")
+root=$(cd "$(dirname "$0")/../.." && pwd)
+python=${PYTHON:-python3}
+steps=${STEPS:-install compile models build test bench summary}
+cuda=${CUDA_HOME:-/usr/local/cuda}
+site=$out/site
+log=$out/log
+mkdir -p "$site" "$log"
+[[ " $steps " != *" install "* ]] || rm -f "$log"/*
+cd "$root"
+
+# The driver's library: known to the linker, or where containers put it.
+driver=$(ldconfig -p | awk '/libcuda\.so\.1 / { print $NF; exit }')
+if [ -z "$driver" ]; then
+  places=${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64
+  # shellcheck disable=SC2086 # folders, one word each
+  driver=$(find ${places//:/ } -maxdepth 1 -name libcuda.so.1 2> /dev/null | head -1) || true
+  export LD_LIBRARY_PATH=$places
+fi
+export PYTHONPATH="$site:$root/daemon:$root/engine_build:$root/train"
+pip=("$python" -m pip --disable-pip-version-check install --quiet --no-index --no-deps
+  --no-build-isolation --no-compile --upgrade --target "$site")
+
+# Runs a step by itself, keeps what it says, and notes how it ended.
+run() {
+  local name=$1 status
+  shift
+  echo "=== $name: $*"
+  set +e # where a status is asked for in the same line, bash ignores -e inside, too
+  (
+    set -e
+    "$@"
+  ) 2>&1 | tee "$log/$name.txt"
+  status=${PIPESTATUS[0]}
+  set -e
+  echo "$status" > "$log/$name.status"
+  [ "$status" = 0 ] || echo "=== $name FAILED with status $status"
+}
+
+wanted() { [[ " $steps " == *" $1 "* ]]; }
+can_import() { "$python" -c "import $1" 2> /dev/null; }
+
+# Joins the pieces of large files (NAME.aa, NAME.ab, ...) and installs the wheels.
+install_wheels() {
+  local work first
+  work=$(mktemp -d)
+  find "$wheels" -type f \( -name '*.whl*' -o -name '*.tar.gz*' \) -exec ln -sf -t "$work" {} +
+  for first in "$work"/*.aa; do
+    [ -e "$first" ] || continue
+    cat "${first%.aa}".[a-z][a-z] > "${first%.aa}"
+    rm "${first%.aa}".[a-z][a-z]
+  done
+  # The machine's own torchvision fits its torch for certain.
+  if can_import torchvision; then rm -f "$work"/torchvision-*; fi
+  "${pip[@]}" "$work"/*.whl
+  rm -rf "$out/sources"
+  mkdir "$out/sources"
+  cp -L "$work"/*.tar.gz "$out/sources"
+  rm -rf "$work"
+}
+
+# pycuda without cuRAND, which we do not use; tensorrt_rtx_cu13 is a few lines of Python.
+compile_sources() {
+  local work
+  work=$(mktemp -d)
+  for archive in "$out"/sources/*.tar.gz; do tar xzf "$archive" -C "$work"; done
+  "${pip[@]}" "$work"/tensorrt_rtx_cu13-*/
+  echo "driver: ${driver:-not found}"
+  mkdir "$work/lib"
+  ln -s "${driver:?libcuda.so.1 is in no known folder}" "$work/lib/libcuda.so"
+  cd "$work"/pycuda-*/
+  "$python" configure.py --no-cuda-enable-curand --cuda-root="$cuda" > configure.txt
+  LIBRARY_PATH=$work/lib MAKEFLAGS=-j$(nproc) "${pip[@]}" .
+  rm -rf "$work"
+}
+
+build_engine() { # of a model, for a target
+  local how=()
+  # Random weights answer near the threshold, where rounding decides.
+  [ "$1" = edge ] || how=(--allow-degraded)
+  "$python" -m stripwatch_engine "$out/models/$1/model.onnx" --target "$2" \
+    --output "$out/engines/$1-$2" "${how[@]}"
+}
+
+bench_engine() { # of a model, for a target
+  local files=(--torch "$out/models/$1/model.pt2" --onnx "$out/models/$1/model.onnx") what=(--gpu)
+  [ "$2" != openvino ] || { files=() what=(--only end-to-end --only swap); }
+  COLUMNS=100 "$python" -m stripwatch bench "${what[@]}" --engine "$out/engines/$1-$2" \
+    --seconds "${SECONDS_EACH:-2}" "${files[@]}" --json "$log/$1-$2.json"
+}
+
+# A function, so that bash has read all of this before it starts.
+main() {
+  if wanted install; then run install install_wheels; fi
+  if wanted compile; then run compile compile_sources; fi
+  if wanted models; then run models "$python" tests/gpu/make_models.py "$out/models"; fi
+  targets=(tensorrt-rtx)
+  if can_import tensorrt; then targets+=(tensorrt); fi
+  targets+=(openvino)
+  for model in ${MODELS:-edge unet-resnet34}; do
+    for target in "${targets[@]}"; do
+      if wanted build; then run "build-$model-$target" build_engine "$model" "$target"; fi
+    done
+  done
+  if wanted test; then
+    run test env STRIPWATCH_REQUIRE_GPU=1 "$python" -m pytest tests/gpu -m gpu -p no:cacheprovider
+  fi
+  for model in ${MODELS:-edge unet-resnet34}; do
+    for target in "${targets[@]}"; do
+      if wanted bench; then run "bench-$model-$target" bench_engine "$model" "$target"; fi
+    done
+  done
+  if wanted summary; then
+    "$python" tests/gpu/summarize.py "$log" "$out/summary.md" "tests/gpu/run.sh WHEELS"
+  fi
+}
+
+main
+! grep -qvx 0 "$log"/*.status
