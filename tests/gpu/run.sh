@@ -22,7 +22,7 @@ cd "$root"
 # The driver's library: known to the linker, or where containers put it.
 driver=$(ldconfig -p | awk '/libcuda\.so\.1 / { print $NF; exit }')
 if [ -z "$driver" ]; then
-  places=${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64
+  places=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/local/nvidia/lib64
   # shellcheck disable=SC2086 # folders, one word each
   driver=$(find ${places//:/ } -maxdepth 1 -name libcuda.so.1 2> /dev/null | head -1) || true
   export LD_LIBRARY_PATH=$places
@@ -95,6 +95,7 @@ build_engine() { # of a model, for a target
 bench_engine() { # of a model, for a target
   local files=(--torch "$out/models/$1/model.pt2" --onnx "$out/models/$1/model.onnx") what=(--gpu)
   [ "$2" != openvino ] || { files=() what=(--only end-to-end --only swap); }
+  rm -f "$log/$1-$2.json"
   COLUMNS=100 "$python" -m stripwatch bench "${what[@]}" --engine "$out/engines/$1-$2" \
     --seconds "${SECONDS_EACH:-2}" "${files[@]}" --json "$log/$1-$2.json"
 }

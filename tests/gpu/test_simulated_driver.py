@@ -260,6 +260,7 @@ def test_memory_of_our_own_can_be_page_locked(cuda: Any, device_stats: Stats) ->
     assert device_stats["host_pins"] == 0
 
 
+@pytest.mark.usefixtures("simulation")
 def test_pycuda_crashes_where_it_registers_an_array_as_it_is() -> None:
     """It lets go twice of a registration that NumPy 2 does not take; so ours goes another way."""
     script = """if True:

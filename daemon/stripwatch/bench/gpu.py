@@ -204,9 +204,6 @@ def _overlap_limit(bed: Bed, setting: Setting, pixels: Pixels) -> float:
         for _ in range(SPAN_BATCHES):
             start(0)
             engine.wait(0)
-            with engine.device.current():
-                for lane in engine.lanes:  # the last mark comes a moment after what wait waits for
-                    lane.stream.synchronize()
             spans = {name: end - begin for name, (begin, end) in engine.spans_ms(0).items()}
             computes_ms.append(spans["compute"])
             copies_ms.append(spans["upload"] + spans["download"])

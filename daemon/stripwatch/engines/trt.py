@@ -282,6 +282,7 @@ class Lane:
         """See the engine's; `since` is the lane that was loaded first."""
         assert self._marks is not None
         assert since._marks is not None
+        self.stream.synchronize()  # `wait` waits for the sums; the last mark comes after them
         origin, marks = since._marks["loaded"], self._marks
         pairs = {"upload": "uploaded", "compute": "computed", "download": "downloaded"}
         return {
