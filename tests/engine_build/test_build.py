@@ -85,19 +85,22 @@ def test_the_same_model_in_int8_gives_the_same_hash(make_model: MakeModel, tmp_p
     assert len(hashes) == 1
 
 
-def test_a_new_build_replaces_the_old_and_leaves_nothing_else(
+def test_a_new_build_replaces_the_old_and_leaves_only_what_a_daemon_may_still_run(
     make_model: MakeModel, build_engine: BuildEngine, tmp_path: Path
 ) -> None:
-    """No draft, no old file and no old folder stay behind."""
+    """The files of the engine before stay for one build; no draft, note or folder does."""
     path, _ = make_model()
     folder = tmp_path / "engine"
-    build_engine(path, (32, 80), folder)
+    oldest = build_engine(path, (16, 40), folder)
+    before = build_engine(path, (32, 80), folder)
     (folder / "note.txt").write_text("of the old engine")
     (folder / ".draft-old").mkdir()
     (folder / ".draft-old" / "inspection.xml").write_text("of a build that was killed")
     manifest = build_engine(path, (48, 120), folder)
     assert load_manifest(folder) == manifest
-    assert {entry.name for entry in folder.iterdir()} == {"manifest.json", *manifest.files}
+    there = {entry.name for entry in folder.iterdir()}
+    assert there == {"manifest.json", *manifest.files, *before.files}
+    assert not there & set(oldest.files)
     names = sorted(entry.name for entry in tmp_path.iterdir())
     assert names == ["engine", "model.json", "model.onnx"]
 
