@@ -107,7 +107,7 @@ class App:
     def _begin_reload(self, pipeline: Pipeline) -> None:
         reload = read_again(self._path, self._config, pipeline.model)
         if reload.ignored:
-            self._log.warning("these changes need a restart", sections=list(reload.ignored))
+            self._log.warning("these changes need a restart", keys=list(reload.ignored))
         if reload.factory is None:
             pipeline.judge_by(reload.model)
             self._end_reload(pipeline, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Reload:
 
     model: Model
     factory: EngineFactory | None  # None: the engine is the one that runs
-    ignored: tuple[str, ...]  # sections that have changed and need a restart
+    ignored: tuple[str, ...]  # sections and keys that have changed and need a restart
 
 
 def read_again(path: Path, running: Config, model: Model) -> Reload:
@@ -51,10 +52,16 @@ def read_again(path: Path, running: Config, model: Model) -> Reload:
     factory = None
     if wanted.engine_hash != model.engine_hash:
         factory = engine_factory(folder, manifest, running.engine)
-    ignored = tuple(
-        section
-        for section in config.__struct_fields__
-        if section not in ("engine", "inspect")
-        and getattr(config, section) != getattr(running, section)
-    )
-    return Reload(wanted, factory, ignored)
+    return Reload(wanted, factory, tuple(_need_restart(config, running)))
+
+
+def _need_restart(config: Config, running: Config) -> Iterator[str]:
+    """Sections, and keys of the two sections that a reload reads, that differ."""
+    followed = {"engine": {"folder"}, "inspect": {"classes"}}
+    for section in config.__struct_fields__:
+        new, old = getattr(config, section), getattr(running, section)
+        if section not in followed and new != old:
+            yield section
+        for key in new.__struct_fields__ if section in followed else ():
+            if key not in followed[section] and getattr(new, key) != getattr(old, key):
+                yield f"{section}.{key}"

@@ -96,12 +96,13 @@ def test_thresholds_change_without_an_engine_being_loaded(
     daemon.start()
     daemon.wait_for("READY=1")
     text = daemon.config.read_text().replace("queue_events = 20", "queue_events = 21")
+    text = text.replace("rebuilds_max = 2", "rebuilds_max = 3")
     daemon.config.write_text(text + '[[inspect.classes]]\nname = "kind1"\nmin_area_px = 41\n')
     with listening(daemon) as events:
         assert find(camera, events, 0).area_px == 40
         said = reload(daemon)
         assert "loading the new engine" not in said
-        assert '"sections": ["publish"]' in said
+        assert '"keys": ["engine.rebuilds_max", "publish"]' in said
         camera.send("top", "s", 1, painted(1))  # 40 pixels are too few now
         assert find(camera, events, 2, class_id=2).class_id == 2
     assert daemon.stop() == 0
