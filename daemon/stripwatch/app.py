@@ -17,7 +17,7 @@ from stripwatch.engine_swap import Swap
 from stripwatch.engines.load import engine_factory
 from stripwatch.errors import DeviceError, ExitCode, StripwatchError
 from stripwatch.manifest import load_manifest
-from stripwatch.model import Model
+from stripwatch.model import model_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.reload import read_again
 from stripwatch.sdnotify import Notifier
@@ -59,7 +59,7 @@ class App:
         manifest = load_manifest(folder)
         classes = resolve_classes(self._config, manifest)
         factory = engine_factory(folder, manifest, self._config.engine)
-        model = Model(manifest.engine_hash, classes, manifest.gate)
+        model = model_of(manifest, classes)
         pipeline = Pipeline(self._config, model, factory)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():

@@ -174,12 +174,12 @@ class EngineLoop:
     def _close_engines(self, reason: str) -> None:
         """Close whatever runs, was replaced or is being loaded: they may share a device."""
         swap, self._swap = self._swap, None
-        if swap is not None and self._old is None:
-            while not swap.abandon(reason, timeout_s=DONE_POLL_S):
-                self._pass_on(IDLE_S)
-        if swap is not None and self._old is not None:
-            swap.retire(self._old)
         if swap is not None:
+            if self._old is not None:
+                swap.retire(self._old)
+            else:
+                while not swap.abandon(reason, timeout_s=DONE_POLL_S):
+                    self._pass_on(IDLE_S)
             swap.over.wait()
         if self._engine is not None:
             self._engine.close()

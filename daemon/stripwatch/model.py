@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.inspection import raise_min_areas
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.manifest import DefectClass, Gate, Manifest
 
 HASH_CHARACTERS = 16
 
@@ -36,3 +36,8 @@ class Model:
     def raised_classes(self) -> tuple[DefectClass, ...]:
         """The classes as they are judged where the gate finds them absent."""
         return tuple(raise_min_areas(self.classes, self.gate))
+
+
+def model_of(manifest: Manifest, classes: tuple[DefectClass, ...] | None = None) -> Model:
+    """The model of an engine; `classes` are its own with a configuration's overrides."""
+    return Model(manifest.engine_hash, classes or manifest.classes, manifest.gate)

@@ -13,7 +13,7 @@ from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.load import engine_factory
 from stripwatch.errors import ConfigError
 from stripwatch.manifest import load_manifest
-from stripwatch.model import Model
+from stripwatch.model import Model, model_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_again(path: Path, running: Config, model: Model) -> Reload:
     manifest = load_manifest(folder)
     # What needs a restart stays as it is, and the engine must fit that.
     fitted = msgspec.structs.replace(running, engine=config.engine, inspect=config.inspect)
-    wanted = Model(manifest.engine_hash, resolve_classes(fitted, manifest), manifest.gate)
+    wanted = model_of(manifest, resolve_classes(fitted, manifest))
     names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))
     if names != running_names:
         raise ConfigError(

@@ -21,6 +21,7 @@ from stripwatch.manifest import (
     Manifest,
     Verification,
 )
+from stripwatch.model import model_of
 from stripwatch_engine.reference import Session
 
 JUDGED_PX_MIN = 256  # of a class, over all frames: below, one pixel of an edge decides its Dice
@@ -65,7 +66,7 @@ def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
     """
     slot = page_aligned((1, *frames.shape[1:]), np.uint8)
     engine = engine_factory(folder, manifest, Resources(streams=1))([slot])
-    thresholds = np.array([entry.threshold for entry in manifest.classes], np.float32)
+    thresholds = model_of(manifest).thresholds
     masks, probs, known = [], [], []
     try:
         for frame in frames:

@@ -19,7 +19,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stripwatch.engines.identity import GpuTarget
-from stripwatch.manifest import DefectClass
+from stripwatch.manifest import DefectClass, Precision
 from stripwatch_engine.build import build
 from stripwatch_engine.composition import Composition
 from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
@@ -217,18 +217,30 @@ def target(request: pytest.FixtureRequest) -> GpuTarget:
 
 
 @pytest.fixture(scope="session")
+def build_gpu_engine(
+    target: GpuTarget, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Path, tuple[int, int], Precision, int], Path]:
+    """Builds an engine of a model: for frames of a shape, in a precision, for so many at once."""
+
+    def build_one(model: Path, shape: tuple[int, int], precision: Precision, most: int) -> Path:
+        folder = tmp_path_factory.mktemp("engine") / target
+        settings = BuildSettings(
+            composition=Composition(models=(str(model),)),
+            frame_shape=shape,
+            target=target,
+            precision=precision,
+            batch=(1, most),
+            verify_frames=2,
+        )
+        build(settings, folder)
+        return folder
+
+    return build_one
+
+
+@pytest.fixture(scope="session")
 def tiny_engine(
-    tiny_model: Path, target: GpuTarget, tmp_path_factory: pytest.TempPathFactory
+    tiny_model: Path, build_gpu_engine: Callable[[Path, tuple[int, int], Precision, int], Path]
 ) -> Path:
     """The folder of a float32 engine of the tiny model, for 1 to 16 frames of 32 x 80."""
-    folder = tmp_path_factory.mktemp("engine") / target
-    settings = BuildSettings(
-        composition=Composition(models=(str(tiny_model),)),
-        frame_shape=TINY_SHAPE,
-        target=target,
-        precision="fp32",
-        batch=(1, 16),
-        verify_frames=2,
-    )
-    build(settings, folder)
-    return folder
+    return build_gpu_engine(tiny_model, TINY_SHAPE, "fp32", 16)

@@ -14,16 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from stripwatch.engines.base import IN_FLIGHT, BatchResult, page_aligned
-from stripwatch.engines.identity import GpuTarget
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.engines.trt_plan import batch_sizes
 from stripwatch.manifest import load_manifest
 from stripwatch.slots import slot_count
 from stripwatch.synthetic import SyntheticStrip
-from stripwatch_engine.build import build
-from stripwatch_engine.composition import Composition
-from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.verify import compare, faults, run_engine
 
 SHAPE = (32, 80)
@@ -210,19 +206,9 @@ def test_sizes_are_few_and_hold_every_batch(rows: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def edge_engine(target: GpuTarget, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def edge_engine(build_gpu_engine: Callable[..., Path]) -> Path:
     """The folder of a float16 engine of the embedded model."""
-    folder = tmp_path_factory.mktemp("edge") / target
-    settings = BuildSettings(
-        composition=Composition(models=(str(EDGE),)),
-        frame_shape=EDGE_SHAPE,
-        target=target,
-        precision="fp16",
-        batch=(1, 4),
-        verify_frames=2,
-    )
-    build(settings, folder)
-    return folder
+    return build_gpu_engine(EDGE, EDGE_SHAPE, "fp16", 4)
 
 
 def test_a_build_verifies_the_engine_itself(edge_engine: Path) -> None:

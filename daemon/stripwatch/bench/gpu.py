@@ -30,7 +30,7 @@ from stripwatch.engines.load import engine_factory
 from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.errors import ConfigError
 from stripwatch.manifest import Manifest
-from stripwatch.model import Model
+from stripwatch.model import model_of
 
 Pixels = list[NDArray[np.uint8]]
 
@@ -174,9 +174,8 @@ def _watched(bed: Bed, measure: Callable[[], Timing]) -> Reading:
 def _daemon(bed: Bed, setting: Setting, pixels: Pixels) -> Reading:
     """The whole daemon; its batches' times are those from submission to result."""
     manifest = setting.manifest
-    model = Model(manifest.engine_hash, manifest.classes, manifest.gate)
     factory = engine_factory(setting.folder, manifest, setting.resources)
-    with running(bed, model, factory) as pipeline, feeding(bed.frames_at, pixels):
+    with running(bed, model_of(manifest), factory) as pipeline, feeding(bed.frames_at, pixels):
         frames_per_s(pipeline, 0)  # until frames flow
         ledger = pipeline.deliverer.ledger
         with watch() as load:

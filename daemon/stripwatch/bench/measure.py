@@ -22,7 +22,7 @@ from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.inspection import find_defects
 from stripwatch.manifest import FakeBehaviour, Manifest
-from stripwatch.model import Model
+from stripwatch.model import Model, model_of
 from stripwatch.report import EventNumber, defect_event
 from stripwatch.slots import SlotRing
 from stripwatch.sockets import open_socket
@@ -44,7 +44,7 @@ def end_to_end(bed: Bed, folder: Path, manifest: Manifest, resources: Resources)
     """The whole daemon over the bare engine, with the same model, batch and threads."""
     factory = engine_factory(folder, manifest, resources)
     pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
-    daemon_of = (bed, Model(manifest.engine_hash, manifest.classes, manifest.gate), factory)
+    daemon_of = (bed, model_of(manifest), factory)
     bare, daemon = [], []
     for _ in range(ROUNDS):
         bare.append(_bare_engine(bed, factory, manifest, pixels))
@@ -183,7 +183,7 @@ def filled_ring(bed: Bed, pixels: list[np.ndarray]) -> SlotRing:
 
 def submitter(engine: Engine, rows: int, manifest: Manifest) -> Callable[[int], None]:
     """Starts a slot's batch with the manifest's thresholds."""
-    thresholds = np.array([entry.threshold for entry in manifest.classes], np.float32)
+    thresholds = model_of(manifest).thresholds
     return lambda slot: engine.submit(slot, rows, thresholds)
 
 

@@ -117,7 +117,7 @@ def _steps(
     from stripwatch.bench.line import Bed
     from stripwatch.config import Resources
     from stripwatch.engines.load import engine_factory
-    from stripwatch.model import Model
+    from stripwatch.model import model_of
 
     shape = manifest.frame_shape if manifest else (256, 1600)
     bed = Bed(shape, args.rows or ROWS, args.seconds, sockets)
@@ -134,7 +134,7 @@ def _steps(
     setting = gpu.Setting(args.engine, manifest, resources, args.torch, args.onnx)
     fewest, most = manifest.batch or (1, ROWS)
     loaded = replace(bed, rows=args.rows or min(max(ROWS, fewest), most), wait_ms=args.wait_ms)
-    model = Model(manifest.engine_hash, manifest.classes, manifest.gate)
+    model = model_of(manifest)
 
     def factory() -> EngineFactory:
         return engine_factory(args.engine, manifest, resources)
