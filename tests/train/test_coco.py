@@ -15,7 +15,7 @@ from pycocotools import mask as coco
 from pycocotools.coco import COCO
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
-from stripwatch_train.cli import main
+from stripwatch_train.cli.main import main
 from stripwatch_train.coco import read_coco
 from stripwatch_train.data_set import convert, open_data_set
 from stripwatch_train.samples import DataSet, classes_of, load_image, load_mask

@@ -19,7 +19,7 @@ from stripwatch.rle import encode_coco, encode_severstal, runs_of_mask
 from stripwatch.testing import fake_line
 from stripwatch.wire.event import Event, FrameResult, NumberedEvent, Status
 from stripwatch.wire.frame import FrameHeader
-from stripwatch_train.cli import main
+from stripwatch_train.cli.main import main
 from stripwatch_train.collect import Collected, collect
 from stripwatch_train.data_set import open_data_set
 from stripwatch_train.samples import classes_of, load_image, load_mask

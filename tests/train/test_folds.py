@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch_train import folds as folds_module
-from stripwatch_train.cli import main
+from stripwatch_train.cli.main import main
 from stripwatch_train.data_set import open_data_set
 from stripwatch_train.folds import (
     assign_folds,

@@ -14,7 +14,7 @@ from stripwatch_engine.model_card import load_card
 torch = pytest.importorskip("torch")
 
 from stripwatch_train import evaluate as evaluation  # noqa: E402 - after the check for torch
-from stripwatch_train.cli import main  # noqa: E402
+from stripwatch_train.cli.main import main  # noqa: E402
 from stripwatch_train.data import TRAINING_SEEDS, shrink, training_batches  # noqa: E402
 from stripwatch_train.export import export  # noqa: E402
 from stripwatch_train.fit import fit, learning_rate_at  # noqa: E402

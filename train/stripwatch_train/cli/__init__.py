@@ -1,0 +1,1 @@
+"""`stripwatch-train`: the command line of the training package."""

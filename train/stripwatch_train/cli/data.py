@@ -1,0 +1,127 @@
+"""Subcommands about data sets: collect, convert, folds."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from stripwatch.errors import ExitCode
+
+if TYPE_CHECKING:
+    from stripwatch_train.samples import DataSet
+
+CLASSES_FLAG: dict[str, Any] = {
+    "metavar": "NAMES",
+    "help": "of the classes, in order, with commas between",
+}
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add them."""
+    collect_parser = commands.add_parser(
+        "collect",
+        help="make a data set of a recorded strip and the events about it",
+        description="Write the inspected frames of a recording, and the defects that were found "
+        "in them, as images and COCO labels. Frames without defects are clean frames.",
+    )
+    collect_parser.add_argument("recording", type=Path, help="of stripwatch record")
+    collect_parser.add_argument(
+        "--events", type=Path, required=True, help="JSON lines of stripwatch events --json"
+    )
+    collect_parser.add_argument(
+        "--corrections", type=Path, help="JSON lines whose defects hold in place of the events'"
+    )
+    collect_parser.add_argument("--classes", **CLASSES_FLAG)
+    collect_parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    collect_parser.set_defaults(command=_collect)
+    convert_parser = commands.add_parser(
+        "convert",
+        help="write any data set as images and COCO labels",
+        description="Write a data set in any layout that can be read as images and COCO labels, "
+        "for example for a labelling tool.",
+    )
+    convert_parser.add_argument("source", type=Path, help="folder, or .json file of COCO")
+    convert_parser.add_argument("--classes", **CLASSES_FLAG)
+    convert_parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    convert_parser.set_defaults(command=_convert)
+    folds_parser = commands.add_parser(
+        "folds",
+        help="deal out a data set's frames for cross-validation",
+        description="Deal out frames into folds: what looks alike stays together, and every fold "
+        "has its share of every class.",
+    )
+    folds_parser.add_argument("data", type=Path, help="folder, or .json file of COCO")
+    folds_parser.add_argument("--classes", **CLASSES_FLAG)
+    folds_parser.add_argument("--folds", type=int, default=5, metavar="N")
+    folds_parser.add_argument("--seed", type=int, default=0)
+    folds_parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
+    folds_parser.set_defaults(command=_folds)
+
+
+def _collect(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.collect import collect
+
+    done = collect(
+        args.recording,
+        args.events,
+        args.output,
+        corrections=args.corrections,
+        classes=class_names(args) or (),
+    )
+    table = Table("frames", "number")
+    for name, value in dataclasses.asdict(done).items():
+        if name != "remark":
+            table.add_row(name.replace("_", " "), str(value))
+    Console().print(table)
+    if done.remark:
+        sys.stderr.write(f"{args.recording}: {done.remark}\n")
+    return ExitCode.OK
+
+
+def _convert(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.data_set import convert
+
+    data_set = opened_data(args.source, args)
+    frames = convert(data_set, args.output)
+    sys.stdout.write(f"{args.output}: {frames} frames\n")
+    return ExitCode.OK
+
+
+def _folds(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.folds import fold_rows, make_folds, save_folds
+
+    data_set = opened_data(args.data, args)
+    folds = make_folds(data_set, args.folds, args.seed)
+    save_folds(args.output, folds)
+    table = Table("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
+    for row in fold_rows(data_set, folds):
+        table.add_row(*map(str, row))
+    Console().print(table)
+    sizes = Counter(folds.group_of.values())
+    sys.stdout.write(
+        f"{len(folds.group_of)} of {len(folds.fold_of)} frames look alike or belong together, in "
+        f"{len(sizes)} groups; the largest has {max(sizes.values(), default=0)}\n"
+    )
+    return ExitCode.OK
+
+
+def opened_data(path: Path, args: argparse.Namespace) -> DataSet:
+    """The data set at a path; what its reader noticed goes to stderr."""
+    from stripwatch_train.data_set import open_data_set
+
+    data_set = open_data_set(path, class_names(args))
+    for finding in data_set.findings:
+        sys.stderr.write(f"{finding}\n")
+    return data_set
+
+
+def class_names(args: argparse.Namespace) -> list[str] | None:
+    """What --classes gives."""
+    return args.classes.split(",") if args.classes else None

@@ -1,0 +1,25 @@
+"""The entry point; each module beside it adds its subcommands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from stripwatch.cli.guard import guarded
+from stripwatch.errors import ExitCode
+from stripwatch_train.cli import data, fit
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="stripwatch-train", description="Train segmentation models for stripwatch."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    data.add_commands(commands)
+    fit.add_commands(commands)
+    given = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(given)
+    run: Callable[[argparse.Namespace], ExitCode] = args.command
+    return guarded(lambda: run(args))

@@ -1,0 +1,121 @@
+"""What lies in the folder of a training run, so that other commands find it again.
+
+run.json                what was trained on what: RunFile
+recipe.toml             the recipe, as it ran
+folds.json              which frame is in which fold
+<member>/               one for each model: last.ckpt, best.ckpt, metrics.csv, model.onnx,
+                        model.json
+deployment.toml         all models together, for engine-build
+deployment-fold<N>.toml only the models that never saw fold N, for evaluation
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch_train.data_set import open_data_set
+from stripwatch_train.folds import load_folds
+from stripwatch_train.samples import DataSet, Sample
+
+RUN_NAME = "run.json"
+FOLDS_NAME = "folds.json"
+RECIPE_NAME = "recipe.toml"
+DEPLOYMENT_NAME = "deployment.toml"
+MODEL_NAME = "model.onnx"
+
+Role = Literal["segmentation", "gate", "classifier"]
+
+
+class MemberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of a run."""
+
+    name: str  # its folder
+    role: Role
+    fold: int  # that it is validated on, and never sees
+    class_id: int | None = None  # segments this class alone
+
+
+class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`run.json`."""
+
+    recipe: str  # its name
+    data: str  # path of the data set
+    classes: tuple[str, ...]
+    data_sha256: str  # samples.fingerprint
+    members: tuple[MemberFile, ...]
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True)
+class ValidationPart:
+    """A fold, and what may be judged on it."""
+
+    fold: int
+    deployment: Path  # composition file of the models that never saw the fold
+    samples: tuple[Sample, ...]
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is the folder of a training run."""
+    return (path / RUN_NAME).is_file()
+
+
+def load_run(folder: Path) -> RunFile:
+    """Read run.json.
+
+    Raises:
+        ConfigError: it is missing or damaged.
+    """
+    path = folder / RUN_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunFile)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}; `stripwatch-train fit` writes it"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not a {RUN_NAME}: {error}") from None
+
+
+def save_run(folder: Path, run: RunFile) -> None:
+    """Write run.json.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(run), indent=2)
+    try:
+        (folder / RUN_NAME).write_bytes(data + b"\n")
+    except OSError as error:
+        raise StorageError(f"{folder / RUN_NAME} cannot be written: {error.strerror}") from error
+
+
+def fold_deployment(folder: Path, fold: int) -> Path:
+    """The composition file of the models that never saw a fold."""
+    return folder / f"deployment-fold{fold}.toml"
+
+
+def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]:
+    """The data of a run, and each fold that some of its models never saw.
+
+    Raises:
+        ConfigError: the run or its data cannot be read.
+    """
+    run = load_run(folder)
+    data_set = open_data_set(Path(run.data), run.classes)
+    _, fold_of = load_folds(folder / FOLDS_NAME, data_set)
+    parts = tuple(
+        ValidationPart(
+            fold,
+            fold_deployment(folder, fold),
+            tuple(data_set.samples[index] for index in np.flatnonzero(fold_of == fold)),
+        )
+        for fold in sorted({member.fold for member in run.members})
+    )
+    return data_set, parts
