@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,7 +22,14 @@ from pycocotools import mask as coco
 from stripwatch.errors import ConfigError, StorageError, WireError
 from stripwatch.manifest import DefectClass
 from stripwatch.rle import decode_coco, encode_coco, runs_of_mask
-from stripwatch.wire.frame import Side
+from stripwatch_train.coco_images import (
+    IMAGES,
+    Id,
+    ImageRecord,
+    LocatedImages,
+    locate_images,
+    unique_images,
+)
 from stripwatch_train.samples import (
     DataSet,
     RunMasks,
@@ -33,18 +40,9 @@ from stripwatch_train.samples import (
 )
 
 ANNOTATIONS = "annotations.json"
-IMAGES = "images"
 OUTSIDE_PX_MAX = 2.0  # of a polygon's corner, outside its image: rounding; more is another image
-
-Id = int | str
-
-
-class _Image(msgspec.Struct, frozen=True, omit_defaults=True):
-    id: Id
-    file_name: str
-    width: Side
-    height: Side
-    group: str = ""
+# It writes brush masks as lines through the middle of their outermost pixels.
+OUTLINING_CONTRIBUTOR = "Label Studio Converter"
 
 
 class _Runs(msgspec.Struct, frozen=True):
@@ -52,11 +50,18 @@ class _Runs(msgspec.Struct, frozen=True):
     counts: str | list[int]
 
 
-class _Annotation(msgspec.Struct, frozen=True):
+class _Label(msgspec.Struct, frozen=True):
+    """What of an annotation is read; what else tools put there need not be right."""
+
     id: Id
     image_id: Id
     category_id: Id
-    segmentation: _Runs | list[list[float]] = []
+    segmentation: _Runs | list[list[float]] | None = None
+
+
+class _Annotation(_Label, frozen=True):
+    """One that is written."""
+
     area: float = 0
     bbox: tuple[float, ...] = ()
     iscrowd: int = 0
@@ -68,11 +73,11 @@ class _Category(msgspec.Struct, frozen=True):
 
 
 class _Instances(msgspec.Struct, frozen=True):
-    images: list[_Image]
-    annotations: list[_Annotation]
+    images: list[ImageRecord]
+    annotations: Sequence[_Label]
     categories: list[_Category]
-    info: dict[str, Any] = {}  # some readers want it to be there, and the licences
-    licenses: list[Any] = []
+    info: Any = {}  # some readers want it to be there, and the licences
+    licenses: Any = []
 
 
 def read_coco(
@@ -94,8 +99,11 @@ def read_coco(
     """
     data = _read(path)
     known, class_of = _classes(path, data, classes)
-    records = _unique_images(path, data.images)
-    folder = images or _image_folder(path, data.images)
+    records = unique_images(path, data.images)
+    located = locate_images(path, data.images, images)
+    outlined = isinstance(data.info, dict) and (
+        data.info.get("contributor") == OUTLINING_CONTRIBUTOR
+    )
     runs: defaultdict[Id, list[tuple[int, str]]] = defaultdict(list)
     for annotation in data.annotations:
         where = f"{path}: annotation {annotation.id}"
@@ -107,14 +115,13 @@ def read_coco(
                 f"{', '.join(map(str, class_of)) or 'none'}"
             )
         record = records[annotation.image_id]
-        text = _compressed(where, annotation.segmentation, (record.height, record.width))
-        if coco.area({"size": [record.height, record.width], "counts": text}):
+        shape = located.shape(record)
+        text = _compressed(where, annotation.segmentation or [], shape, outlined=outlined)
+        if coco.area({"size": list(shape), "counts": text}):
             runs[record.id].append((class_of[annotation.category_id], text))
-    samples = [
-        _sample(folder, record, tuple(runs[record.id]))
-        for record in sorted(data.images, key=lambda record: record.file_name)
-    ]
-    return DataSet(known, tuple(samples), str(path))
+    samples = [_sample(located, record, tuple(runs[record.id])) for record in data.images]
+    samples.sort(key=lambda sample: sample.name)
+    return DataSet(known, tuple(samples), str(path), _findings(path, located))
 
 
 def _read(path: Path) -> _Instances:
@@ -147,61 +154,47 @@ def _classes(
     return known, {entry.id: id_of.get(class_name(entry.name), 0) for entry in ordered}
 
 
-def _unique_images(path: Path, images: list[_Image]) -> dict[Id, _Image]:
-    if not images:
-        raise ConfigError(f"{path}: lists no images")
-    records: dict[Id, _Image] = {}
-    names: set[str] = set()
-    for record in images:
-        if records.setdefault(record.id, record) is not record or record.file_name in names:
-            raise ConfigError(
-                f"{path}: image {record.id} ({record.file_name}) is listed twice; keep one"
-            )
-        names.add(record.file_name)
-        name = PurePosixPath(record.file_name)
-        if name.is_absolute() or ".." in name.parts or not name.name:
-            raise ConfigError(
-                f"{path}: image {record.id} has the file_name {record.file_name!r}; it must be a "
-                "path inside the folder of images"
-            )
-    return records
-
-
-def _image_folder(path: Path, images: list[_Image]) -> Path:
-    """Where the first image lies: as the tools unpack, or as COCO itself does."""
-    subset = path.stem.removeprefix("instances_")
-    above = path.parent.parent
-    places = (
-        *(path.parent, path.parent / IMAGES),
-        *(above / IMAGES / subset, above / IMAGES, above / subset, above),
-    )
-    first = images[0].file_name
-    for place in places:
-        if (place / first).is_file():
-            return place
-    raise ConfigError(
-        f"{path}: its image {first} is in none of {', '.join(map(str, places))}; "
-        "put the images into one of them"
-    )
-
-
-def _sample(folder: Path, record: _Image, runs: tuple[tuple[int, str], ...]) -> Sample:
-    path = folder / record.file_name
-    shape = (record.height, record.width)
+def _sample(
+    located: LocatedImages, record: ImageRecord, runs: tuple[tuple[int, str], ...]
+) -> Sample:
+    name = located.names[record.id]
+    path = located.folder / name
+    shape = located.shape(record)
     found = image_shape(path)
     if found != shape:
         raise ConfigError(
             f"{path}: is {found[0]} x {found[1]} (lines x pixels), but its labels are for "
             f"{shape[0]} x {shape[1]}; use the image that was labelled"
         )
-    masks = RunMasks(shape, "coco", runs) if runs else None
-    return Sample(record.file_name, path, masks, record.group)
+    return Sample(name, path, RunMasks(shape, "coco", runs) if runs else None, record.group)
 
 
-def _compressed(where: str, segmentation: _Runs | list[list[float]], shape: tuple[int, int]) -> str:
+def _findings(path: Path, located: LocatedImages) -> tuple[str, ...]:
+    # Some tools list no image that has no label: its clean frames are then not part of the set.
+    beside = located.unlisted()
+    finding = (
+        f"{path}: does not list {len(beside)} images that lie beside those that it lists (the "
+        f"first: {beside[0] if beside else ''}); they were left out, and do not count as clean"
+    )
+    return (finding,) if beside else ()
+
+
+def _compressed(
+    where: str,
+    segmentation: _Runs | list[list[float]],
+    shape: tuple[int, int],
+    *,
+    outlined: bool,
+) -> str:
     """COCO's compressed counts, checked: pycocotools trusts what it is given."""
     if isinstance(segmentation, list):
         _check_polygons(where, segmentation, shape)
+        if outlined:
+            filled = np.zeros(shape, np.uint8)
+            for polygon in segmentation:  # with its outline, which the mask's outer pixels are
+                corners = np.round(np.array(polygon).reshape(-1, 1, 2)).astype(np.int32)
+                cv2.fillPoly(filled, [corners], 1)
+            return encode_coco(runs_of_mask(filled))
         return str(coco.merge(coco.frPyObjects(segmentation, *shape))["counts"], "ascii")
     if segmentation.size != shape:
         raise ConfigError(
@@ -260,7 +253,7 @@ def write_coco(
     """
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: exists and is not empty; give another name")
-    records: list[_Image] = []
+    records: list[ImageRecord] = []
     annotations: list[_Annotation] = []
     try:
         for number, image in enumerate(images, 1):
@@ -268,7 +261,7 @@ def write_coco(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(image.data)
             lines, pixels = image.mask.shape
-            records.append(_Image(number, image.file_name, pixels, lines, image.group))
+            records.append(ImageRecord(number, image.file_name, pixels, lines, image.group))
             for entry in classes:
                 annotations += _instances(image.mask, number, entry.id, len(annotations) + 1)
         categories = [_Category(entry.id, entry.name) for entry in classes]

@@ -35,13 +35,14 @@ Range = tuple[int, int]  # first and last number
 class Collected:
     """What became of a recording's frames, and of the labels."""
 
-    clean: int = 0
+    clean: int = 0  # written
     defective: int = 0
     labels: int = 0  # in defective frames
     missed: int = 0  # not inspected, says a gap
     uncovered: int = 0  # before the first or after the last event of their session
     repeated: int = 0  # recorded twice
     undecodable: int = 0
+    thinned: int = 0  # clean, but not every one was asked for
     without_frame: int = 0  # labels whose frame is not in the recording, or was left out
     remark: str = ""  # on what could not be read of the recording
 
@@ -95,6 +96,7 @@ def collect(
     *,
     corrections: Path | None = None,
     classes: Sequence[str] = (),
+    clean_every: int = 1,
 ) -> Collected:
     """Write a recording's inspected frames, and the defects found in them, as a data set.
 
@@ -104,12 +106,16 @@ def collect(
         output: folder to write; frames of one strip, whatever camera saw them, form a group.
         corrections: JSON lines whose defects hold in place of those in `events`.
         classes: names in order; () = those of the defects, in the order of their ids.
+        clean_every: of the clean frames of each session, write the first and then every n-th: a
+            strip is mostly clean, and its frames are much alike. Frames with defects are all kept.
 
     Raises:
         ConfigError: a line cannot be used, events are missing, no frame is covered by them, or
             the output exists.
         StorageError: a file cannot be read or written.
     """
+    if clean_every < 1:
+        raise ConfigError(f"--clean-every {clean_every}: give 1 (all clean frames) or more")
     coverage = _coverage(events)
     placed = _labels(corrections or events)
     known = _classes(corrections or events, placed, classes)
@@ -119,7 +125,8 @@ def collect(
         labels_of[label.camera, label.session, label.frame_seq].append(entry)
     done = Collected()
     reading = Reading()
-    write_coco(output, known, _images(recording, reading, coverage, labels_of, known, done))
+    images = _images(recording, reading, coverage, labels_of, known, clean_every, done)
+    write_coco(output, known, images)
     done.remark = reading.remark()
     done.without_frame = len(placed) - done.labels
     return done
@@ -186,11 +193,13 @@ def _images(
     coverage: _Coverage,
     labels_of: dict[FrameKey, list[_Placed]],
     classes: Sequence[DefectClass],
+    clean_every: int,
     done: Collected,
 ) -> Iterator[LabelledImage]:
     """The frames to write; counts in `done` what becomes of each."""
     seen: set[FrameKey] = set()
     sessions: set[Session] = set()
+    clean_of: defaultdict[Session, int] = defaultdict(int)
     for header, payload in read_recording(recording, reading):
         key = (header.camera, header.session, header.seq)
         sessions.add(key[:2])
@@ -209,6 +218,10 @@ def _images(
                 done.undecodable += 1
                 continue
             labels = labels_of.get(key, [])
+            clean_of[key[:2]] += not labels
+            if not labels and (clean_of[key[:2]] - 1) % clean_every:
+                done.thinned += 1
+                continue
             mask = _mask(header, labels, classes)
             done.defective += bool(labels)
             done.clean += not labels

@@ -16,14 +16,17 @@ from stripwatch_train.mask_folder import (
 from stripwatch_train.samples import DataSet, load_image, load_mask
 from stripwatch_train.severstal import IMAGE_FOLDERS, TABLE, read_severstal
 
+LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in its archives
+
 
 def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
     """The data set that lies at a path: its layout is told by what is there.
 
     Args:
-        path: a COCO file; a folder with annotations.json, or with annotations/instances_*.json;
-            one with train.csv; one with images/ and annotations/ or masks/, or a folder inside its
-            images/ (`images/training`); one with a folder of a.jpg and a.png for each class.
+        path: a COCO file; a folder with annotations.json, annotations/instances_*.json, or, as
+            Label Studio calls it, result.json or result_coco.json; one with train.csv; one with
+            images/ and annotations/ or masks/, or a folder inside its images/
+            (`images/training`); one with a folder of a.jpg and a.png for each class.
         classes: the classes' names, in order; what they mean where the layout has names of its
             own, its reader says.
 
@@ -42,11 +45,15 @@ def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
     images, masks = _mask_folders(path)
     if masks:
         return read_mask_folder(images, masks, classes)
+    labels = next((path / name for name in LABEL_STUDIO if (path / name).is_file()), None)
+    if labels:
+        return read_coco(labels, classes)
     if any(mask.with_suffix(".jpg").is_file() for mask in path.glob("*/*.png")):
         return read_class_folders(path, classes)
     raise ConfigError(
-        f"{path}: holds no data set; looked for {ANNOTATIONS} or annotations/instances_*.json "
-        f"(COCO), {TABLE} with {' or '.join(f'{name}/' for name in IMAGE_FOLDERS)} (Severstal), "
+        f"{path}: holds no data set; looked for {ANNOTATIONS}, annotations/instances_*.json or "
+        f"{' or '.join(LABEL_STUDIO)} (COCO), "
+        f"{TABLE} with {' or '.join(f'{name}/' for name in IMAGE_FOLDERS)} (Severstal), "
         f"{IMAGE_FOLDER}/ with {' or '.join(f'{name}/' for name in MASK_FOLDERS)} (index masks), "
         "and CLASS/a.jpg with CLASS/a.png (a folder for each class)"
     )

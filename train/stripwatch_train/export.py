@@ -1,63 +1,121 @@
-"""From a checkpoint to an ONNX file with its model.json."""
+"""From checkpoints to ONNX files with their model.json, and the files that join them.
+
+Every ONNX file is compared with the network that it was made of before it takes its place.
+"""
 
 from __future__ import annotations
 
-import shlex
 import warnings
 from pathlib import Path
 
+import msgspec
+import numpy as np
+import onnx
 import torch
+from torch import Tensor, nn
+from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
-from stripwatch.errors import StorageError
-from stripwatch.synthetic import CLASSES
+from stripwatch.errors import ModelError, StorageError
+from stripwatch.manifest import DefectClass
 from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
-from stripwatch_train.model import load_checkpoint, make_model
-from stripwatch_train.settings import fit_flags
+from stripwatch_engine.reference import Session
+from stripwatch_train.checkpoints import BEST, load_weights
+from stripwatch_train.frames import Frames, View
+from stripwatch_train.networks import make_network
+from stripwatch_train.recipe import Classes, Recipe
+from stripwatch_train.run_folder import (
+    DEPLOYMENT_NAME,
+    MODEL_NAME,
+    MemberFile,
+    RunFile,
+    fold_deployment,
+)
+from stripwatch_train.samples import DataSet
 
 OPSET = 17
+FRAMES_COMPARED = 3
+# Of logits, whose scale is that of their largest: float32 sums in another order. A wrong
+# operator differs by far more.
+ERROR_MAX = 1e-3
 
 
-def export(checkpoint_path: Path, model_path: Path) -> ModelCard:
-    """Write an ONNX file, float32 [n, 1, h, w] to logits [n, classes, h, w], and its model.json.
+def export_member(
+    folder: Path, view: View, data_set: DataSet, classes: Classes, command: str
+) -> float:
+    """Write model.onnx and model.json of the best checkpoint in a folder.
+
+    The model takes float32 [n, 1, h, w], n being free, and answers with logits [n, outputs, h, w],
+    or [n, outputs] of a gate or a classifier.
+
+    Returns:
+        The largest difference between PyTorch's answers and ONNX Runtime's, over the largest
+        answer, on real frames.
 
     Raises:
-        ModelError: the checkpoint cannot be read.
+        ModelError: the checkpoint is missing or damaged, or the ONNX file computes something else.
         StorageError: the files cannot be written.
     """
-    settings, checkpoint = load_checkpoint(checkpoint_path)
-    model = make_model(settings)
-    model.load_state_dict(checkpoint["weights"])
-    model.eval()
-    height, width = (side // settings.shrink for side in settings.frame_shape)
-    card = ModelCard(
-        input=ModelInput(channels=1, height=height, width=width),
-        mean=settings.mean,
-        std=settings.std,
-        activation="sigmoid",
-        classes=CLASSES,
-        metrics=checkpoint["metrics"],
-        data="synthetic strips of stripwatch.synthetic, training seeds from 1,000,000 on",
-        command=shlex.join(["stripwatch-train", "fit", *fit_flags(settings)]),
-    )
-    draft = model_path.with_suffix(".part")
+    weights, metrics = load_weights(folder / BEST)
+    blank = msgspec.structs.replace(view.member.network, weights="")
+    network = make_network(blank, view.outputs)
     try:
-        model_path.parent.mkdir(parents=True, exist_ok=True)
-        _write_onnx(model, (height, width), draft)
-        save_card(model_path, card)
-        draft.replace(model_path)
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{folder / BEST} is of another network: {error}") from error
+    network.eval()
+    path = folder / MODEL_NAME
+    draft = path.with_suffix(".part")
+    try:
+        _write_onnx(network, view, draft)
+        difference = _compare(network, draft, _some_images(view, data_set))
+        save_card(path, _card(view, data_set, classes, metrics, command))
+        draft.replace(path)
     except OSError as error:
-        raise StorageError(f"cannot write {model_path}: {error.strerror}") from error
-    return card
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    return difference
 
 
-def _write_onnx(model: torch.nn.Module, shape: tuple[int, int], path: Path) -> None:
+def _card(
+    view: View, data_set: DataSet, classes: Classes, metrics: dict[str, float], command: str
+) -> ModelCard:
+    member = view.member
+    areas = classes.min_areas_px + (0,) * len(data_set.classes)
+    known = [
+        DefectClass(
+            id=entry.id,
+            name=entry.name,
+            threshold=classes.threshold,
+            min_area_px=areas[entry.id - 1],
+        )
+        for entry in data_set.classes
+    ]
+    if member.role == "gate":
+        known = [DefectClass(id=1, name="defect")]
+    elif view.class_id is not None:
+        known = [msgspec.structs.replace(known[view.class_id - 1], id=1)]
+    height, width = view.image_shape
+    return ModelCard(
+        input=ModelInput(channels=1, height=height, width=width),
+        mean=view.mean,
+        std=view.std,
+        activation=member.activation,
+        classes=tuple(known),
+        background=member.activation == "softmax",
+        metrics={name: round(value, 4) for name, value in metrics.items()},
+        data=f"{data_set.source}, {len(data_set.samples)} frames",
+        command=command,
+    )
+
+
+def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
     """The tracing exporter needs nothing beyond torch, and keeps the weights in one file."""
     with warnings.catch_warnings():
-        # It says of itself that a newer one exists.
+        # It says of itself that a newer one exists, and of shapes in Python that they are fixed.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", TracerWarning)
         torch.onnx.export(
-            model,
-            (torch.zeros(1, 1, *shape),),
+            network,
+            (torch.zeros(1, 1, *view.image_shape),),
             str(path),
             input_names=["image"],
             output_names=["logits"],
@@ -65,3 +123,65 @@ def _write_onnx(model: torch.nn.Module, shape: tuple[int, int], path: Path) -> N
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def _some_images(view: View, data_set: DataSet) -> Tensor:
+    """Whole frames as the network sees them, float32 [n, 1, h, w], spread over the data."""
+    frames = Frames(data_set.samples, view, seed=0)
+    picked = np.linspace(0, len(data_set.samples) - 1, FRAMES_COMPARED).astype(int).tolist()
+    return torch.stack([frames[index, -1, 0][0] for index in picked])
+
+
+def _compare(network: nn.Module, path: Path, images: Tensor) -> float:
+    with torch.no_grad():
+        wanted = network(images).numpy()
+    found = Session(onnx.load(path)).run({"image": images.numpy()})["logits"]
+    error = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
+    if not error <= ERROR_MAX:  # also where one of them is not a number
+        raise ModelError(
+            f"{path}: differs from PyTorch by {error:.3g} of its largest answer (at most "
+            f"{ERROR_MAX:g}); the network uses something that ONNX's export does not translate"
+        )
+    return error
+
+
+def write_deployments(folder: Path, recipe: Recipe, run: RunFile) -> None:
+    """Write the composition files for `engine-build`: of all models, and of each fold's.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    wanted = {folder / DEPLOYMENT_NAME: run.members}
+    for fold in {member.fold for member in run.members}:
+        of_fold = tuple(member for member in run.members if member.fold == fold)
+        wanted[fold_deployment(folder, fold)] = of_fold
+    try:
+        for path, members in wanted.items():
+            path.write_text(_composition(recipe, members), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _composition(recipe: Recipe, members: tuple[MemberFile, ...]) -> str:
+    def paths(role: str, class_id: int | None = None) -> str:
+        names = [
+            f'"{member.name}/{MODEL_NAME}"'
+            for member in members
+            if (member.role, member.class_id) == (role, class_id)
+        ]
+        return f"[{', '.join(names)}]"
+
+    settings = recipe.deployment
+    lines = [
+        f"models = {paths('segmentation')}",
+        f"flip = {str(settings.flip).lower()}",
+        f"gate = {paths('gate')}",
+        f"classifier = {paths('classifier')}",
+        f'gate_mode = "{settings.gate_mode}"',
+        f"min_area_factor = {settings.min_area_factor}",
+        "",
+        "[class_models]",
+    ]
+    ids = sorted({member.class_id for member in members if member.class_id})
+    lines += [f"{class_id} = {paths('segmentation', class_id)}" for class_id in ids]
+    return "\n".join(lines) + "\n"

@@ -1,108 +1,223 @@
-"""The training loop."""
+"""Training a recipe's models, one after the other, fold by fold.
+
+What lies in the folder of the run decides what is left to do: a model that was exported is done,
+one with a checkpoint goes on from it. So the command of a run that was killed is its own resume.
+Under torchrun every process runs this; only the first writes.
+"""
 
 from __future__ import annotations
 
-import copy
-import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import numpy as np
+from numpy.typing import NDArray
 
-from stripwatch_train.data import training_batches
-from stripwatch_train.evaluate import evaluate
-from stripwatch_train.model import check_writable, loss_of, make_model, save_checkpoint
-from stripwatch_train.settings import FitSettings
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch_train.augment import chance_of
+from stripwatch_train.brightness import pixel_statistics
+from stripwatch_train.data_set import open_data_set
+from stripwatch_train.epochs import Epochs
+from stripwatch_train.export import export_member, write_deployments
+from stripwatch_train.folds import FoldFile, class_table, load_folds, make_folds, save_folds
+from stripwatch_train.frames import View, common_shape
+from stripwatch_train.recipe import Member, Recipe
+from stripwatch_train.run_folder import (
+    FOLDS_NAME,
+    MODEL_NAME,
+    RECIPE_NAME,
+    MemberFile,
+    RunFile,
+    is_run,
+    load_run,
+    save_run,
+)
+from stripwatch_train.samples import DataSet, Sample, fingerprint
+from stripwatch_train.trainer import is_first_process, processes, train
+from stripwatch_train.training import Training
 
-REPORT_STEPS = 20
-CHECKPOINT_STEPS = 200
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What a run is made of besides its recipe."""
+
+    data: Path
+    output: Path
+    classes: tuple[str, ...] | None = None
+    folds: Path | None = None  # file of `stripwatch-train folds`; None = made here
+    teacher: Path | None = None  # folder of `stripwatch-train predict --soft`
+    pseudo: Path | None = None  # data set of pseudo-labels
+    workers: int = 0  # processes that load frames
+    accelerator: str = "auto"
+    command: str = ""
 
 
-def fit(settings: FitSettings, path: Path) -> dict[str, float]:
-    """Train on synthetic strips and write one checkpoint; returns its metrics.
+@dataclass(frozen=True)
+class _Run:
+    """What all models of a run share."""
 
-    The checkpoint holds the moving average of the weights, which is what is evaluated.
+    recipe: Recipe
+    settings: FitSettings
+    data_set: DataSet
+    fold_of: NDArray[np.int64]  # of each sample
+    clean: NDArray[np.bool_]  # of each sample
+    pseudo: tuple[Sample, ...]
+    frame_shape: tuple[int, int]
+    mean: float  # of pixels as 0 to 1
+    std: float
+
+
+def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
+    """Train what of a recipe is not yet trained, and export it.
+
+    Args:
+        name: of the recipe, for the record.
+        recipe: what to train.
+        settings: on what, and where to.
+
+    Returns:
+        What the folder of the run says about itself.
 
     Raises:
-        ConfigError: the network cannot be built.
-        StorageError: the checkpoint cannot be written; found out before training begins.
+        ConfigError: the data cannot be used, or the folder holds another run.
+        ModelError: a checkpoint is damaged.
+        StorageError: the folder cannot be written.
     """
-    check_writable(path)
-    torch.manual_seed(settings.seed)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    # Channels last is how CPUs and tensor cores like their convolutions.
-    model = make_model(settings).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).eval()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    data_set = open_data_set(settings.data, settings.classes)
+    for finding in data_set.findings:
+        sys.stderr.write(f"{finding}\n")
+    run = RunFile(
+        recipe=name,
+        data=str(settings.data.resolve()),
+        classes=tuple(entry.name for entry in data_set.classes),
+        data_sha256=fingerprint(data_set),
+        members=tuple(_members(recipe, data_set)),
     )
-    batches = training_batches(settings)
-    model.train()
-    with _progress() as progress:
-        task = progress.add_task("fit", total=settings.steps, loss=math.nan)
-        for step in range(settings.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(step, settings)
-            images, targets = next(batches)
-            logits = model(images.to(memory_format=torch.channels_last))
-            loss = loss_of(logits, targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            _follow(average, model, settings.ema_decay, step)
-            if step % REPORT_STEPS == 0:
-                progress.update(task, loss=loss.item())
-            progress.advance(task)
-            if (step + 1) % CHECKPOINT_STEPS == 0:
-                _save(path, settings, average, step + 1, {})
-    metrics = evaluate(average, settings)
-    _save(path, settings, average, settings.steps, metrics)
-    return metrics
+    folds = _begin(recipe, run, settings, data_set)
+    shared = _shared(recipe, settings, data_set, folds)
+    by_name = {member.name: member for member in recipe.members}
+    for entry in run.members:
+        if not (settings.output / entry.name / MODEL_NAME).exists():
+            _fit_member(shared, by_name[_recipe_name(entry)], entry)
+    if is_first_process():
+        write_deployments(settings.output, recipe, run)
+    return run
 
 
-def _save(
-    path: Path,
-    settings: FitSettings,
-    average: torch.nn.Module,
-    step: int,
-    metrics: dict[str, float],
-) -> None:
-    checkpoint = {
-        "settings": msgspec.to_builtins(settings),
-        "weights": average.state_dict(),
-        "step": step,
-        "metrics": metrics,
-    }
-    save_checkpoint(path, checkpoint)
+def _members(recipe: Recipe, data_set: DataSet) -> Iterator[MemberFile]:
+    """The models to train: for each fold all members, those of one class for each class."""
+    for fold in recipe.train_folds:
+        for member in recipe.members:
+            ids = [entry.id for entry in data_set.classes] if member.per_class else [None]
+            for class_id in ids:
+                own = f"-class{class_id}" if class_id else ""
+                yield MemberFile(
+                    name=f"{member.name}{own}-fold{fold}",
+                    role=member.role,
+                    fold=fold,
+                    class_id=class_id,
+                )
 
 
-def learning_rate_at(step: int, settings: FitSettings) -> float:
-    """Linear warm-up, then a cosine down to zero."""
-    if step < settings.warm_up_steps:
-        return settings.learning_rate * (step + 1) / settings.warm_up_steps
-    done = (step - settings.warm_up_steps) / max(1, settings.steps - settings.warm_up_steps)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+def _recipe_name(entry: MemberFile) -> str:
+    name = entry.name.removesuffix(f"-fold{entry.fold}")
+    return name.removesuffix(f"-class{entry.class_id}") if entry.class_id else name
 
 
-@torch.no_grad()
-def _follow(average: torch.nn.Module, model: torch.nn.Module, decay: float, step: int) -> None:
-    """Move the average towards the model; quicker at first, when it knows nothing yet."""
-    share = 1 - min(decay, (step + 1) / (step + 10))
-    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if mean.dtype.is_floating_point:
-            mean.lerp_(value, share)
-        else:
-            mean.copy_(value)
+def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet) -> FoldFile:
+    """Make the folder of the run, or check that it holds this very run."""
+    folder = settings.output
+    recipe_path, folds_path = folder / RECIPE_NAME, folder / FOLDS_NAME
+    wanted = msgspec.json.format(msgspec.json.encode(recipe), indent=2) + b"\n"
+    if is_run(folder):
+        before = load_run(folder)
+        if before != run or not recipe_path.is_file() or recipe_path.read_bytes() != wanted:
+            what = "another recipe" if before.data_sha256 == run.data_sha256 else "other data"
+            raise ConfigError(
+                f"{folder}: holds a run of {what}; give another --output, or remove it"
+            )
+        return load_folds(folds_path, data_set)[0]
+    folds = _folds(recipe, settings, data_set)
+    if is_first_process():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            recipe_path.write_bytes(wanted)
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+        save_folds(folds_path, folds)
+        save_run(folder, run)  # last: what has a run.json has the rest
+    return folds
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
+def _folds(recipe: Recipe, settings: FitSettings, data_set: DataSet) -> FoldFile:
+    if not settings.folds:
+        return make_folds(data_set, recipe.folds, recipe.seed)
+    folds, _ = load_folds(settings.folds, data_set)
+    if folds.folds != recipe.folds:
+        raise ConfigError(
+            f"{settings.folds}: has {folds.folds} folds, the recipe {recipe.folds}; give --set "
+            f"folds={folds.folds}"
+        )
+    return folds
+
+
+def _shared(recipe: Recipe, settings: FitSettings, data_set: DataSet, folds: FoldFile) -> _Run:
+    names = tuple(entry.name for entry in data_set.classes)
+    brightness = pixel_statistics(data_set.samples)
+    if not brightness.std:
+        raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
+    fold_of = [folds.fold_of[sample.name] for sample in data_set.samples]
+    return _Run(
+        recipe=recipe,
+        settings=settings,
+        data_set=data_set,
+        fold_of=np.array(fold_of, np.int64),
+        clean=~np.asarray(class_table(data_set).any(axis=1)),
+        pseudo=open_data_set(settings.pseudo, names).samples if settings.pseudo else (),
+        frame_shape=common_shape(data_set.samples),
+        mean=round(brightness.mean, 6),
+        std=round(brightness.std, 6),
     )
+
+
+def _fit_member(run: _Run, member: Member, entry: MemberFile) -> None:
+    """Train one model and export it."""
+    view = View(
+        member=member,
+        frame_shape=run.frame_shape,
+        classes=len(run.data_set.classes),
+        class_id=entry.class_id,
+        mean=run.mean,
+        std=run.std,
+    )
+    inside = np.flatnonzero(run.fold_of != entry.fold)
+    labelled = [run.data_set.samples[index] for index in inside]
+    training = [*labelled, *run.pseudo]
+    seed = run.recipe.seed
+    epochs = Epochs(
+        training=training,
+        validation=[run.data_set.samples[i] for i in np.flatnonzero(run.fold_of == entry.fold)],
+        clean=np.concatenate([run.clean[inside], np.zeros(len(run.pseudo), np.bool_)]),
+        pseudo=np.arange(len(training)) >= len(labelled),
+        view=view,
+        seed=seed,
+        teacher=run.settings.teacher,
+        workers=run.settings.workers,
+    )
+    steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
+    with chance_of(seed, entry.fold):  # the same weights to begin with, on every machine
+        model = Training(member, view.outputs, _scored_names(run, entry), steps, seed)
+    folder = run.settings.output / entry.name
+    train(model, epochs, member.schedule, folder, run.settings.accelerator)
+    if is_first_process():
+        export_member(folder, view, run.data_set, run.recipe.classes, run.settings.command)
+
+
+def _scored_names(run: _Run, entry: MemberFile) -> tuple[str, ...]:
+    if entry.role == "gate":
+        return ("defect",)
+    names = [kind.name for kind in run.data_set.classes]
+    return (names[entry.class_id - 1],) if entry.class_id else tuple(names)

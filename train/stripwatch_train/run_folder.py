@@ -25,7 +25,7 @@ from stripwatch_train.samples import DataSet, Sample
 
 RUN_NAME = "run.json"
 FOLDS_NAME = "folds.json"
-RECIPE_NAME = "recipe.toml"
+RECIPE_NAME = "recipe.json"
 DEPLOYMENT_NAME = "deployment.toml"
 MODEL_NAME = "model.onnx"
 

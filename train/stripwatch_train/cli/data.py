@@ -1,4 +1,4 @@
-"""Subcommands about data sets: collect, convert, folds."""
+"""Subcommands that make or divide data sets: collect, convert, synthesize, folds."""
 
 from __future__ import annotations
 
@@ -25,44 +25,96 @@ CLASSES_FLAG: dict[str, Any] = {
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them."""
-    collect_parser = commands.add_parser(
+    _add_collect(commands)
+    _add_convert(commands)
+    _add_synthesize(commands)
+    _add_folds(commands)
+
+
+def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
         "collect",
         help="make a data set of a recorded strip and the events about it",
         description="Write the inspected frames of a recording, and the defects that were found "
         "in them, as images and COCO labels. Frames without defects are clean frames.",
     )
-    collect_parser.add_argument("recording", type=Path, help="of stripwatch record")
-    collect_parser.add_argument(
+    parser.add_argument("recording", type=Path, help="of stripwatch record")
+    parser.add_argument(
         "--events", type=Path, required=True, help="JSON lines of stripwatch events --json"
     )
-    collect_parser.add_argument(
+    parser.add_argument(
         "--corrections", type=Path, help="JSON lines whose defects hold in place of the events'"
     )
-    collect_parser.add_argument("--classes", **CLASSES_FLAG)
-    collect_parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
-    collect_parser.set_defaults(command=_collect)
-    convert_parser = commands.add_parser(
+    parser.add_argument("--classes", **CLASSES_FLAG)
+    parser.add_argument(
+        "--clean-every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of the clean frames, which most of a strip are, write every N-th (default: 1, all)",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.set_defaults(command=_collect)
+
+
+def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
         "convert",
         help="write any data set as images and COCO labels",
         description="Write a data set in any layout that can be read as images and COCO labels, "
         "for example for a labelling tool.",
     )
-    convert_parser.add_argument("source", type=Path, help="folder, or .json file of COCO")
-    convert_parser.add_argument("--classes", **CLASSES_FLAG)
-    convert_parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
-    convert_parser.set_defaults(command=_convert)
-    folds_parser = commands.add_parser(
+    parser.add_argument("source", type=Path, help="folder, or .json file of COCO")
+    parser.add_argument("--classes", **CLASSES_FLAG)
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.set_defaults(command=_convert)
+
+
+def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "synthesize",
+        help="write frames of the synthetic strip as a data set",
+        description="Write frames of synthetic strips and their masks as images and COCO labels. "
+        "After every 24 frames another strip begins, of other light and texture.",
+    )
+    parser.add_argument("--frames", type=int, required=True, metavar="N")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1_000_000,
+        help="of the first strip, the next has the next one; seeds from 1000000 on are for "
+        "training, those below for evaluation, and a model must not see both (default: 1000000)",
+    )
+    parser.add_argument(
+        "--frame",
+        default="256x1600",
+        metavar="LINESxPIXELS",
+        help="lines and pixels of a frame (default: 256x1600)",
+    )
+    parser.add_argument(
+        "--defects-per-1000-lines",
+        type=float,
+        default=2.0,
+        metavar="D",
+        help="on average (default: 2, which leaves nearly half of the frames clean)",
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.set_defaults(command=_synthesize)
+
+
+def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
         "folds",
         help="deal out a data set's frames for cross-validation",
         description="Deal out frames into folds: what looks alike stays together, and every fold "
         "has its share of every class.",
     )
-    folds_parser.add_argument("data", type=Path, help="folder, or .json file of COCO")
-    folds_parser.add_argument("--classes", **CLASSES_FLAG)
-    folds_parser.add_argument("--folds", type=int, default=5, metavar="N")
-    folds_parser.add_argument("--seed", type=int, default=0)
-    folds_parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
-    folds_parser.set_defaults(command=_folds)
+    parser.add_argument("data", type=Path, help="folder, or .json file of COCO")
+    parser.add_argument("--classes", **CLASSES_FLAG)
+    parser.add_argument("--folds", type=int, default=5, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
+    parser.set_defaults(command=_folds)
 
 
 def _collect(args: argparse.Namespace) -> ExitCode:
@@ -74,6 +126,7 @@ def _collect(args: argparse.Namespace) -> ExitCode:
         args.output,
         corrections=args.corrections,
         classes=class_names(args) or (),
+        clean_every=args.clean_every,
     )
     table = Table("frames", "number")
     for name, value in dataclasses.asdict(done).items():
@@ -91,6 +144,23 @@ def _convert(args: argparse.Namespace) -> ExitCode:
     data_set = opened_data(args.source, args)
     frames = convert(data_set, args.output)
     sys.stdout.write(f"{args.output}: {frames} frames\n")
+    return ExitCode.OK
+
+
+def _synthesize(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.synthesize import parse_frame_shape, synthesize
+
+    strips = synthesize(
+        args.output,
+        args.frames,
+        seed=args.seed,
+        frame_shape=parse_frame_shape(args.frame),
+        defects_per_1000_lines=args.defects_per_1000_lines,
+    )
+    last = args.seed + strips - 1
+    sys.stdout.write(
+        f"{args.output}: {args.frames} frames of {strips} strips, seeds {args.seed} to {last}\n"
+    )
     return ExitCode.OK
 
 

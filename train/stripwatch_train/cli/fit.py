@@ -1,81 +1,100 @@
-"""Subcommands that train: fit, export."""
+"""Subcommands that train: fit, recipes."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.errors import ConfigError, ExitCode
-from stripwatch_train.settings import FitSettings
+from stripwatch.errors import ExitCode
+from stripwatch_train.cli.data import CLASSES_FLAG, class_names
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them."""
     fit_parser = commands.add_parser(
         "fit",
-        help="train a UNet on synthetic strips",
-        description="Train a UNet on synthetic strips, evaluate it, and write one checkpoint.",
+        help="train a recipe's models and export them",
+        description="Train all models of a recipe and write each as ONNX with its model.json. The "
+        "same command again goes on with a run that was stopped.",
     )
-    fit_parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint.pt"))
-    for name, default in msgspec.to_builtins(FitSettings()).items():
-        # Values are parsed by FitSettings' own types, so that flags and checkpoints agree.
-        flag = "--" + name.replace("_", "-")
-        shown = ",".join(map(str, default)) if isinstance(default, tuple | list) else default
-        fit_parser.add_argument(flag, metavar="VALUE", help=f"(default: {shown})")
+    fit_parser.add_argument("recipe", help="name (see `recipes`), or path of a .toml or .json file")
+    fit_parser.add_argument("--data", type=Path, required=True, help="folder, or .json of COCO")
+    fit_parser.add_argument("--classes", **CLASSES_FLAG)
+    fit_parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    fit_parser.add_argument("--folds", type=Path, metavar="FILE", help="of stripwatch-train folds")
+    fit_parser.add_argument(
+        "--teacher", type=Path, metavar="FOLDER", help="of stripwatch-train predict --soft"
+    )
+    fit_parser.add_argument(
+        "--pseudo", type=Path, metavar="DATA", help="frames labelled by a model"
+    )
+    fit_parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the recipe, for example schedule.epochs=3; may be given again",
+    )
+    fit_parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes that load frames"
+    )
+    fit_parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
     fit_parser.set_defaults(command=_fit)
-    export_parser = commands.add_parser(
-        "export",
-        help="write a checkpoint as ONNX with its model.json",
-        description="Write a checkpoint as an ONNX file with a model.json beside it.",
+    recipes_parser = commands.add_parser(
+        "recipes", help="list the recipes", description="List the recipes of this package."
     )
-    export_parser.add_argument("checkpoint", type=Path)
-    export_parser.add_argument("--output", type=Path, default=Path("model.onnx"), metavar="ONNX")
-    export_parser.set_defaults(command=_export)
+    recipes_parser.set_defaults(command=_recipes)
 
 
 def _fit(args: argparse.Namespace) -> ExitCode:
-    settings = _settings(args)
-    from stripwatch_train.fit import fit
+    from stripwatch_train.recipe import load_recipe
 
-    _print_metrics(fit(settings, args.checkpoint))
+    recipe = load_recipe(args.recipe, args.set)
+    from stripwatch_train.fit import FitSettings, fit
+    from stripwatch_train.run_folder import DEPLOYMENT_NAME
+    from stripwatch_train.trainer import is_first_process
+
+    names = class_names(args)
+    settings = FitSettings(
+        data=args.data,
+        output=args.output,
+        classes=tuple(names) if names else None,
+        folds=args.folds,
+        teacher=args.teacher,
+        pseudo=args.pseudo,
+        workers=args.workers,
+        accelerator=args.accelerator,
+        command=_command(args),
+    )
+    run = fit(Path(args.recipe).stem, recipe, settings)
+    if is_first_process():
+        done = len(run.members)
+        sys.stdout.write(
+            f"{args.output}: {done} model{'s' * (done != 1)}; next: stripwatch-train evaluate "
+            f"{args.output}, engine-build {args.output / DEPLOYMENT_NAME}\n"
+        )
     return ExitCode.OK
 
 
-def _export(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.export import export
-
-    _print_metrics(export(args.checkpoint, args.output).metrics)
-    return ExitCode.OK
-
-
-def _settings(args: argparse.Namespace) -> FitSettings:
-    """The settings that the flags give.
-
-    Raises:
-        ConfigError: a value is not allowed.
-    """
-    given: dict[str, object] = {}
-    for name in FitSettings.__struct_fields__:
-        value = getattr(args, name)
-        if value is not None:
-            is_list = isinstance(getattr(FitSettings(), name), tuple)
-            given[name] = value.split(",") if is_list else value
-    try:
-        return msgspec.convert(given, FitSettings, strict=False)
-    except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `$.")
-        if not place:  # a rule that joins several settings; its sentence names them
-            raise ConfigError(message) from None
-        flag = "--" + place.split("[", maxsplit=1)[0].rstrip("`").replace("_", "-")
-        raise ConfigError(f"{flag}: {message}") from None
+def _command(args: argparse.Namespace) -> str:
+    """The command for the models' cards: what to train, without this machine's paths."""
+    words = ["stripwatch-train", "fit", args.recipe]
+    for change in args.set:
+        words += ["--set", change]
+    return shlex.join(words)
 
 
-def _print_metrics(metrics: dict[str, float]) -> None:
-    table = Table("metric", "value")
-    for name, value in metrics.items():
-        table.add_row(name, f"{value:.4f}")
+def _recipes(_args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.recipe import load_recipe, recipe_names
+
+    table = Table("recipe", "models", "what it is")
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        table.add_row(name, str(len(recipe.members) * len(recipe.train_folds)), recipe.about)
     Console().print(table)
+    return ExitCode.OK

@@ -1,0 +1,112 @@
+"""What a run writes while it goes on: checkpoints that a kill leaves whole, and its curve."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from stripwatch.errors import ModelError
+
+LAST = "last.ckpt"  # after each epoch; a run that was killed goes on from it
+BEST = "best.ckpt"  # of the epoch with the best score
+CURVE = "metrics.csv"
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes beside the file and renames, so that a kill leaves the checkpoint before it."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: Any,  # noqa: ANN401 - as in Lightning
+        storage_options: Any | None = None,  # noqa: ANN401 - as in Lightning
+    ) -> None:
+        """Save."""
+        part = Path(f"{path}.part")
+        super().save_checkpoint(checkpoint, part, storage_options)
+        part.replace(path)
+
+
+def last_and_best(folder: Path) -> list[ModelCheckpoint]:
+    """What keeps both checkpoints of a run."""
+    options: dict[str, Any] = {
+        "dirpath": folder,
+        "enable_version_counter": False,
+        "save_on_train_epoch_end": True,  # once the epoch's row is in the curve
+    }
+    best = ModelCheckpoint(filename=Path(BEST).stem, monitor="score", mode="max", **options)
+    last = ModelCheckpoint(filename=Path(LAST).stem, **options)
+    return [best, last]
+
+
+class Curve(Callback):
+    """One row for each epoch in metrics.csv, and in words where no progress bar is shown.
+
+    The rows are part of the checkpoint: after a kill they go on where the weights do.
+    """
+
+    def __init__(self, folder: Path, name: str, *, speak: bool) -> None:
+        """`name` is that of the model, for the words."""
+        self._path = folder / CURVE
+        self._name = name
+        self._speak = speak
+        self._rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add a row."""
+        rate = trainer.optimizers[0].param_groups[-1]["lr"]
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        pl_module.log("learning_rate", rate)
+        self._rows.append({"epoch": trainer.current_epoch, **metrics, "learning_rate": rate})
+        if not trainer.is_global_zero:
+            return
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        with self._path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        if self._speak:
+            words = [f"{key} {metrics[key]:.4f}" for key in ("loss", "score") if key in metrics]
+            done = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            sys.stdout.write(f"{self._name}: {done}: {', '.join(words)}\n")
+            sys.stdout.flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self._rows = list(state_dict["rows"])
+
+
+def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
+    """The network's weights of a checkpoint, and the metrics of its epoch.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        weights = {
+            name.removeprefix("network."): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith("network.")
+        }
+        rows = checkpoint["callbacks"][Curve.__name__]["rows"]
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; `stripwatch-train fit` writes it") from None
+    except Exception as error:  # torch.load raises what its unpickler raises
+        raise ModelError(f"{path} is not a checkpoint of stripwatch-train: {error}") from error
+    epoch = checkpoint["epoch"]
+    metrics = [row for row in rows if row["epoch"] == epoch]
+    return weights, {
+        name: value for row in metrics for name, value in row.items() if name.startswith("dice.")
+    }

@@ -1,0 +1,185 @@
+"""Frames and masks as a network learns from them: cut, changed by chance, made smaller."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+from torchvision.transforms.v2 import functional as image_functional
+
+from stripwatch.errors import ConfigError
+from stripwatch_train.augment import between, chance, chance_of, lighting, moving
+from stripwatch_train.recipe import Member
+from stripwatch_train.samples import Sample, image_shape, load_image, load_mask, opened
+
+TEACHER_FOLDER = "soft"  # of what `stripwatch-train predict --soft` writes
+
+Key = tuple[int, int, int]  # of a sample: index, epoch, position in it
+Shape = tuple[int, int]  # lines, pixels
+Planes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """How a member sees frames."""
+
+    member: Member
+    frame_shape: Shape  # frames of other shapes are brought to it
+    classes: int
+    class_id: int | None  # the only class that it learns
+    mean: float  # of pixels as 0 to 1
+    std: float
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the network's answer."""
+        if self.member.role == "gate" or self.class_id is not None:
+            return 1
+        return self.classes + (self.member.activation == "softmax")
+
+    @property
+    def image_shape(self) -> Shape:
+        """Of the image that the network takes for a whole frame; rounded up."""
+        lines, pixels = self.frame_shape
+        shrink = self.member.images.shrink
+        return -(-lines // shrink[0]), -(-pixels // shrink[1])
+
+
+def common_shape(samples: Sequence[Sample]) -> Shape:
+    """The shape that most frames have.
+
+    Raises:
+        ConfigError: an image cannot be opened.
+    """
+    counted = Counter(image_shape(sample.image) for sample in samples)
+    return counted.most_common(1)[0][0]
+
+
+class Frames(Dataset[tuple[Tensor, Tensor]]):
+    """Images float32 [1, h, w] and targets float32, [outputs, h, w] or [outputs].
+
+    A key of epoch -1 gives the whole frame as it is, any other a crop, changed by chance.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], view: View, seed: int, teacher: Path | None = None
+    ) -> None:
+        """`teacher`: folder of a teacher's probabilities, for the samples that it has."""
+        self._samples = samples
+        self._view = view
+        self._seed = seed
+        self._teacher = teacher if view.member.loss.teacher else None
+        self._moving = moving(view.member.augmentation)
+        self._lighting = lighting(view.member.augmentation)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        """The image and the target of a key.
+
+        Raises:
+            ConfigError: an image, a mask or a teacher's file cannot be used.
+        """
+        index, epoch, position = key
+        stack = self._stack(self._samples[index], learning=epoch >= 0)
+        if epoch < 0:
+            return self._example(stack[:1], stack[1:])
+        with chance_of(self._seed, epoch, position):
+            stack = self._moving(self._cut(stack))
+            return self._example(self._lighting(stack[:1]), stack[1:])
+
+    def _stack(self, sample: Sample, *, learning: bool) -> Tensor:
+        """The image over its masks, uint8 [1 + classes, lines, pixels]; masks are 0 to 255."""
+        view = self._view
+        image = load_image(sample)
+        shape = (image.shape[0], image.shape[1])
+        mask = load_mask(sample, shape)
+        wanted = range(view.classes) if view.class_id is None else [view.class_id - 1]
+        planes = np.stack([(mask >> bit & 1) * np.uint8(255) for bit in wanted])
+        if learning and self._teacher:
+            planes = self._taught(sample, planes, list(wanted))
+        stack = torch.from_numpy(np.concatenate([image[None], planes]))
+        if shape != view.frame_shape:
+            stack = _resize(stack, view.frame_shape)
+        return stack
+
+    def _taught(self, sample: Sample, planes: Planes, wanted: list[int]) -> Planes:
+        """The planes on their way to what the teacher says."""
+        assert self._teacher is not None
+        path = self._teacher / TEACHER_FOLDER / Path(sample.name).with_suffix(".png")
+        if not path.is_file():
+            return planes
+        with opened(path, ("PNG",)) as file:
+            if file.mode != "L" or file.size != (
+                planes.shape[2],
+                planes.shape[1] * self._view.classes,
+            ):
+                raise ConfigError(
+                    f"{path}: is not of {self._view.classes} classes of {sample.image}; write it "
+                    "again with: stripwatch-train predict --soft"
+                )
+            said = np.array(file).reshape(self._view.classes, *planes.shape[1:])[wanted]
+        share = self._view.member.loss.teacher
+        return np.rint(planes * (1 - share) + said * share).astype(np.uint8)
+
+    def _cut(self, stack: Tensor) -> Tensor:
+        """A crop of the frame, stretched by chance along the strip."""
+        images = self._view.member.images
+        lines, pixels = (
+            side * factor
+            for side, factor in zip(
+                images.crop or self._view.image_shape, images.shrink, strict=True
+            )
+        )
+        stretch = self._view.member.augmentation.stretch
+        wide = min(pixels, stack.shape[2])
+        high = min(round(lines * (1 + stretch * (2 * chance() - 1))), stack.shape[1])
+        left = self._start(stack[1:].amax(dim=(0, 1)), wide)
+        top = self._start(stack[1:, :, left : left + wide].amax(dim=(0, 2)), high)
+        stack = stack[:, top : top + high, left : left + wide]
+        if (high, wide) == (lines, pixels):
+            return stack
+        return _resize(stack, (lines, pixels))
+
+    def _start(self, covered: Tensor, length: int) -> int:
+        """Where a crop begins along one side, of which `covered` says where defects are."""
+        last = len(covered) - length
+        places = covered.nonzero()[:, 0]
+        if not len(places) or chance() >= self._view.member.images.on_defect:
+            return between(0, last)
+        wanted = int(places[between(0, len(places) - 1)]) - between(0, length - 1)
+        return min(max(wanted, 0), last)
+
+    def _example(self, image: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        view = self._view
+        small = self._smaller(image.float() / 255)
+        target = self._smaller(planes.float() / 255)
+        role = view.member.role
+        if role != "segmentation":
+            target = (target >= 0.5).float().amax(dim=(1, 2))
+            target = target.amax(dim=0, keepdim=True) if role == "gate" else target
+        elif view.member.activation == "softmax":
+            # Where classes overlap, their sum is over 1.
+            total = target.sum(dim=0, keepdim=True)
+            target = torch.cat([(1 - total).clamp(min=0), target]) / total.clamp(min=1)
+        return (small - view.mean) / view.std, target
+
+    def _smaller(self, planes: Tensor) -> Tensor:
+        """As the inspection graph does it: whole factors by averaging, else bilinear."""
+        shrink = self._view.member.images.shrink
+        lines, pixels = planes.shape[1:]
+        if lines % shrink[0] == 0 and pixels % shrink[1] == 0:
+            return functional.avg_pool2d(planes[None], shrink)[0]
+        size = (-(-lines // shrink[0]), -(-pixels // shrink[1]))
+        return functional.interpolate(planes[None], size, mode="bilinear")[0]
+
+
+def _resize(stack: Tensor, shape: Shape) -> Tensor:
+    resized: Tensor = image_functional.resize(stack, list(shape), antialias=True)
+    return resized

@@ -1,0 +1,112 @@
+"""One model's training by Lightning: devices, precision, averaging, stopping, logs, resuming."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from stripwatch.errors import ModelError
+from stripwatch_train.checkpoints import LAST, Curve, WholeCheckpoints, last_and_best
+from stripwatch_train.epochs import Epochs
+from stripwatch_train.recipe import Schedule
+from stripwatch_train.training import Training, average
+
+LOGS = "tensorboard"
+
+
+def processes() -> tuple[int, int]:
+    """How many processes torchrun started, on how many machines; 1, 1 without it."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    return world, world // local
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes files."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def train(
+    training: Training, epochs: Epochs, schedule: Schedule, folder: Path, accelerator: str
+) -> None:
+    """Train until the schedule ends, from the last checkpoint in the folder if there is one.
+
+    Raises:
+        ModelError: the checkpoint is damaged.
+    """
+    last = folder / LAST
+    trainer = _make_trainer(schedule, folder, accelerator)
+    with warnings.catch_warnings():
+        _quiet_lightning()
+        try:
+            trainer.fit(
+                training,
+                datamodule=epochs,
+                ckpt_path=last if last.exists() else None,
+                weights_only=True,
+            )
+        except (RuntimeError, EOFError, KeyError) as error:
+            if trainer.state.fn and trainer.global_step == 0 and last.exists():
+                raise ModelError(
+                    f"{last} cannot be gone on from ({error}); remove {folder} to begin again"
+                ) from error
+            raise
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def _make_trainer(schedule: Schedule, folder: Path, accelerator: str) -> pl.Trainer:
+    world, nodes = processes()
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    precision: Any = schedule.precision
+    if precision == "auto":
+        precision = "16-mixed" if on_gpu else "32"
+    shows_bar = sys.stderr.isatty() and is_first_process()
+    callbacks: list[Callback] = [Curve(folder, folder.name, speak=not shows_bar)]
+    if schedule.average:
+        average_fn = functools.partial(average, decay=schedule.average)
+        callbacks.append(WeightAveraging(avg_fn=average_fn))
+    if schedule.patience:
+        callbacks.append(EarlyStopping("score", patience=schedule.patience, mode="max"))
+    if shows_bar:
+        callbacks.append(RichProgressBar())
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=world // nodes,
+        num_nodes=nodes,
+        precision=precision,
+        max_epochs=schedule.epochs,
+        accumulate_grad_batches=schedule.accumulate,
+        callbacks=[*callbacks, *last_and_best(folder)],
+        plugins=[WholeCheckpoints()],
+        logger=TensorBoardLogger(folder, name=LOGS, version=""),
+        default_root_dir=folder,
+        reload_dataloaders_every_n_epochs=1,  # which frames an epoch takes depends on its number
+        use_distributed_sampler=False,  # epochs.py shares them out
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        enable_model_summary=False,
+        enable_progress_bar=shows_bar,
+    )
+
+
+def _quiet_lightning() -> None:
+    """Leave out advertisements, and warnings about what is on purpose."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for words in (
+        ".*does not have many workers.*",  # a worker more costs a core of the same machine
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*tensorboardX.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
+    ):
+        warnings.filterwarnings("ignore", words)
