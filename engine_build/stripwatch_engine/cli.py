@@ -163,8 +163,8 @@ def _composition(args: argparse.Namespace) -> Composition:
         models=tuple(map(str, args.models)),
         class_models=single,
         flip=args.flip,
-        gate=args.gate and str(args.gate),
-        classifier=args.classifier and str(args.classifier),
+        gate=tuple(map(str, args.gate)),
+        classifier=tuple(map(str, args.classifier)),
         **changes,
     )
 

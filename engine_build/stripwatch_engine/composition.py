@@ -23,16 +23,23 @@ class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: tuple[str, ...] = ()  # segment all classes; several are averaged
     class_models: dict[ClassId, SomePaths] = {}  # segment one class, in the others' place
     flip: bool = False  # average each segmentation with that of the mirror image
-    gate: str | None = None  # classifies frames: has it a defect?
-    classifier: str | None = None  # classifies frames: of which classes?
+    gate: str | tuple[str, ...] = ()  # classifies frames: has it a defect? several are averaged
+    classifier: str | tuple[str, ...] = ()  # classifies frames: of which classes? likewise
     gate_mode: GateMode = "soft"
     min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = 5.0
 
     def paths(self) -> list[str]:
         """All of its models."""
         single = [path for paths in self.class_models.values() for path in paths]
-        judges = [path for path in (self.gate, self.classifier) if path]
-        return [*self.models, *single, *judges]
+        return [*self.models, *single, *self.gates(), *self.classifiers()]
+
+    def gates(self) -> tuple[str, ...]:
+        """The gate's models."""
+        return (self.gate,) if isinstance(self.gate, str) else self.gate
+
+    def classifiers(self) -> tuple[str, ...]:
+        """The classifier's models."""
+        return (self.classifier,) if isinstance(self.classifier, str) else self.classifier
 
 
 def load_composition(path: Path) -> Composition:
@@ -50,16 +57,13 @@ def load_composition(path: Path) -> Composition:
         allowed = ", ".join(Composition.__struct_fields__)
         raise ConfigError(f"{path}: {error}; keys: {allowed}") from error
 
-    def near(name: str) -> str:
-        return str(path.parent / name)
+    def near(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(path.parent / name) for name in names)
 
     return msgspec.structs.replace(
         composition,
-        models=tuple(near(name) for name in composition.models),
-        class_models={
-            number: tuple(near(name) for name in names)
-            for number, names in composition.class_models.items()
-        },
-        gate=composition.gate and near(composition.gate),
-        classifier=composition.classifier and near(composition.classifier),
+        models=near(composition.models),
+        class_models={number: near(names) for number, names in composition.class_models.items()},
+        gate=near(composition.gates()),
+        classifier=near(composition.classifiers()),
     )

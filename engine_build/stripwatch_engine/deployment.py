@@ -63,10 +63,8 @@ def load_deployment(
     ]
     classes = _classes(shared, single)
     judges: list[Member] = []
-    if composition.gate:
-        judges.append(load_member("gate", Path(composition.gate), frame_shape, flags))
-    if composition.classifier:
-        judges.append(load_member("classifier", Path(composition.classifier), frame_shape, flags))
+    for role, paths in (("gate", composition.gates()), ("classifier", composition.classifiers())):
+        judges += [load_member(role, Path(path), frame_shape, flags) for path in paths]
     members = (*shared, *single, *judges)
     for member in members:
         _check_pads(member, frame_shape)
@@ -134,7 +132,7 @@ def _gate(composition: Composition, judges: list[Member], classes: tuple[DefectC
     """What the manifest says about the gate and the classifier."""
     gate_threshold: float | None = None
     class_thresholds: tuple[float, ...] = ()
-    for member in judges:
+    for member in reversed(judges):  # of several, the first says the thresholds
         entries = member.card.classes
         if member.role == "gate":
             if len(entries) != 1:

@@ -21,24 +21,31 @@ def add_absent(nodes: NodeList, members: list[Member], classes: int, run: Run) -
     then the classifier's.
     """
     verdicts = []
-    for member in members:
-        count = 1 if member.role == "gate" else classes
-        first = 0 if member.role == "gate" else 1
-        tag = member.role
-        output = nodes.reshape(
-            run(nodes, member, tag), [-1, count + member.card.background], f"{tag}/flat"
-        )
-        background = int(member.card.background)
-        probability = add_probability(
-            nodes, output, member.card.activation, background, count, f"{tag}/probability"
-        )
-        limits = nodes.cut("presence_thresholds", first, first + count, 0, f"{tag}/limits")
-        verdicts.append(nodes.add("Less", [probability, limits], f"{tag}/below"))
+    for role in dict.fromkeys(member.role for member in members):
+        count = 1 if role == "gate" else classes
+        first = 0 if role == "gate" else 1
+        judges = [member for member in members if member.role == role]
+        found = [
+            _presence(nodes, member, count, f"{role}{index}", run)
+            for index, member in enumerate(judges)
+        ]
+        probability = found[0] if len(found) == 1 else nodes.add("Mean", found, f"{role}/mean")
+        limits = nodes.cut("presence_thresholds", first, first + count, 0, f"{role}/limits")
+        verdicts.append(nodes.add("Less", [probability, limits], f"{role}/below"))
     if len(verdicts) == 2:
         verdicts = [nodes.add("Or", verdicts, "absent/either")]
     # A gate alone speaks for all classes.
     none = nodes.constant("absent/none", np.zeros((1, classes), np.bool_))
     return nodes.add("Or", [verdicts[0], none], "absent/verdict")
+
+
+def _presence(nodes: NodeList, member: Member, count: int, tag: str, run: Run) -> str:
+    """The probability, float32 [n, count], that one model gives to each of what it judges."""
+    background = int(member.card.background)
+    output = nodes.reshape(run(nodes, member, tag), [-1, count + background], f"{tag}/flat")
+    return add_probability(
+        nodes, output, member.card.activation, background, count, f"{tag}/probability"
+    )
 
 
 def add_skip(

@@ -18,7 +18,7 @@ from stripwatch_engine.settings import BuildSettings
 
 STEM = "inspection"
 FILES = (f"{STEM}.xml", f"{STEM}.bin")
-CORE_TAGS = r"(model\d+|gate|classifier)/"  # how the graph names what belongs to a model
+CORE_TAGS = r"(model|gate|classifier)\d+/"  # how the graph names what belongs to a model
 
 
 def write_openvino(

@@ -59,8 +59,18 @@ def _add_composition(parser: argparse.ArgumentParser) -> None:
         help="a model that segments this class alone; again for more",
     )
     add("--flip", action="store_true", help="average with the mirror image")
-    add("--gate", type=Path, metavar="MODEL.onnx", help="classifier: has the frame a defect?")
-    add("--classifier", type=Path, metavar="MODEL.onnx", help="classifier: of which classes?")
+    for flag, question in (
+        ("--gate", "has the frame a defect?"),
+        ("--classifier", "of which classes?"),
+    ):
+        add(
+            flag,
+            action="append",
+            default=[],
+            type=Path,
+            metavar="MODEL.onnx",
+            help=f"classifier: {question} again for more, which are averaged",
+        )
     add(
         "--gate-mode",
         choices=["soft", "skip"],

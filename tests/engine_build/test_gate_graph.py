@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -136,6 +137,32 @@ def test_skip_reports_no_class_that_is_judged_absent(
             assert found["area"][~absent[rows]].any(), what
     # The case says something: without a judge there would have been more.
     assert (wanted >= limits[:, None, None])[absent].any()
+
+
+@pytest.mark.parametrize("role", ["gate", "classifier"])
+def test_several_judges_of_a_kind_are_averaged_and_the_first_says_the_thresholds(
+    tmp_path: Path, role: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    gated = make_gated(tmp_path, role, "soft")
+    first = gated.judges[role]
+    outputs = len(first.card.classes)
+    card = msgspec.structs.replace(first.card, classes=make_classes(outputs, 0.9), mean=0.5)
+    channels = card.input.channels
+    module = Judge(channels, [2.0] * outputs, [-9.0] * outputs, 2)
+    second = save_net(tmp_path / "other", role, module, card)
+    limit = first.card.classes[0].threshold
+    pair = (str(first.path), str(second.path))
+    composition = msgspec.structs.replace(gated.composition, **{role: pair})
+    frames = frames_of(*LEVELS)
+    scores = np.stack(
+        [answer(net, image_of(net.card, frames)).flatten(1).numpy() for net in (first, second)]
+    )
+    wanted, alone = scores.mean(axis=0) < limit, scores[0] < limit
+    assert (wanted != alone).any()  # the second has a say
+    for runner in Gated(composition, gated.segmentation, {}).runners().values():
+        found = runner.run(inputs(frames, np.full(3, 0.5, np.float32)))["absent"]
+        assert np.array_equal(found, np.broadcast_to(wanted, (len(frames), 3)))
 
 
 @pytest.mark.parametrize("judges", ["gate", "both"])

@@ -130,12 +130,10 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
 
     def _cut(self, stack: Tensor) -> Tensor:
         """A crop of the frame, stretched by chance along the strip."""
-        images = self._view.member.images
+        images, whole = self._view.member.images, self._view.image_shape
         lines, pixels = (
-            side * factor
-            for side, factor in zip(
-                images.crop or self._view.image_shape, images.shrink, strict=True
-            )
+            min(side, limit) * factor
+            for side, limit, factor in zip(images.crop or whole, whole, images.shrink, strict=True)
         )
         stretch = self._view.member.augmentation.stretch
         wide = min(pixels, stack.shape[2])
