@@ -63,8 +63,10 @@ def load_deployment(
     ]
     classes = _classes(shared, single)
     judges: list[Member] = []
-    for role, paths in (("gate", composition.gates()), ("classifier", composition.classifiers())):
-        judges += [load_member(role, Path(path), frame_shape, flags) for path in paths]
+    for path in composition.gates():
+        judges.append(load_member("gate", Path(path), frame_shape, flags))
+    for path in composition.classifiers():
+        judges.append(load_member("classifier", Path(path), frame_shape, flags))
     members = (*shared, *single, *judges)
     for member in members:
         _check_pads(member, frame_shape)

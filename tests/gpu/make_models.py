@@ -69,10 +69,11 @@ def make_edge(folder: Path) -> None:
     """The shipped model; for PyTorch its network with other weights, which take as long."""
     for name in ("model.onnx", "model.json"):
         shutil.copy(ROOT / "models" / "edge" / name, folder / name)
-    from stripwatch_train.model import make_model
-    from stripwatch_train.settings import FitSettings
+    from stripwatch_train.networks import make_network
+    from stripwatch_train.recipe import load_recipe
 
-    _save_torch(make_model(FitSettings()).eval(), (SHAPE[0] // 2, SHAPE[1] // 2), folder)
+    network = make_network(load_recipe("edge").members[0].network, len(CLASSES))
+    _save_torch(network.eval(), (SHAPE[0] // 2, SHAPE[1] // 2), folder)
 
 
 def make_large(folder: Path) -> None:

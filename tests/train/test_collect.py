@@ -187,6 +187,25 @@ def test_a_frame_is_clean_only_where_events_show_it(strip: Strip) -> None:
     assert sorted(strip.masks()) == [3, 4, 6, 7]
 
 
+def test_clean_frames_can_be_thinned(strip: Strip) -> None:
+    """The first of each session and every n-th after it stay; all defective frames do."""
+    others = [(header(seq, session="t"), picture(0).tobytes()) for seq in range(4)]
+    strip.recording = record(strip.folder / "two.mcap", [*plain_frames(), *others])
+    line = {**next(line for line in strip.lines if line["type"] == "defect"), "session": "t"}
+    more = [line | {"frame_seq": 3 * seq - 3, "stream": "t", "seq": seq} for seq in (1, 2)]
+    strip.events = write(strip.folder / "two.jsonl", [*strip.lines, *more])
+    corrections = write(strip.folder / "corrected.jsonl", strip.lines)
+    done = strip.collect(corrections=corrections, clean_every=3)
+    assert done == Collected(clean=4, defective=3, labels=4, missed=1, thinned=4)
+    names = [sample.name for sample in open_data_set(strip.folder / "out").samples]
+    assert [name.removesuffix(".png") for name in names] == [
+        *(f"top-s-{seq:08d}" for seq in (0, 2, 3, 6, 7)),
+        *(f"top-t-{seq:08d}" for seq in (0, 3)),
+    ]
+    with pytest.raises(ConfigError, match=r"--clean-every 0: give 1 \(all clean frames\) or more"):
+        strip.collect(clean_every=0)
+
+
 def test_a_hole_in_the_events_is_refused(strip: Strip) -> None:
     """The frame whose defect is missing would count as clean."""
     strip.events = write(strip.folder / "hole.jsonl", [*strip.lines[:2], *strip.lines[3:]])
@@ -277,5 +296,8 @@ def test_the_command_collects(strip: Strip, capsys: pytest.CaptureFixture[str]) 
     rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
     counts = {name.strip(): int(number) for name, number in rows}
     assert (counts["clean"], counts["defective"], counts["missed"]) == (4, 3, 1)
+    few = [*command[:-1], str(strip.folder / "few"), "--clean-every", "4"]
+    assert main(few) == ExitCode.OK
+    assert "thinned       │ 3" in capsys.readouterr().out
     assert main(command) == ExitCode.CONFIG
     assert "exists and is not empty" in capsys.readouterr().err

@@ -35,19 +35,22 @@ from stripwatch_train.severstal import CLASS_NAMES
 # What lies beside a strip is nearly black; JPEG and the camera's noise make up to this of it.
 BLACK_MAX = 15  # of 255
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-FENCE = 1.5  # Tukey's: how many interquartile ranges beyond a quartile an outlier lies
+# Distances of the quartiles beyond the upper one. The usual 1.5 is for bell curves; areas of
+# defects lean so far to one side that every tenth would be an outlier.
+FENCE = 3.0
 
 Areas = NDArray[np.int64]
 Combination = tuple[int, ...]  # class ids in order; () = clean
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FrameFacts:
     """What is kept of one frame."""
 
     sample: Sample
     shape: tuple[int, int]  # lines, pixels
     pieces: tuple[Areas, ...]  # by class: pixels of each connected piece
+    marked: int  # pixels of any class
     mean: float = 0.0  # grey level; 0 where pixels are not there
     black: float = 0.0  # share of pixels not above `BLACK_MAX`
 
@@ -99,13 +102,15 @@ class Exploration:
 
     def class_shares(self) -> list[float]:
         """Of all pixels: those of each class. Where classes overlap, pixels count for both."""
-        pixels = sum(frame.shape[0] * frame.shape[1] for frame in self.frames)
         areas = [int(self.piece_areas(entry.id).sum()) for entry in self.data_set.classes]
-        return [area / pixels for area in areas]
+        return [area / self._pixels() for area in areas]
 
     def background_share(self) -> float:
-        """Of all pixels: those of no class, where classes do not overlap."""
-        return 1 - sum(self.class_shares())
+        """Of all pixels: those of no class."""
+        return 1 - sum(frame.marked for frame in self.frames) / self._pixels()
+
+    def _pixels(self) -> int:
+        return sum(frame.shape[0] * frame.shape[1] for frame in self.frames)
 
 
 def explore(
@@ -160,11 +165,11 @@ def open_mask_table(path: Path, names: Sequence[str] | None = None) -> DataSet:
 def large_share(shares: Sequence[float]) -> float:
     """The share of a frame above which a class's area is an outlier among these shares.
 
-    Tukey's fence on the logarithm: areas of defects spread over powers of ten, and on a linear
-    scale the largest tenth of any class would lie beyond it. It may be above 1: then none is.
+    Tukey's outer fence: the upper quartile and `FENCE` times the distance of the quartiles. The
+    largest masks cannot move it. It may be above 1; then no mask is an outlier.
     """
-    low, high = np.percentile(np.log(shares), (25, 75))
-    return float(np.exp(high + FENCE * (high - low)))
+    low, high = np.percentile(shares, (25, 75))
+    return float(high + FENCE * (high - low))
 
 
 def _facts(sample: Sample, classes: int, with_images: bool) -> tuple[FrameFacts, Histogram]:
@@ -181,7 +186,7 @@ def _facts(sample: Sample, classes: int, with_images: bool) -> tuple[FrameFacts,
     pixels = max(int(counts.sum()), 1)
     mean = float(np.arange(LEVELS) @ counts) / pixels
     black = int(counts[: BLACK_MAX + 1].sum()) / pixels
-    return FrameFacts(sample, shape, pieces, mean, black), counts
+    return FrameFacts(sample, shape, pieces, int(np.count_nonzero(mask)), mean, black), counts
 
 
 def _pieces(plane: NDArray[np.uint8]) -> Areas:

@@ -6,6 +6,7 @@ Every ONNX file is compared with the network that it was made of before it takes
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -89,8 +90,11 @@ def _card(
         )
         for entry in data_set.classes
     ]
+    presence = classes.presence_threshold
     if member.role == "gate":
-        known = [DefectClass(id=1, name="defect")]
+        known = [DefectClass(id=1, name="defect", threshold=presence)]
+    elif member.role == "classifier":
+        known = [DefectClass(id=entry.id, name=entry.name, threshold=presence) for entry in known]
     elif view.class_id is not None:
         known = [msgspec.structs.replace(known[view.class_id - 1], id=1)]
     height, width = view.image_shape
@@ -146,23 +150,26 @@ def _compare(network: nn.Module, path: Path, images: Tensor) -> float:
 
 
 def write_deployments(folder: Path, recipe: Recipe, run: RunFile) -> None:
-    """Write the composition files for `engine-build`: of all models, and of each fold's.
+    """Write the composition files for `engine-build`: of all models that are trained, and by fold.
+
+    A file would be of no use as long as nothing in it segments; then it is not written.
 
     Raises:
         StorageError: they cannot be written.
     """
-    wanted = {folder / DEPLOYMENT_NAME: run.members}
-    for fold in {member.fold for member in run.members}:
-        of_fold = tuple(member for member in run.members if member.fold == fold)
-        wanted[fold_deployment(folder, fold)] = of_fold
+    done = [member for member in run.members if (folder / member.name / MODEL_NAME).exists()]
+    wanted = {folder / DEPLOYMENT_NAME: done}
+    for fold in {member.fold for member in done}:
+        wanted[fold_deployment(folder, fold)] = [entry for entry in done if entry.fold == fold]
     try:
         for path, members in wanted.items():
-            path.write_text(_composition(recipe, members), encoding="utf-8")
+            if any(member.role == "segmentation" for member in members):
+                path.write_text(_composition(recipe, members), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
 
 
-def _composition(recipe: Recipe, members: tuple[MemberFile, ...]) -> str:
+def _composition(recipe: Recipe, members: Sequence[MemberFile]) -> str:
     def paths(role: str, class_id: int | None = None) -> str:
         names = [
             f'"{member.name}/{MODEL_NAME}"'

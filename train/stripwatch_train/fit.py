@@ -24,6 +24,7 @@ from stripwatch_train.epochs import Epochs
 from stripwatch_train.export import export_member, write_deployments
 from stripwatch_train.folds import FoldFile, class_table, load_folds, make_folds, save_folds
 from stripwatch_train.frames import View, common_shape
+from stripwatch_train.losses import balanced_weights
 from stripwatch_train.recipe import Member, Recipe
 from stripwatch_train.run_folder import (
     FOLDS_NAME,
@@ -35,7 +36,7 @@ from stripwatch_train.run_folder import (
     load_run,
     save_run,
 )
-from stripwatch_train.samples import DataSet, Sample, fingerprint
+from stripwatch_train.samples import DataSet, Sample, fingerprint, image_shape, load_mask
 from stripwatch_train.trainer import is_first_process, processes, train
 from stripwatch_train.training import Training
 
@@ -50,6 +51,7 @@ class FitSettings:
     folds: Path | None = None  # file of `stripwatch-train folds`; None = made here
     teacher: Path | None = None  # folder of `stripwatch-train predict --soft`
     pseudo: Path | None = None  # data set of pseudo-labels
+    only: tuple[str, ...] = ()  # members, or models by their folders; () = all
     workers: int = 0  # processes that load frames
     accelerator: str = "auto"
     command: str = ""
@@ -99,12 +101,27 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
     folds = _begin(recipe, run, settings, data_set)
     shared = _shared(recipe, settings, data_set, folds)
     by_name = {member.name: member for member in recipe.members}
-    for entry in run.members:
+    for entry in _chosen(run, settings.only):
         if not (settings.output / entry.name / MODEL_NAME).exists():
             _fit_member(shared, by_name[_recipe_name(entry)], entry)
     if is_first_process():
         write_deployments(settings.output, recipe, run)
     return run
+
+
+def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
+    """The models to train now."""
+    known = {name for entry in run.members for name in (entry.name, _recipe_name(entry))}
+    strange = set(only) - known
+    if strange:
+        raise ConfigError(
+            f"--only {', '.join(sorted(strange))}: the recipe has {', '.join(sorted(known))}"
+        )
+    return [
+        entry
+        for entry in run.members
+        if not only or entry.name in only or _recipe_name(entry) in only
+    ]
 
 
 def _members(recipe: Recipe, data_set: DataSet) -> Iterator[MemberFile]:
@@ -209,7 +226,8 @@ def _fit_member(run: _Run, member: Member, entry: MemberFile) -> None:
     )
     steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
     with chance_of(seed, entry.fold):  # the same weights to begin with, on every machine
-        model = Training(member, view.outputs, _scored_names(run, entry), steps, seed)
+        names, weights = _scored_names(run, entry), _class_weights(run, member)
+        model = Training(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name
     train(model, epochs, member.schedule, folder, run.settings.accelerator)
     if is_first_process():
@@ -221,3 +239,15 @@ def _scored_names(run: _Run, entry: MemberFile) -> tuple[str, ...]:
         return ("defect",)
     names = [kind.name for kind in run.data_set.classes]
     return (names[entry.class_id - 1],) if entry.class_id else tuple(names)
+
+
+def _class_weights(run: _Run, member: Member) -> tuple[float, ...]:
+    weights = member.loss.class_weights
+    if weights != "balanced":
+        return weights
+    pixels = np.zeros(1 + len(run.data_set.classes))
+    for sample in run.data_set.samples:
+        mask = load_mask(sample, image_shape(sample.image))
+        counts = [np.count_nonzero(mask >> bit & 1) for bit in range(len(run.data_set.classes))]
+        pixels += [np.count_nonzero(mask == 0), *counts]
+    return balanced_weights(pixels / pixels.sum())

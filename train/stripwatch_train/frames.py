@@ -21,6 +21,7 @@ from stripwatch_train.recipe import Member
 from stripwatch_train.samples import Sample, image_shape, load_image, load_mask, opened
 
 TEACHER_FOLDER = "soft"  # of what `stripwatch-train predict --soft` writes
+DEFECT = 128  # of 255: from here on a pixel counts as one of the class
 
 Key = tuple[int, int, int]  # of a sample: index, epoch, position in it
 Shape = tuple[int, int]  # lines, pixels
@@ -138,18 +139,21 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         stretch = self._view.member.augmentation.stretch
         wide = min(pixels, stack.shape[2])
         high = min(round(lines * (1 + stretch * (2 * chance() - 1))), stack.shape[1])
-        left = self._start(stack[1:].amax(dim=(0, 1)), wide)
-        top = self._start(stack[1:, :, left : left + wide].amax(dim=(0, 2)), high)
+        on_defect = chance() < images.on_defect
+        left = self._start(stack[1:].amax(dim=(0, 1)), wide, on_defect=on_defect)
+        columns = stack[1:, :, left : left + wide]
+        top = self._start(columns.amax(dim=(0, 2)), high, on_defect=on_defect)
         stack = stack[:, top : top + high, left : left + wide]
         if (high, wide) == (lines, pixels):
             return stack
         return _resize(stack, (lines, pixels))
 
-    def _start(self, covered: Tensor, length: int) -> int:
+    @staticmethod
+    def _start(covered: Tensor, length: int, *, on_defect: bool) -> int:
         """Where a crop begins along one side, of which `covered` says where defects are."""
         last = len(covered) - length
-        places = covered.nonzero()[:, 0]
-        if not len(places) or chance() >= self._view.member.images.on_defect:
+        places = (covered >= DEFECT).nonzero()[:, 0]
+        if not (on_defect and len(places)):
             return between(0, last)
         wanted = int(places[between(0, len(places) - 1)]) - between(0, length - 1)
         return min(max(wanted, 0), last)
@@ -159,8 +163,8 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         small = self._smaller(image.float() / 255)
         target = self._smaller(planes.float() / 255)
         role = view.member.role
-        if role != "segmentation":
-            target = (target >= 0.5).float().amax(dim=(1, 2))
+        if role != "segmentation":  # a thin defect is one, too, however small the image is made
+            target = (planes >= DEFECT).float().amax(dim=(1, 2))
             target = target.amax(dim=0, keepdim=True) if role == "gate" else target
         elif view.member.activation == "softmax":
             # Where classes overlap, their sum is over 1.
@@ -172,9 +176,10 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         """As the inspection graph does it: whole factors by averaging, else bilinear."""
         shrink = self._view.member.images.shrink
         lines, pixels = planes.shape[1:]
-        if lines % shrink[0] == 0 and pixels % shrink[1] == 0:
-            return functional.avg_pool2d(planes[None], shrink)[0]
         size = (-(-lines // shrink[0]), -(-pixels // shrink[1]))
+        if lines % size[0] == 0 and pixels % size[1] == 0:
+            block = (lines // size[0], pixels // size[1])
+            return functional.avg_pool2d(planes[None], block)[0]
         return functional.interpolate(planes[None], size, mode="bilinear")[0]
 
 

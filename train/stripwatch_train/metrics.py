@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.inspection import raise_min_areas
-from stripwatch_train.judge import Scores
+from stripwatch_train.evaluate import Scores
 from stripwatch_train.scores import LEVELS, Counts, Pieces
 
 BINS = 10  # of probabilities, for calibration
@@ -141,7 +141,7 @@ class ClassTable:
         return int(pieces.count[kept].sum()), int(pieces.right[kept].sum())
 
     def own_areas(self) -> tuple[Counts, Counts]:
-        """Pixels of each piece at the threshold of the line, before the minimum area is asked.
+        """Pixels of each piece at the threshold of the line, before the minimum area is applied.
 
         Those that are right, and those that are not.
         """

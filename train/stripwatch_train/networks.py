@@ -142,6 +142,8 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
     options: dict[str, Any] = {"encoder_depth": network.depth}
     if network.architecture == "fpn":
         options["decoder_pyramid_channels"] = network.channels[0]
+        # Its largest level is the third from below; the answer is brought from there to the image.
+        options["upsampling"] = 2 ** max(0, network.depth - 3)
     else:
         options["decoder_channels"] = network.channels
     make = _SEGMENTERS[network.architecture]
@@ -162,7 +164,7 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
         return _fetched(network, lambda: build(named if network.weights else None, 1))
     # Weights are of colour images: their first layer is made grey after they are loaded.
     colour = build(None, 3)
-    _load_weights(network, path, colour.encoder)  # type: ignore[arg-type]
+    _load_weights(network, path, colour.encoder.load_state_dict)  # type: ignore[union-attr,arg-type]
     grey = build(None, 1)
     wanted = grey.encoder.state_dict()  # type: ignore[union-attr]
     found = colour.encoder.state_dict()  # type: ignore[union-attr]
@@ -175,18 +177,25 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
 def _make_classifier(network: Network, outputs: int) -> nn.Module:
     path = _weights_file(network)
     options: dict[str, Any] = {"in_chans": 1, "num_classes": outputs}
-    if path:
-        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(path)}}
-        try:
-            return timm.create_model(network.encoder, **options)
-        except Exception as error:  # torch.load and safetensors raise what they like
-            raise ConfigError(
-                f"{path}: does not hold weights of {network.encoder}: {error}"
-            ) from error
-    pretrained = bool(network.weights)
-    return _fetched(
-        network, lambda: timm.create_model(network.encoder, pretrained=pretrained, **options)
+    if not path:
+        pretrained = bool(network.weights)
+        return _fetched(
+            network, lambda: timm.create_model(network.encoder, pretrained=pretrained, **options)
+        )
+    # timm's own way would pass over weights of another network without a word.
+    model: nn.Module = timm.create_model(network.encoder, **options)
+    last: Any = model.pretrained_cfg["classifier"]  # type: ignore[index]
+    layers = (last,) if isinstance(last, str) else last
+    own = model.state_dict()
+    head = {name: value for name, value in own.items() if name.rpartition(".")[0] in layers}
+    _load_weights(
+        network,
+        path,
+        lambda found: model.load_state_dict(
+            {name: _grey(value, own.get(name, value)) for name, value in found.items()} | head
+        ),
     )
+    return model
 
 
 def _weights_file(network: Network) -> Path | None:
@@ -202,16 +211,12 @@ def _weights_file(network: Network) -> Path | None:
     return path
 
 
-def _load_weights(network: Network, path: Path, encoder: nn.Module) -> None:
+def _load_weights(
+    network: Network, path: Path, take: Callable[[dict[str, Tensor]], object]
+) -> None:
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            weights = load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        encoder.load_state_dict(weights)
-    except Exception as error:  # both loaders raise what they like
+        take(timm.models.load_state_dict(str(path)))
+    except Exception as error:  # torch.load and safetensors raise what they like
         raise ConfigError(f"{path}: does not hold weights of {network.encoder}: {error}") from error
 
 
@@ -235,4 +240,5 @@ def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:
 
 def _grey(found: Tensor, wanted: Tensor) -> Tensor:
     """Weights for a grey image, of those for a colour image: its channels are the same picture."""
-    return found.sum(dim=1, keepdim=True) if found.shape != wanted.shape else found
+    of_colour = found.shape[1:2] == (3,) and wanted.shape[1:2] == (1,)
+    return found.sum(dim=1, keepdim=True) if of_colour else found

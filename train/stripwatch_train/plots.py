@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from stripwatch.view.overlay import class_colour
-from stripwatch_train.judge import Scores
+from stripwatch_train.evaluate import Scores
 from stripwatch_train.metrics import BACKGROUND, BINS, ClassTable, Reals, auc, reliability, roc
 from stripwatch_train.page import Picture, picture_of
 from stripwatch_train.scores import Counts
@@ -19,6 +23,12 @@ from stripwatch_train.sweep import Sweep
 BLACK, BLUE, VERMILION, MUTED = "#1b1f24", "#0072b2", "#d55e00", "#8c959f"
 LINE_STYLES = ("-", "--", "-.", ":")  # with the colours: classes can be told apart in grey
 AREA_BINS = 24
+_WRONG: dict[str, Any] = {
+    "facecolor": VERMILION,
+    "hatch": "///",
+    "edgecolor": "white",
+    "linewidth": 0,
+}
 DARK_SHARE = 0.55  # cells darker than this have white figures
 
 
@@ -76,6 +86,7 @@ def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
     left.set_ylabel("share of pixels that are of the class")
     left.legend(loc="upper left")
     right.set_yscale("symlog", linthresh=1)
+    right.minorticks_off()
     right.set_ylim(bottom=0)
     right.set_title("Pixels in each bin")
     right.set_xlabel("probability that the model says")
@@ -121,15 +132,14 @@ def plot_areas(tables: Sequence[ClassTable], scores: Scores) -> Picture:
         _area_bars(axes, right, wrong, true)
         least = table.entry.min_area_px
         if least > 0:
-            label = f"minimum area {least} px"
-            axes.axvline(least, color=BLACK, linestyle="--", linewidth=1, label=label)
+            axes.axvline(least, color=BLACK, linestyle="--", linewidth=1)
         axes.set_title(table.entry.name)
         axes.set_xlabel("area of a piece (px)")
         axes.set_ylabel("pieces")
-        axes.legend(loc="upper right", fontsize=8)
     for axes in grid[len(tables) :]:
         axes.set_axis_off()
-    caption = "Areas of the pieces at the threshold of now, before the minimum area is asked"
+    figure.legend(handles=_area_legend(), loc="outside lower center", ncols=4, frameon=False)
+    caption = "Areas of the pieces at the threshold of now, before the minimum area is applied"
     return picture_of("areas", figure, caption)
 
 
@@ -206,18 +216,22 @@ def _area_bars(axes: Axes, right: Counts, wrong: Counts, true: Counts) -> None:
     edges = np.geomspace(1, largest * 1.05, AREA_BINS + 1)
     counts = [np.histogram(areas, edges)[0] for areas in (right, wrong, true)]
     widths = np.diff(edges)
-    axes.bar(edges[:-1], counts[0], widths, align="edge", color=BLUE, label="found, right")
-    axes.bar(
-        *(edges[:-1], counts[1], widths, counts[0]),
-        align="edge",
-        color=VERMILION,
-        hatch="///",
-        edgecolor="white",
-        linewidth=0,
-        label="found, wrong",
-    )
-    axes.stairs(counts[2], edges, color=BLACK, linewidth=1.4, label="true")
+    axes.bar(edges[:-1], counts[0], widths, align="edge", color=BLUE)
+    axes.bar(edges[:-1], counts[1], widths, counts[0], align="edge", **_WRONG)
+    axes.stairs(counts[2], edges, color=BLACK, linewidth=1.4)
     axes.set_xscale("log")
+    axes.minorticks_off()  # hundreds of them take a second to draw
+    axes.set_ylim(0, 1.08 * max(1, int(np.max([counts[0] + counts[1], counts[2]]))))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _area_legend() -> list[Line2D | Patch]:
+    return [
+        Patch(color=BLUE, label="found, right"),
+        Patch(label="found, wrong", **_WRONG),
+        Line2D([], [], color=BLACK, linewidth=1.4, label="true"),
+        Line2D([], [], color=BLACK, linewidth=1, linestyle="--", label="minimum area of now"),
+    ]
 
 
 def _percent(px: int, share: float) -> str:

@@ -163,7 +163,8 @@ def _of_engine(folder: Path) -> Predictor:
                 f"one is {shape[0]} x {shape[1]}; name the models that it was built of, or build "
                 f"one with: engine-build --frame {shape[0]}x{shape[1]}"
             )
-        rows = min(manifest.batch[1], ROWS_MAX) if manifest.batch else _rows()
+        fewest, most = manifest.batch or (1, _rows())
+        rows = max(fewest, min(most, ROWS_MAX))
         return _Line(factory, shape, rows, len(manifest.classes))
 
     # Nothing in the manifest tells of a background.

@@ -79,7 +79,8 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bce: NotNegative = 0.5
     dice: NotNegative = 0.5
     cross_entropy: NotNegative = 0.0  # of activation softmax
-    class_weights: tuple[Positive, ...] = ()  # of cross_entropy: background, then the classes
+    # Of cross_entropy: the background's, then the classes'; `balanced`: the rarer the heavier.
+    class_weights: tuple[Positive, ...] | Literal["balanced"] = ()
     teacher: Share = 0.0  # of the target, where a teacher's probabilities are given
 
 
@@ -145,6 +146,7 @@ class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the models' cards say before `stripwatch-train tune` finds better."""
 
     threshold: Probability = 0.5
+    presence_threshold: Probability = 0.5  # of gates and classifiers
     min_areas_px: tuple[Annotated[int, Meta(ge=0)], ...] = ()  # by class; () = 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.errors import StorageError
-from stripwatch_train.judge import Scores
+from stripwatch_train.evaluate import Scores
 from stripwatch_train.metrics import SEEN, ClassMetrics, ClassTable, Metrics
 from stripwatch_train.page import Picture, Section, TableOf, write_page
 from stripwatch_train.plots import (
@@ -46,9 +46,11 @@ CALIBRATION_TEXT = (
 )
 SWEEP_TEXT = (
     "Where the best threshold and minimum area of each class lie, on these very frames. Choose "
-    "them with `stripwatch-train tune`, which takes validation frames only."
+    "them with stripwatch-train tune, which takes validation frames only."
 )
-WORST_TEXT = "The frames with the lowest mean Dice over the classes; of equals those with the most "
+WORST_TEXT = (
+    "The frames with the lowest mean Dice over the classes, of equals those with most pixels wrong."
+)
 
 
 def write_report(
@@ -86,7 +88,7 @@ def write_report(
     ]
     worst = _worst(scores)
     if worst:
-        sections.append(Section("Worst frames", f"{WORST_TEXT} wrong pixels.", pictures=worst))
+        sections.append(Section("Worst frames", WORST_TEXT, pictures=worst))
     page = write_page(folder, title, lead, sections)
     try:
         data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
@@ -138,7 +140,8 @@ def _defect_table(metrics: Metrics) -> TableOf:
         )
         for entry in metrics.classes
     )
-    return TableOf(("", "true", "of these found", "recall", "found", "right", "precision"), rows)
+    head = ("", "true", "of these found", "recall", "pieces found", "of these right", "precision")
+    return TableOf(head, rows)
 
 
 def _iou_table(metrics: Metrics) -> TableOf:

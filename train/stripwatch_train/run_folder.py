@@ -54,7 +54,7 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class ValidationPart:
-    """A fold, and what may be judged on it."""
+    """A fold, and what may be evaluated on it."""
 
     fold: int
     deployment: Path  # composition file of the models that never saw the fold
@@ -102,12 +102,19 @@ def fold_deployment(folder: Path, fold: int) -> Path:
 
 
 def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]:
-    """The data of a run, and each fold that some of its models never saw.
+    """The data of a run, and each fold for which it has models that never saw it.
 
     Raises:
         ConfigError: the run or its data cannot be read.
     """
     run = load_run(folder)
+    folds = [
+        fold
+        for fold in sorted({member.fold for member in run.members})
+        if fold_deployment(folder, fold).is_file()
+    ]
+    if not folds:
+        raise ConfigError(f"{folder}: no model that segments is trained yet; go on with its fit")
     data_set = open_data_set(Path(run.data), run.classes)
     _, fold_of = load_folds(folder / FOLDS_NAME, data_set)
     parts = tuple(
@@ -116,6 +123,6 @@ def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]
             fold_deployment(folder, fold),
             tuple(data_set.samples[index] for index in np.flatnonzero(fold_of == fold)),
         )
-        for fold in sorted({member.fold for member in run.members})
+        for fold in folds
     )
     return data_set, parts

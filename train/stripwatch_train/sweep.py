@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch_train.judge import Scores
+from stripwatch_train.evaluate import Scores
 from stripwatch_train.metrics import ClassTable, Reals
 
 # Pixels. No larger than a hundredth of a frame: what is larger is no speck.

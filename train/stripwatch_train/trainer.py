@@ -15,8 +15,13 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from stripwatch.errors import ModelError
-from stripwatch_train.checkpoints import LAST, Curve, WholeCheckpoints, last_and_best
+from stripwatch_train.checkpoints import (
+    LAST,
+    Curve,
+    WholeCheckpoints,
+    last_and_best,
+    load_weights,
+)
 from stripwatch_train.epochs import Epochs
 from stripwatch_train.recipe import Schedule
 from stripwatch_train.training import Training, average
@@ -45,22 +50,18 @@ def train(
         ModelError: the checkpoint is damaged.
     """
     last = folder / LAST
+    going_on = last.exists()
+    if going_on:
+        load_weights(last)  # says what is wrong with it
     trainer = _make_trainer(schedule, folder, accelerator)
     with warnings.catch_warnings():
         _quiet_lightning()
-        try:
-            trainer.fit(
-                training,
-                datamodule=epochs,
-                ckpt_path=last if last.exists() else None,
-                weights_only=True,
-            )
-        except (RuntimeError, EOFError, KeyError) as error:
-            if trainer.state.fn and trainer.global_step == 0 and last.exists():
-                raise ModelError(
-                    f"{last} cannot be gone on from ({error}); remove {folder} to begin again"
-                ) from error
-            raise
+        trainer.fit(
+            training,
+            datamodule=epochs,
+            ckpt_path=last if going_on else None,
+            weights_only=True,
+        )
     if trainer.interrupted:
         raise KeyboardInterrupt
 

@@ -31,7 +31,13 @@ class Training(pl.LightningModule):
     """A network, its loss, its optimizer, and how well it does on the validation frames."""
 
     def __init__(
-        self, member: Member, outputs: int, names: tuple[str, ...], steps: int, seed: int
+        self,
+        member: Member,
+        outputs: int,
+        names: tuple[str, ...],
+        weights: tuple[float, ...],
+        steps: int,
+        seed: int,
     ) -> None:
         """`names` are of what is scored: the classes, or what stands for them."""
         super().__init__()
@@ -41,7 +47,7 @@ class Training(pl.LightningModule):
         self._seed = seed
         # Channels last is how CPUs and tensor cores like their convolutions.
         self.network = make_network(member.network, outputs).to(memory_format=torch.channels_last)
-        self._loss = make_loss(member, outputs)
+        self._loss = make_loss(member, outputs, weights)
         self._counts = torch.zeros(0)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from stripwatch.manifest import DefectClass
 from stripwatch.view.overlay import FILL_SHARE
-from stripwatch_train.judge import WorstFrame
+from stripwatch_train.evaluate import WorstFrame
 from stripwatch_train.page import DPI, Picture, picture_of
 from stripwatch_train.samples import load_image
 from stripwatch_train.scores import Bytes
@@ -23,41 +23,90 @@ from stripwatch_train.scores import Bytes
 TRUE, FOUND = (86, 180, 233), (240, 140, 0)
 WIDTH_PX_MIN, WIDTH_PX_MAX = 520, 1500  # of the picture's frame
 NAMED_MAX = 6  # pieces that carry their class's name, the largest
+NAME_SHARE = 0.1  # of what is shown: a name needs so much room
+ZOOM = 4
+
+Place = tuple[int, int]  # x, y
+Named = tuple[str, Place]
 
 
 def plot_worst(worst: WorstFrame, classes: Sequence[DefectClass], rank: int) -> Picture:
     """One frame: outlines of true and of found masks, filled where only one of them is.
 
+    A large frame is shown a second time, near the place where most is wrong.
+
     Raises:
         ConfigError: the image is gone.
     """
     pixels = load_image(worst.sample)
+    drawn = _drawn(pixels, worst.truth, worst.found, classes)
+    names = _names(worst.truth | worst.found, classes)
     lines, width = pixels.shape
+    is_large = width > WIDTH_PX_MIN
     shown_px = min(max(width, WIDTH_PX_MIN), WIDTH_PX_MAX)
-    size = (shown_px / DPI, shown_px * lines / width / DPI + 1.0)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    assert isinstance(axes, Axes)
-    axes.imshow(_drawn(pixels, worst.truth, worst.found, classes), interpolation="nearest")
-    for name, place in _names(worst.truth | worst.found, classes):
+    height = shown_px * lines / width / DPI + 0.6
+    figure = Figure(figsize=(shown_px / DPI, height * (1 + is_large) + 0.4), layout="constrained")
+    whole, *near = figure.subplots(1 + is_large, 1, squeeze=False).ravel().tolist()
+    _show(whole, drawn, names, width)
+    for axes in near:
+        x, y = _most_wrong(worst.truth ^ worst.found)
+        view = (width / ZOOM, lines / ZOOM)
+        whole.add_patch(Rectangle((x, y), *view, fill=False, edgecolor="white", linewidth=1))
+        shown = [entry for entry in names if _inside(entry[1], (x, y), view)]
+        _show(axes, drawn, shown, x + view[0], ZOOM)
+        axes.set_xlim(x - 0.5, x + view[0] - 0.5)
+        axes.set_ylim(y + view[1] - 0.5, y - 0.5)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    caption = (
+        f"{rank}. {worst.sample.name}: mean Dice {worst.dice:.3f}, {worst.wrong_px} px wrong over "
+        "all classes"
+    )
+    return picture_of(f"worst-{rank}", figure, caption)
+
+
+def _show(axes: Axes, drawn: Bytes, names: Sequence[Named], right: float, zoom: int = 1) -> None:
+    """A part of a frame, up to the pixel `right`."""
+    axes.imshow(drawn, interpolation="nearest")
+    wide, high = (NAME_SHARE * side / zoom for side in (drawn.shape[1], drawn.shape[0]))
+    written: list[Place] = []
+    for name, place in names:
+        if any(abs(place[0] - x) < wide and abs(place[1] - y) < high for x, y in written):
+            continue  # it would stand on another
+        written.append(place)
+        near_edge = place[0] > right - wide
         axes.annotate(
             name,
             place,
-            (3, 3),
+            (-4 if near_edge else 4, -4),
             textcoords="offset points",
+            ha="right" if near_edge else "left",
+            va="top",
             color="white",
-            fontsize=8,
+            fontsize=9,
             path_effects=[withStroke(linewidth=2, foreground="black")],
-            annotation_clip=True,
         )
     axes.set_xlabel("pixel")
     axes.set_ylabel("line")
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    caption = (
-        f"{worst.sample.name}: mean Dice {worst.dice:.3f}, {worst.wrong_px} px wrong over all "
-        "classes"
+
+
+def _most_wrong(wrong: Bytes) -> tuple[int, int]:
+    """The upper left corner of the part of a frame in which most pixels are wrong."""
+    lines, width = wrong.shape
+    view = (width // ZOOM, lines // ZOOM)
+    sums = cv2.boxFilter(
+        (wrong > 0).astype(np.float32), -1, view, normalize=False, borderType=cv2.BORDER_CONSTANT
     )
-    return picture_of(f"worst-{rank}", figure, caption)
+    # Of the places that show as much, the middle; sums of floats up to 2 ** 24 are exact.
+    y, x = np.argwhere(sums == sums.max()).mean(axis=0).astype(int).tolist()
+    left = min(max(x - view[0] // 2, 0), width - view[0])
+    top = min(max(y - view[1] // 2, 0), lines - view[1])
+    return left, top
+
+
+def _inside(place: Place, corner: Place, view: tuple[float, float]) -> bool:
+    return all(
+        low <= value < low + size for value, low, size in zip(place, corner, view, strict=True)
+    )
 
 
 def _drawn(pixels: Bytes, truth: Bytes, found: Bytes, classes: Sequence[DefectClass]) -> Bytes:
@@ -71,16 +120,19 @@ def _drawn(pixels: Bytes, truth: Bytes, found: Bytes, classes: Sequence[DefectCl
         for inside, colour in ((true > there, TRUE), (there > true, FOUND)):
             tint = np.array(colour) * FILL_SHARE
             image[inside] = (image[inside] * (1 - FILL_SHARE) + tint).astype(np.uint8)
-    for true, there in planes:
-        for mask, colour in ((true, TRUE), (there, FOUND)):
-            outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(image, outlines, -1, colour, 1)
+    ring = np.ones((3, 3), np.uint8)
+    for (
+        true,
+        there,
+    ) in planes:  # true ones outside, found ones inside: both are seen where they agree
+        image[cv2.dilate(true, ring) > true] = TRUE
+        image[there > cv2.erode(there, ring, borderValue=0)] = FOUND
     return image
 
 
-def _names(mask: Bytes, classes: Sequence[DefectClass]) -> list[tuple[str, tuple[int, int]]]:
+def _names(mask: Bytes, classes: Sequence[DefectClass]) -> list[Named]:
     """Names of the largest pieces and the upper right corner of their boxes."""
-    pieces: list[tuple[int, str, tuple[int, int]]] = []
+    pieces: list[tuple[int, str, Place]] = []
     for entry in classes:
         plane = np.bitwise_and(mask, np.uint8(1 << (entry.id - 1)))
         _, _, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)

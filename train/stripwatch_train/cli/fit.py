@@ -41,6 +41,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="change the recipe, for example schedule.epochs=3; may be given again",
     )
     fit_parser.add_argument(
+        "--only",
+        metavar="NAMES",
+        help="members to train now, with commas between; the others may follow, or be trained "
+        "on other machines",
+    )
+    fit_parser.add_argument(
         "--workers", type=int, default=0, metavar="N", help="processes that load frames"
     )
     fit_parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
@@ -56,7 +62,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 
     recipe = load_recipe(args.recipe, args.set)
     from stripwatch_train.fit import FitSettings, fit
-    from stripwatch_train.run_folder import DEPLOYMENT_NAME
+    from stripwatch_train.run_folder import DEPLOYMENT_NAME, MODEL_NAME
     from stripwatch_train.trainer import is_first_process
 
     names = class_names(args)
@@ -67,16 +73,18 @@ def _fit(args: argparse.Namespace) -> ExitCode:
         folds=args.folds,
         teacher=args.teacher,
         pseudo=args.pseudo,
+        only=tuple(args.only.split(",")) if args.only else (),
         workers=args.workers,
         accelerator=args.accelerator,
         command=_command(args),
     )
     run = fit(Path(args.recipe).stem, recipe, settings)
     if is_first_process():
-        done = len(run.members)
+        done = sum((args.output / entry.name / MODEL_NAME).exists() for entry in run.members)
         sys.stdout.write(
-            f"{args.output}: {done} model{'s' * (done != 1)}; next: stripwatch-train evaluate "
-            f"{args.output}, engine-build {args.output / DEPLOYMENT_NAME}\n"
+            f"{args.output}: {done} of {len(run.members)} models are trained; next: "
+            f"stripwatch-train evaluate {args.output}, "
+            f"engine-build {args.output / DEPLOYMENT_NAME}\n"
         )
     return ExitCode.OK
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from stripwatch.cli.guard import guarded
 from stripwatch.errors import ExitCode
-from stripwatch_train.cli import data, fit
+from stripwatch_train.cli import data, evaluate, explore, fit, predict
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,7 +18,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     data.add_commands(commands)
+    explore.add_commands(commands)
     fit.add_commands(commands)
+    evaluate.add_commands(commands)
+    predict.add_commands(commands)
     given = sys.argv[1:] if argv is None else argv
     args = parser.parse_args(given)
     run: Callable[[argparse.Namespace], ExitCode] = args.command

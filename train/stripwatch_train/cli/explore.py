@@ -1,0 +1,87 @@
+"""The subcommand explore: a data set as a page to look at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from stripwatch.errors import ConfigError, ExitCode, StorageError
+from stripwatch_train.cli.data import CLASSES_FLAG, class_names, opened_data
+
+SAMPLES, SAMPLES_MAX = 4, 50
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add it."""
+    parser = commands.add_parser(
+        "explore",
+        help="show what a data set holds: classes, areas, overlays, brightness",
+        description="Count and draw what a data set holds, and write it as a page "
+        "(index.html and PNG files). The bare mask table of Severstal's data (a .csv file) is "
+        "shown as far as that is possible without images.",
+    )
+    parser.add_argument("data", type=Path, help="folder, .json file of COCO, or .csv of masks")
+    parser.add_argument("--classes", **CLASSES_FLAG)
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=SAMPLES,
+        metavar="N",
+        help=f"frames to draw of each combination of classes (default: {SAMPLES})",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of their choice (default: 0)")
+    parser.set_defaults(command=_explore)
+
+
+def _explore(args: argparse.Namespace) -> ExitCode:
+    from rich.progress import Progress
+
+    from stripwatch_train.explore import explore, open_mask_table
+    from stripwatch_train.explore_page import (
+        CLASS_HEAD,
+        COMBINATION_HEAD,
+        class_rows,
+        combination_rows,
+        write_exploration,
+    )
+
+    if not 1 <= args.samples <= SAMPLES_MAX or args.seed < 0:
+        raise ConfigError(f"--samples must be 1 to {SAMPLES_MAX}, and --seed 0 or more")
+    bare = args.data.suffix.lower() == ".csv" and args.data.is_file()
+    data_set = (
+        open_mask_table(args.data, class_names(args)) if bare else opened_data(args.data, args)
+    )
+    _check_writable(args.output)
+    with Progress(transient=True) as progress:
+        task = progress.add_task("frames", total=len(data_set.samples))
+        exploration = explore(
+            data_set, with_images=not bare, advance=lambda: progress.advance(task)
+        )
+    page = write_exploration(exploration, args.output, samples=args.samples, seed=args.seed)
+    console = Console()
+    for head, rows in (
+        (CLASS_HEAD, class_rows(exploration)),
+        (COMBINATION_HEAD, combination_rows(exploration)),
+    ):
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    if exploration.pixels:
+        mean, std = exploration.pixels.mean, exploration.pixels.std
+        sys.stdout.write(f"mean {mean:.4f}, std {std:.4f} of pixels as 0 to 1\n")
+    sys.stdout.write(f"{page}\n")
+    return ExitCode.OK
+
+
+def _check_writable(folder: Path) -> None:
+    """Found out before all frames are read."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error

@@ -1,0 +1,115 @@
+"""Subcommands about what a model finds: predict, submit."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from stripwatch.errors import ConfigError, ExitCode
+from stripwatch_train.cli.data import CLASSES_FLAG, class_names
+
+MODEL_FLAG: dict[str, Any] = {
+    "type": Path,
+    "metavar": "MODEL",
+    "help": ".onnx with its model.json, .toml that says which models go together, engine folder, "
+    "or folder of a training run",
+}
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add them."""
+    _add_predict(commands)
+    _add_submit(commands)
+
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="write what a model finds as labels",
+        description="Write images and, as COCO labels, what a model finds in them: to look at in a "
+        "labelling tool, or to train on.",
+    )
+    parser.add_argument("model", **MODEL_FLAG)
+    parser.add_argument("images", type=Path, help="folder of images, or a data set")
+    parser.add_argument("--classes", **CLASSES_FLAG)
+    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--soft", action="store_true", help="write the probabilities, too, for a student's training"
+    )
+    parser.add_argument(
+        "--confident-only",
+        action="store_true",
+        help="leave out frames in doubt: with a defect found below the upper of --doubt, or a "
+        "place above the lower where none was found",
+    )
+    parser.add_argument(
+        "--doubt",
+        type=float,
+        nargs=2,
+        default=(0.3, 0.8),
+        metavar=("LOWER", "UPPER"),
+        help="mean probabilities (default: 0.3 0.8)",
+    )
+    parser.set_defaults(command=_predict)
+
+
+def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "submit",
+        help="write a submission for Kaggle's Severstal competition",
+        description="Write a submission in the layout of a sample_submission.csv, older or newer, "
+        "and check it.",
+    )
+    parser.add_argument("model", **MODEL_FLAG)
+    parser.add_argument("--images", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--sample", type=Path, required=True, metavar="CSV")
+    parser.add_argument("--output", type=Path, default=Path("submission.csv"), metavar="CSV")
+    parser.set_defaults(command=_submit)
+
+
+def _predict(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_engine.show import BuildProgress, plain_console
+    from stripwatch_train.predict import Doubt, images_at, predict
+    from stripwatch_train.predictor import open_predictor
+
+    lower, upper = args.doubt
+    if not 0 < lower <= upper < 1:
+        raise ConfigError(f"--doubt {lower:g} {upper:g}: give 0 < LOWER <= UPPER < 1")
+    samples = images_at(args.images, class_names(args))
+    with BuildProgress() as progress, open_predictor(args.model) as predictor:
+        written = predict(
+            predictor,
+            samples,
+            args.output,
+            soft=args.soft,
+            doubt=Doubt(lower, upper) if args.confident_only else None,
+            progress=progress.show,
+        )
+    table = Table("", "number")
+    table.add_row("frames", str(written.frames))
+    table.add_row("of these clean", str(written.clean))
+    for name, count in sorted(written.defects.items()):
+        table.add_row(name, str(count))
+    if args.confident_only:
+        table.add_row("frames in doubt, left out", str(written.doubtful))
+    plain_console().print(table)
+    return ExitCode.OK
+
+
+def _submit(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_engine.show import BuildProgress
+    from stripwatch_train.predictor import open_predictor
+    from stripwatch_train.submission import read_layout, submit
+
+    layout = read_layout(args.sample)
+    with BuildProgress() as progress, open_predictor(args.model) as predictor:
+        filled = submit(predictor, args.images, layout, args.output, progress.show)
+    sys.stdout.write(
+        f"{args.output}: {len(layout.pairs)} rows of {len(layout.images)} images, {filled} with "
+        "defects; read back and checked\n"
+    )
+    return ExitCode.OK
