@@ -62,11 +62,13 @@ def load_deployment(
         for path in paths
     ]
     classes = _classes(shared, single)
-    judges: list[Member] = []
-    for path in composition.gates():
-        judges.append(load_member("gate", Path(path), frame_shape, flags))
-    for path in composition.classifiers():
-        judges.append(load_member("classifier", Path(path), frame_shape, flags))
+    judges = [
+        *(load_member("gate", Path(path), frame_shape, flags) for path in composition.gates()),
+        *(
+            load_member("classifier", Path(path), frame_shape, flags)
+            for path in composition.classifiers()
+        ),
+    ]
     members = (*shared, *single, *judges)
     for member in members:
         _check_pads(member, frame_shape)

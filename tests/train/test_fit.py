@@ -16,6 +16,7 @@ from stripwatch.errors import ConfigError, ExitCode, ModelError, StorageError  #
 from stripwatch_engine.model_card import load_card  # noqa: E402
 from stripwatch_train.checkpoints import BEST, CURVE, LAST, load_weights  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
+from stripwatch_train.export import export_run  # noqa: E402
 from stripwatch_train.fit import FitSettings, fit  # noqa: E402
 from stripwatch_train.recipe import load_recipe  # noqa: E402
 from stripwatch_train.run_folder import MODEL_NAME, load_run  # noqa: E402
@@ -173,3 +174,47 @@ def test_folds_of_another_number_are_refused(
     settings = FitSettings(data=small_data, output=tmp_path / "run", folds=folds)
     with pytest.raises(ConfigError, match="give --set folds=4"):
         fit("unet", load_recipe("unet", small(*TINY)), settings)
+
+
+def test_a_run_is_exported_again_from_its_checkpoints(
+    small_data: Path, tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also the last weights, and for frames of another size; the card keeps its command."""
+    run = tmp_path / "run"
+    assert main(command(small_data, run, small(*TINY))) == ExitCode.OK
+    before = load_card(run / MEMBER / MODEL_NAME)
+    first = (run / MEMBER / MODEL_NAME).read_bytes()
+    assert main(["export", str(run)]) == ExitCode.OK
+    assert (run / MEMBER / MODEL_NAME).read_bytes() == first
+    assert load_card(run / MEMBER / MODEL_NAME) == before
+    assert main(["export", str(run), "--last", "--frame", "32x256"]) == ExitCode.OK
+    assert MEMBER in capsys.readouterr().out
+    after = load_card(run / MEMBER / MODEL_NAME)
+    assert (after.input.height, after.input.width) == (16, 128)
+    assert after.command == before.command
+
+
+def test_what_has_no_checkpoint_cannot_be_exported(
+    small_data: Path, tmp_path: Path, small: Small
+) -> None:
+    run = tmp_path / "run"
+    fit_small(small_data, run, small(*TINY))
+    (run / MEMBER / BEST).unlink()
+    with pytest.raises(ModelError, match=r"no model has a best\.ckpt"):
+        export_run(run)
+
+
+def test_several_processes_train_one_model(small_data: Path, tmp_path: Path, small: Small) -> None:
+    """As torchrun starts them: each sees its share, one writes."""
+    words = command(small_data, tmp_path / "run", small(*TINY, "schedule.batch=2"))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, "-m", "stripwatch_train", *words, "--accelerator", "cpu"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 3 of 3") == 1
+    assert len(curve(tmp_path / "run")) == 3
+    assert (tmp_path / "run" / "deployment.toml").exists()

@@ -113,7 +113,7 @@ def write_run(
 ) -> Path:
     """A run's folder; each member's model lies there already."""
     names = tuple(entry.name for entry in classes)
-    run = RunFile("tiny", str(data), names, "0" * 64, tuple(members))
+    run = RunFile("tiny", str(data), names, "0" * 64, (16, 16), 0.5, 0.25, tuple(members))
     save_run(folder, run)
     folds = 1 + max(fold_of.values())
     save_folds(folder / FOLDS_NAME, FoldFile(max(2, folds), 0, dict(fold_of)))

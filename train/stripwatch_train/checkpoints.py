@@ -63,7 +63,7 @@ class Curve(Callback):
         """Add a row."""
         rate = trainer.optimizers[0].param_groups[-1]["lr"]
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        pl_module.log("learning_rate", rate)
+        pl_module.log("learning_rate", rate, sync_dist=True)
         self._rows.append({"epoch": trainer.current_epoch, **metrics, "learning_rate": rate})
         if not trainer.is_global_zero:
             return

@@ -18,18 +18,21 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from stripwatch.errors import ModelError, StorageError
 from stripwatch.manifest import DefectClass
-from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.model_card import ModelCard, ModelInput, load_card, save_card
 from stripwatch_engine.reference import Session
 from stripwatch_train.checkpoints import BEST, load_weights
+from stripwatch_train.data_set import open_data_set
 from stripwatch_train.frames import Frames, View
 from stripwatch_train.networks import make_network
-from stripwatch_train.recipe import Classes, Recipe
+from stripwatch_train.recipe import Classes, Recipe, load_recipe
 from stripwatch_train.run_folder import (
     DEPLOYMENT_NAME,
     MODEL_NAME,
+    RECIPE_NAME,
     MemberFile,
     RunFile,
     fold_deployment,
+    load_run,
 )
 from stripwatch_train.samples import DataSet
 
@@ -40,10 +43,65 @@ FRAMES_COMPARED = 3
 ERROR_MAX = 1e-3
 
 
+def view_of(recipe: Recipe, run: RunFile, entry: MemberFile) -> View:
+    """How one model of a run sees frames."""
+    return View(
+        member=next(member for member in recipe.members if member.name == entry.recipe_name),
+        frame_shape=run.frame_shape,
+        classes=len(run.classes),
+        class_id=entry.class_id,
+        mean=run.mean,
+        std=run.std,
+    )
+
+
+def export_run(
+    folder: Path, *, checkpoint: str = BEST, frame_shape: tuple[int, int] | None = None
+) -> dict[str, float]:
+    """Write the models of a run's checkpoints again, and its composition files.
+
+    Args:
+        folder: of the run.
+        checkpoint: which one of each model.
+        frame_shape: lines, pixels of the frames that they will see; None = those of training.
+
+    Returns:
+        For each model that has the checkpoint, as `export_member`.
+
+    Raises:
+        ConfigError: the run or its data cannot be read.
+        ModelError: as `export_member`, or no model has the checkpoint.
+        StorageError: the files cannot be written.
+    """
+    run = load_run(folder)
+    recipe = load_recipe(str(folder / RECIPE_NAME))
+    data_set = open_data_set(Path(run.data), run.classes)
+    seen = msgspec.structs.replace(run, frame_shape=frame_shape) if frame_shape else run
+    done = {}
+    for entry in run.members:
+        path = folder / entry.name
+        if (path / checkpoint).exists():
+            card = load_card(path / MODEL_NAME) if (path / MODEL_NAME).exists() else None
+            command = card.command if card else ""
+            view = view_of(recipe, seen, entry)
+            done[entry.name] = export_member(
+                path, view, data_set, recipe.classes, command, checkpoint
+            )
+    if not done:
+        raise ModelError(f"{folder}: no model has a {checkpoint} yet; go on with its fit")
+    write_deployments(folder, recipe, run)
+    return done
+
+
 def export_member(
-    folder: Path, view: View, data_set: DataSet, classes: Classes, command: str
+    folder: Path,
+    view: View,
+    data_set: DataSet,
+    classes: Classes,
+    command: str,
+    checkpoint: str = BEST,
 ) -> float:
-    """Write model.onnx and model.json of the best checkpoint in a folder.
+    """Write model.onnx and model.json of a checkpoint in a folder.
 
     The model takes float32 [n, 1, h, w], n being free, and answers with logits [n, outputs, h, w],
     or [n, outputs] of a gate or a classifier.
@@ -56,13 +114,13 @@ def export_member(
         ModelError: the checkpoint is missing or damaged, or the ONNX file computes something else.
         StorageError: the files cannot be written.
     """
-    weights, metrics = load_weights(folder / BEST)
+    weights, metrics = load_weights(folder / checkpoint)
     blank = msgspec.structs.replace(view.member.network, weights="")
     network = make_network(blank, view.outputs)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise ModelError(f"{folder / BEST} is of another network: {error}") from error
+        raise ModelError(f"{folder / checkpoint} is of another network: {error}") from error
     network.eval()
     path = folder / MODEL_NAME
     draft = path.with_suffix(".part")

@@ -21,9 +21,9 @@ from stripwatch_train.augment import chance_of
 from stripwatch_train.brightness import pixel_statistics
 from stripwatch_train.data_set import open_data_set
 from stripwatch_train.epochs import Epochs
-from stripwatch_train.export import export_member, write_deployments
+from stripwatch_train.export import export_member, view_of, write_deployments
 from stripwatch_train.folds import FoldFile, class_table, load_folds, make_folds, save_folds
-from stripwatch_train.frames import View, common_shape
+from stripwatch_train.frames import common_shape
 from stripwatch_train.losses import balanced_weights
 from stripwatch_train.recipe import Member, Recipe
 from stripwatch_train.run_folder import (
@@ -64,12 +64,10 @@ class _Run:
     recipe: Recipe
     settings: FitSettings
     data_set: DataSet
+    file: RunFile
     fold_of: NDArray[np.int64]  # of each sample
     clean: NDArray[np.bool_]  # of each sample
     pseudo: tuple[Sample, ...]
-    frame_shape: tuple[int, int]
-    mean: float  # of pixels as 0 to 1
-    std: float
 
 
 def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
@@ -91,19 +89,24 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
     data_set = open_data_set(settings.data, settings.classes)
     for finding in data_set.findings:
         sys.stderr.write(f"{finding}\n")
+    brightness = pixel_statistics(data_set.samples)
+    if not brightness.std:
+        raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
     run = RunFile(
         recipe=name,
         data=str(settings.data.resolve()),
         classes=tuple(entry.name for entry in data_set.classes),
         data_sha256=fingerprint(data_set),
+        frame_shape=common_shape(data_set.samples),
+        mean=round(brightness.mean, 6),
+        std=round(brightness.std, 6),
         members=tuple(_members(recipe, data_set)),
     )
     folds = _begin(recipe, run, settings, data_set)
-    shared = _shared(recipe, settings, data_set, folds)
-    by_name = {member.name: member for member in recipe.members}
+    shared = _shared(recipe, run, settings, data_set, folds)
     for entry in _chosen(run, settings.only):
         if not (settings.output / entry.name / MODEL_NAME).exists():
-            _fit_member(shared, by_name[_recipe_name(entry)], entry)
+            _fit_member(shared, entry)
     if is_first_process():
         write_deployments(settings.output, recipe, run)
     return run
@@ -111,7 +114,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
 
 def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
     """The models to train now."""
-    known = {name for entry in run.members for name in (entry.name, _recipe_name(entry))}
+    known = {name for entry in run.members for name in (entry.name, entry.recipe_name)}
     strange = set(only) - known
     if strange:
         raise ConfigError(
@@ -120,7 +123,7 @@ def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
     return [
         entry
         for entry in run.members
-        if not only or entry.name in only or _recipe_name(entry) in only
+        if not only or entry.name in only or entry.recipe_name in only
     ]
 
 
@@ -137,11 +140,6 @@ def _members(recipe: Recipe, data_set: DataSet) -> Iterator[MemberFile]:
                     fold=fold,
                     class_id=class_id,
                 )
-
-
-def _recipe_name(entry: MemberFile) -> str:
-    name = entry.name.removesuffix(f"-fold{entry.fold}")
-    return name.removesuffix(f"-class{entry.class_id}") if entry.class_id else name
 
 
 def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet) -> FoldFile:
@@ -181,35 +179,25 @@ def _folds(recipe: Recipe, settings: FitSettings, data_set: DataSet) -> FoldFile
     return folds
 
 
-def _shared(recipe: Recipe, settings: FitSettings, data_set: DataSet, folds: FoldFile) -> _Run:
-    names = tuple(entry.name for entry in data_set.classes)
-    brightness = pixel_statistics(data_set.samples)
-    if not brightness.std:
-        raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
+def _shared(
+    recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet, folds: FoldFile
+) -> _Run:
     fold_of = [folds.fold_of[sample.name] for sample in data_set.samples]
     return _Run(
         recipe=recipe,
         settings=settings,
         data_set=data_set,
+        file=run,
         fold_of=np.array(fold_of, np.int64),
         clean=~np.asarray(class_table(data_set).any(axis=1)),
-        pseudo=open_data_set(settings.pseudo, names).samples if settings.pseudo else (),
-        frame_shape=common_shape(data_set.samples),
-        mean=round(brightness.mean, 6),
-        std=round(brightness.std, 6),
+        pseudo=open_data_set(settings.pseudo, run.classes).samples if settings.pseudo else (),
     )
 
 
-def _fit_member(run: _Run, member: Member, entry: MemberFile) -> None:
+def _fit_member(run: _Run, entry: MemberFile) -> None:
     """Train one model and export it."""
-    view = View(
-        member=member,
-        frame_shape=run.frame_shape,
-        classes=len(run.data_set.classes),
-        class_id=entry.class_id,
-        mean=run.mean,
-        std=run.std,
-    )
+    view = view_of(run.recipe, run.file, entry)
+    member = view.member
     inside = np.flatnonzero(run.fold_of != entry.fold)
     labelled = [run.data_set.samples[index] for index in inside]
     training = [*labelled, *run.pseudo]
@@ -226,7 +214,7 @@ def _fit_member(run: _Run, member: Member, entry: MemberFile) -> None:
     )
     steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
     with chance_of(seed, entry.fold):  # the same weights to begin with, on every machine
-        names, weights = _scored_names(run, entry), _class_weights(run, member)
+        names, weights = _scored_names(run.file, entry), _class_weights(run, member)
         model = Training(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name
     train(model, epochs, member.schedule, folder, run.settings.accelerator)
@@ -234,11 +222,10 @@ def _fit_member(run: _Run, member: Member, entry: MemberFile) -> None:
         export_member(folder, view, run.data_set, run.recipe.classes, run.settings.command)
 
 
-def _scored_names(run: _Run, entry: MemberFile) -> tuple[str, ...]:
+def _scored_names(run: RunFile, entry: MemberFile) -> tuple[str, ...]:
     if entry.role == "gate":
         return ("defect",)
-    names = [kind.name for kind in run.data_set.classes]
-    return (names[entry.class_id - 1],) if entry.class_id else tuple(names)
+    return (run.classes[entry.class_id - 1],) if entry.class_id else run.classes
 
 
 def _class_weights(run: _Run, member: Member) -> tuple[float, ...]:

@@ -139,6 +139,8 @@ def make_network(network: Network, outputs: int) -> nn.Module:
 
 
 def _make_segmenter(network: Network, outputs: int) -> nn.Module:
+    if network.architecture == "unetplusplus" and network.depth < 2:
+        raise ConfigError("network.depth is 1; unetplusplus needs 2 or more")
     options: dict[str, Any] = {"encoder_depth": network.depth}
     if network.architecture == "fpn":
         options["decoder_pyramid_channels"] = network.channels[0]
@@ -164,7 +166,7 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
         return _fetched(network, lambda: build(named if network.weights else None, 1))
     # Weights are of colour images: their first layer is made grey after they are loaded.
     colour = build(None, 3)
-    _load_weights(network, path, colour.encoder.load_state_dict)  # type: ignore[union-attr,arg-type]
+    _load_weights(network, path, colour.encoder.load_state_dict)  # type: ignore[union-attr]
     grey = build(None, 1)
     wanted = grey.encoder.state_dict()  # type: ignore[union-attr]
     found = colour.encoder.state_dict()  # type: ignore[union-attr]

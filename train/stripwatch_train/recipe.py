@@ -48,7 +48,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depth: Annotated[int, Meta(ge=1, le=6)] = 5  # how often the image is halved
     # Channels of the decoder, deepest first; of a network without encoder: of its levels,
     # shallowest first, one more than `depth`; of an FPN: of its pyramid, one number.
-    channels: tuple[Count, ...] = (256, 128, 64, 32, 16)
+    channels: Annotated[tuple[Count, ...], Meta(min_length=1)] = (256, 128, 64, 32, 16)
 
 
 class Images(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,12 +130,16 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"a member of role {self.role!r} cannot be of architecture "
                 f"{network.architecture!r}: gates and classifiers are classifiers, and only they"
             )
+        if self.per_class and self.role != "segmentation":
+            raise ValueError("per_class is for members that segment")
         if self.activation == "softmax" and (self.per_class or self.role != "segmentation"):
             raise ValueError("activation softmax is for members that segment several classes")
         if self.activation == "softmax" and loss.bce:
             raise ValueError("loss.bce is for activation sigmoid; with softmax use cross_entropy")
         if self.activation == "sigmoid" and loss.cross_entropy:
             raise ValueError("loss.cross_entropy is for activation softmax; with sigmoid use bce")
+        if loss.class_weights and not loss.cross_entropy:
+            raise ValueError("loss.class_weights are of loss.cross_entropy, which is 0")
         if not loss.bce + loss.dice + loss.cross_entropy:
             raise ValueError("loss: all weights are 0; nothing would be learnt")
         if self.role != "segmentation" and not loss.bce:
@@ -212,6 +216,8 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         for change in changes:
             key, value = _change(change)
             parts = key.split(".")
+            if parts[0] in ("base", "members"):
+                raise ConfigError(f"--set {change}: keys of members stand alone: network.encoder")
             if parts[0] in Member.__struct_fields__:
                 members = [_merged(member, _nested(parts, value)) for member in members]
             else:

@@ -1,7 +1,7 @@
 """What lies in the folder of a training run, so that other commands find it again.
 
 run.json                what was trained on what: RunFile
-recipe.toml             the recipe, as it ran
+recipe.json             the recipe, as it ran
 folds.json              which frame is in which fold
 <member>/               one for each model: last.ckpt, best.ckpt, metrics.csv, model.onnx,
                         model.json
@@ -40,6 +40,12 @@ class MemberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fold: int  # that it is validated on, and never sees
     class_id: int | None = None  # segments this class alone
 
+    @property
+    def recipe_name(self) -> str:
+        """Of the member of the recipe that it is a model of."""
+        name = self.name.removesuffix(f"-fold{self.fold}")
+        return name.removesuffix(f"-class{self.class_id}") if self.class_id else name
+
 
 class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`run.json`."""
@@ -48,6 +54,9 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: str  # path of the data set
     classes: tuple[str, ...]
     data_sha256: str  # samples.fingerprint
+    frame_shape: tuple[int, int]  # lines, pixels, of most frames
+    mean: float  # of their pixels as 0 to 1
+    std: float
     members: tuple[MemberFile, ...]
     v: Literal[1] = 1
 

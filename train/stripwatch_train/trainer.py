@@ -53,9 +53,9 @@ def train(
     going_on = last.exists()
     if going_on:
         load_weights(last)  # says what is wrong with it
-    trainer = _make_trainer(schedule, folder, accelerator)
     with warnings.catch_warnings():
         _quiet_lightning()
+        trainer = _make_trainer(schedule, folder, accelerator)
         trainer.fit(
             training,
             datamodule=epochs,

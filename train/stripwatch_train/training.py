@@ -96,8 +96,7 @@ class Training(pl.LightningModule):
         }
         score = math.fsum(dice.values()) / len(dice) if dice else 1.0
         values = {"score": score} | {f"dice.{name}": value for name, value in dice.items()}
-        # Lightning logs float32; the checkpoint compares scores.
-        self.log_dict(values, rank_zero_only=False, sync_dist=False)
+        self.log_dict(values, sync_dist=True)  # equal in all processes by now
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many unions
         """The optimizer and the learning rate's way."""

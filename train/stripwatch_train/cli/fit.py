@@ -1,4 +1,4 @@
-"""Subcommands that train: fit, recipes."""
+"""Subcommands that train: fit, export, recipes."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     fit_parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
     fit_parser.set_defaults(command=_fit)
+    export_parser = commands.add_parser(
+        "export",
+        help="write a run's checkpoints as ONNX again",
+        description="Write the models of a run as ONNX with their model.json, compared with "
+        "PyTorch, and the composition files. `fit` does it at its end; this is for a run that is "
+        "not done yet, another checkpoint, or frames of another size.",
+    )
+    export_parser.add_argument("run", type=Path, help="folder of stripwatch-train fit")
+    export_parser.add_argument(
+        "--last", action="store_true", help="the last epoch's weights, not the best one's"
+    )
+    export_parser.add_argument("--frame", metavar="LINESxPIXELS", help="of the line's frames")
+    export_parser.set_defaults(command=_export)
     recipes_parser = commands.add_parser(
         "recipes", help="list the recipes", description="List the recipes of this package."
     )
@@ -86,6 +99,20 @@ def _fit(args: argparse.Namespace) -> ExitCode:
             f"stripwatch-train evaluate {args.output}, "
             f"engine-build {args.output / DEPLOYMENT_NAME}\n"
         )
+    return ExitCode.OK
+
+
+def _export(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.checkpoints import BEST, LAST
+    from stripwatch_train.export import export_run
+    from stripwatch_train.synthesize import parse_frame_shape
+
+    shape = parse_frame_shape(args.frame) if args.frame else None
+    done = export_run(args.run, checkpoint=LAST if args.last else BEST, frame_shape=shape)
+    table = Table("model", "largest difference to PyTorch")
+    for name, difference in done.items():
+        table.add_row(name, f"{difference:.2g}")
+    Console().print(table)
     return ExitCode.OK
 
 
