@@ -142,7 +142,7 @@ def test_a_classifier_begins_with_the_weights_of_a_file_but_for_its_last_layer(
     tmp_path: Path, suffix: str, classes: int
 ) -> None:
     torch.manual_seed(7)
-    colour = timm.create_model(CLASSIFIER, num_classes=classes).eval()
+    colour: Any = timm.create_model(CLASSIFIER, num_classes=classes).eval()
     path = saved(colour.state_dict(), tmp_path / f"classifier{suffix}")
     network = make(classifier_of(path), outputs=5)
     grey = image(64, 96)

@@ -27,19 +27,31 @@ SHAPE = (64, 128)
 FRAMES = 4
 # Hardly trained, models are sure of nothing: with low thresholds they find something everywhere.
 LOW = ("classes.threshold=0.02", "classes.presence_threshold=0.02")
-NARROW = "network.channels=[8,8,8,8,8]"
+CHANNELS = "network.channels=[8,8,8,8,8]"
+TINY = "network.encoder=tu-mobilenetv3_small_050"
+TINY_GATE = "gate.network.encoder=mobilenetv3_small_050"
+# By recipe: what makes it small, and its members to try where it has dozens.
 SMALLER: dict[str, tuple[tuple[str, ...], str]] = {
     "unet": (("network.channels=[4,4,4,4,4]",), ""),
-    "cascade": (("network.encoder=resnet18", NARROW), ""),
+    "cascade": (
+        (TINY, TINY_GATE, "classifier.network.encoder=mobilenetv3_small_050", CHANNELS),
+        "",
+    ),
     "resunet": (("network.channels=[4,4,4,4,4]",), ""),
     "unetpp-ensemble": (
-        ("network.encoder=resnet18", NARROW, "train_folds=[0,1]", "images.crop=[64,64]"),
+        (
+            TINY,
+            *(f"gate-b{index}.network.encoder=mobilenetv3_small_050" for index in range(6)),
+            CHANNELS,
+            "train_folds=[0,1]",
+            "images.crop=[64,64]",
+        ),
         "gate-b0,gate-b1,unetpp-b0",
     ),
-    "unet-resnet34": (("network.encoder=resnet18", NARROW), ""),
-    "fpn-b5": (("network.encoder=resnet18", "network.channels=[8]"), ""),
-    "fpn-se_resnext50": (("network.encoder=resnet18", "network.channels=[8]"), ""),
-    "edge": (("network.channels=[8,8,8,8]",), ""),
+    "unet-resnet34": ((TINY, CHANNELS), ""),
+    "fpn-b5": ((TINY, TINY_GATE, "network.channels=[8]"), ""),
+    "fpn-se_resnext50": ((TINY, TINY_GATE, "network.channels=[8]"), ""),
+    "edge": (("network.encoder=tu-mobilenetv3_small_050", "network.channels=[8,8,8,8]"), ""),
 }
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -204,7 +204,8 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     Args:
         name: name or path.
         changes: `key=value` with TOML values, for example `schedule.epochs=3`. Keys of members
-            (`network.encoder`) change every member, others the recipe.
+            (`network.encoder`) change every member, after a member's name (`gate.network.encoder`)
+            that one; others change the recipe.
 
     Raises:
         ConfigError: there is no such recipe, or it breaks a rule.
@@ -216,9 +217,14 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         for change in changes:
             key, value = _change(change)
             parts = key.split(".")
-            if parts[0] in ("base", "members"):
-                raise ConfigError(f"--set {change}: keys of members stand alone: network.encoder")
-            if parts[0] in Member.__struct_fields__:
+            named = [member.get("name") == parts[0] for member in members]
+            if any(named):
+                own = _nested(parts[1:], value)
+                members = [
+                    _merged(member, own) if is_meant else member
+                    for member, is_meant in zip(members, named, strict=True)
+                ]
+            elif parts[0] in Member.__struct_fields__:
                 members = [_merged(member, _nested(parts, value)) for member in members]
             else:
                 table = _merged(table, _nested(parts, value))
@@ -262,7 +268,8 @@ def _change(text: str) -> tuple[str, Any]:
 def _nested(keys: Sequence[str], value: Any) -> Table:  # noqa: ANN401 - of any type of TOML
     for key in reversed(keys):
         value = {key: value}
-    assert isinstance(value, dict)
+    if not isinstance(value, dict):
+        raise ConfigError("--set NAME=VALUE: a member's name needs a key behind it: gate.KEY=VALUE")
     return value
 
 

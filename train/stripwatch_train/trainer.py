@@ -85,6 +85,8 @@ def _make_trainer(schedule: Schedule, folder: Path, accelerator: str) -> pl.Trai
         accelerator=accelerator,
         devices=world // nodes,
         num_nodes=nodes,
+        # Some encoders hold layers beyond the depth that is asked for.
+        strategy="ddp_find_unused_parameters_true" if world > 1 else "auto",
         precision=precision,
         max_epochs=schedule.epochs,
         accumulate_grad_batches=schedule.accumulate,
