@@ -182,6 +182,12 @@ def test_numbers_that_stand_near_each_other_give_other_chances() -> None:
     assert len(seen) == 600
 
 
+def test_chance_is_the_same_in_every_process_and_on_every_machine() -> None:
+    with chance_of(1, 2, 3):
+        assert (between(0, 999), between(0, 999)) == (942, 776)
+        assert chance() == pytest.approx(0.2687491774559021)
+
+
 def test_between_takes_both_ends_and_nothing_beyond() -> None:
     with chance_of(0):
         assert {between(2, 4) for _ in range(100)} == {2, 3, 4}

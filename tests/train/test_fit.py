@@ -143,7 +143,7 @@ def test_the_card_says_what_the_model_sees_and_what_trained_it(
 
 def test_a_folder_of_another_run_is_refused(small_data: Path, tmp_path: Path, small: Small) -> None:
     fit_small(small_data, tmp_path / "run", small(*TINY))
-    with pytest.raises(ConfigError, match="holds a run of another recipe"):
+    with pytest.raises(ConfigError, match="holds a run with other settings"):
         fit_small(small_data, tmp_path / "run", small(*TINY, "schedule.epochs=4"))
 
 

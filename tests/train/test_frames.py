@@ -7,16 +7,14 @@ its target must stay equal whatever is done to both.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -63,7 +61,7 @@ def sample(folder: Path, image: NDArray[np.uint8], planes: Bools, name: str = "0
         for index, plane in enumerate(planes, 1)
         if plane.any()
     )
-    return Sample(path.name, path, RunMasks(image.shape, "coco", runs) if runs else None)  # type: ignore[arg-type]
+    return Sample(path.name, path, RunMasks(image.shape, "coco", runs) if runs else None)
 
 
 def shown(folder: Path, planes: Bools, name: str = "0") -> Sample:
@@ -88,16 +86,20 @@ def one_pixel(shape: tuple[int, int], line: int, pixel: int) -> Bools:
     return planes
 
 
-def view(shape: tuple[int, int], classes: int = 1, **parts: Any) -> View:
-    """`parts` are of the member, or of the view."""
-    own = {name: parts.pop(name) for name in ("class_id", "mean", "std") if name in parts}
+def view(
+    shape: tuple[int, int],
+    classes: int = 1,
+    *,
+    class_id: int | None = None,
+    mean: float = 0.0,
+    std: float = 1.0,
+    **parts: Any,
+) -> View:
+    """`parts` are the member's."""
     if parts.get("role", "segmentation") != "segmentation":
         parts["network"] = Network(architecture="classifier")
     member = Member(**{"augmentation": STILL, **parts})
-    return View(
-        **{"class_id": None, "mean": 0.0, "std": 1.0, **own},
-        **{"member": member, "frame_shape": shape, "classes": classes},
-    )
+    return View(member, shape, classes, class_id, mean, std)
 
 
 def share_covered(plane: Bools, shrink: tuple[int, int]) -> NDArray[np.float64]:
@@ -123,8 +125,8 @@ def of_the_graph(seen: View, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     core = Core(model, "image", "logits", (1, height, width), (1, height, width))
     session = Session(image_graph(Model("segmentation", Path(), core, card), seen.frame_shape))
     (result,) = session.run({"frames": frame[None]}).values()
-    assert isinstance(result, np.ndarray)
-    return result[0]
+    image: NDArray[np.float32] = result[0]
+    return image
 
 
 @pytest.mark.parametrize("shrink", [(1, 1), (2, 2), (1, 2), (4, 3)])
@@ -137,9 +139,10 @@ def test_a_whole_frame_is_what_the_inspection_graph_makes_of_it(
     seen = view(shape, images=Images(shrink=shrink), mean=0.37, std=0.21)
     image, target = Frames([one], seen, 0)[0, -1, 0]
     assert image.shape == (1, *seen.image_shape) == target.shape
-    np.testing.assert_allclose(image.numpy(), of_the_graph(seen, frame), atol=2e-5)
+    np.testing.assert_allclose(image.numpy(), of_the_graph(seen, frame), atol=1e-4)
 
 
+@settings(max_examples=40)
 @given(shape=st.tuples(SIDE, SIDE), shrink=st.tuples(st.integers(1, 9), st.integers(1, 9)))
 def test_whatever_the_sizes_the_graph_sees_the_same(
     tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, int], shrink: tuple[int, int]
@@ -150,7 +153,7 @@ def test_whatever_the_sizes_the_graph_sees_the_same(
     one = sample(folder, frame, blobs(shape, 1, 1), "sizes")
     seen = view(shape, images=Images(shrink=shrink))
     image, _ = Frames([one], seen, 0)[0, -1, 0]
-    np.testing.assert_allclose(image.numpy(), of_the_graph(seen, frame), atol=2e-5)
+    np.testing.assert_allclose(image.numpy(), of_the_graph(seen, frame), atol=1e-4)
 
 
 @given(
@@ -190,19 +193,16 @@ def test_a_mask_made_smaller_is_the_share_of_each_pixel_that_is_covered(
         np.testing.assert_allclose(frames[0, epoch, 0][1].numpy(), wanted, atol=1e-6)
 
 
-def test_a_crop_is_a_piece_of_the_frame_as_it_is(tmp_path: Path) -> None:
-    chance = np.random.default_rng(3)
-    frame = chance.integers(0, 256, (32, 64), np.uint8)
-    seen = view((32, 64), images=Images(crop=(8, 16), on_defect=0.0))
-    frames = Frames([sample(tmp_path, frame, one_pixel((32, 64), 30, 3))], seen, 0)
-    places = {(y, x): frame[y : y + 8, x : x + 16] for y in range(25) for x in range(49)}
+def test_a_crop_is_a_piece_of_the_frame_as_it_is_and_any_piece_comes_up(tmp_path: Path) -> None:
+    frame = np.random.default_rng(3).integers(0, 256, (16, 24), np.uint8)
+    seen = view((16, 24), images=Images(crop=(14, 21), on_defect=0.0))
+    frames = Frames([sample(tmp_path, frame, one_pixel((16, 24), 15, 3))], seen, 0)
+    pieces = {frame[y : y + 14, x : x + 21].tobytes() for y in range(3) for x in range(4)}
     found = set()
-    for position in range(200):
-        image = (frames[0, 0, position][0][0] * 255).round().numpy()
-        found |= {place for place, piece in places.items() if np.array_equal(piece, image)}
-    assert len(found) > 150
-    for side, last in ((0, 24), (1, 48)):  # from end to end
-        assert {0, last} <= {place[side] for place in found} <= set(range(last + 1))
+    for position in range(150):
+        image = (frames[0, 0, position][0][0] * 255).round().byte()
+        found.add(image.numpy().tobytes())
+    assert found == pieces
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (31, 63), (0, 63), (17, 20)])
@@ -222,11 +222,11 @@ def test_the_share_of_crops_that_are_put_over_a_defect_is_that_of_the_recipe(
     tmp_path: Path, share: float
 ) -> None:
     """Not its square: lines and pixels are chosen together."""
-    shape = (200, 300)
-    seen = view(shape, images=Images(crop=(10, 10), on_defect=share))
-    frames = Frames([shown(tmp_path, one_pixel(shape, 100, 100))], seen, seed=8)
-    hits = sum(bool(frames[0, 0, position][1].any()) for position in range(400))
-    assert share - 0.08 <= hits / 400 <= share + 0.08, "seed 8"
+    shape = (60, 90)
+    seen = view(shape, images=Images(crop=(5, 5), on_defect=share))
+    frames = Frames([shown(tmp_path, one_pixel(shape, 30, 50))], seen, seed=8)
+    hits = sum(bool(frames[0, 0, position][1].any()) for position in range(300))
+    assert share - 0.08 <= hits / 300 <= share + 0.08, "seed 8"
 
 
 def test_a_crop_larger_than_the_frame_is_the_whole_frame(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_frame_of_another_shape_is_brought_to_that_of_most_with_its_masks(
     frames = Frames(samples, view((32, 64), 2), 0)
     image, target = frames[2, -1, 0]
     assert image.shape == (1, 32, 64)
-    assert 0 < float(target[0].mean())
+    assert target[0].any()
     torch.testing.assert_close(image[0], target[0])
 
 
@@ -355,7 +355,7 @@ def test_a_key_gives_the_same_bytes_in_any_order_and_leaves_torchs_chance_alone(
     assert all(digest(others, [key]) != value for key, value in wanted.items())
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_workers_load_the_same_bytes(tmp_path: Path, workers: int) -> None:
     frames, keys = chancy(tmp_path)
     loader = torch.utils.data.DataLoader(frames, 2, sampler=keys, num_workers=workers)
@@ -366,23 +366,16 @@ def test_workers_load_the_same_bytes(tmp_path: Path, workers: int) -> None:
         assert torch.equal(targets[index], target), key
 
 
-def test_another_process_loads_the_same_bytes(tmp_path: Path) -> None:
-    frames, keys = chancy(tmp_path)
-    code = (
-        "import sys; from pathlib import Path; from tests.train.test_frames import *\n"
-        "frames, keys = chancy(Path(sys.argv[1])); print(digest(frames, keys))"
-    )
-    folder = tmp_path / "other"
-    folder.mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONHASHSEED": "123"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.strip() == digest(frames, keys)
+def test_a_key_gives_the_same_crop_in_every_process_and_on_every_machine(tmp_path: Path) -> None:
+    """First and last pixel of each, of a frame whose pixels all differ."""
+    frame = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    one = sample(tmp_path, frame, one_pixel((12, 20), 5, 5))
+    flips = msgspec.structs.replace(STILL, flip_lines=0.5, flip_pixels=0.5)
+    seen = view((12, 20), images=Images(crop=(4, 8)), augmentation=flips)
+    frames = Frames([one], seen, seed=3)
+    crops = [(frames[0, 2, position][0] * 255).round().flatten() for position in range(6)]
+    wanted = [(230, 177), (140, 207), (172, 105), (145, 92), (147, 80), (131, 198)]
+    assert [(int(crop[0]), int(crop[-1])) for crop in crops] == wanted
 
 
 def taught(folder: Path, share: float, **parts: Any) -> tuple[Frames, NDArray[np.uint8], Bools]:

@@ -89,6 +89,8 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
     data_set = open_data_set(settings.data, settings.classes)
     for finding in data_set.findings:
         sys.stderr.write(f"{finding}\n")
+    if is_first_process():
+        sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
     brightness = pixel_statistics(data_set.samples)
     if not brightness.std:
         raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
@@ -101,6 +103,8 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         mean=round(brightness.mean, 6),
         std=round(brightness.std, 6),
         members=tuple(_members(recipe, data_set)),
+        teacher=settings.teacher.name if settings.teacher else "",
+        pseudo=settings.pseudo.name if settings.pseudo else "",
     )
     folds = _begin(recipe, run, settings, data_set)
     shared = _shared(recipe, run, settings, data_set, folds)
@@ -149,10 +153,12 @@ def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSe
     wanted = msgspec.json.format(msgspec.json.encode(recipe), indent=2) + b"\n"
     if is_run(folder):
         before = load_run(folder)
-        if before != run or not recipe_path.is_file() or recipe_path.read_bytes() != wanted:
-            what = "another recipe" if before.data_sha256 == run.data_sha256 else "other data"
+        moved = msgspec.structs.replace(before, data=run.data)  # the same data, elsewhere
+        if moved != run or not recipe_path.is_file() or recipe_path.read_bytes() != wanted:
+            what = "other settings" if before.data_sha256 == run.data_sha256 else "other data"
             raise ConfigError(
-                f"{folder}: holds a run of {what}; give another --output, or remove it"
+                f"{folder}: holds a run with {what}; go on with the very command that began it, "
+                "give another --output, or remove it"
             )
         return load_folds(folds_path, data_set)[0]
     folds = _folds(recipe, settings, data_set)

@@ -58,6 +58,8 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mean: float  # of their pixels as 0 to 1
     std: float
     members: tuple[MemberFile, ...]
+    teacher: str = ""  # name of the folder
+    pseudo: str = ""  # name of the data set
     v: Literal[1] = 1
 
 
@@ -99,8 +101,10 @@ def save_run(folder: Path, run: RunFile) -> None:
         StorageError: it cannot be written.
     """
     data = msgspec.json.format(msgspec.json.encode(run), indent=2)
+    draft = folder / f"{RUN_NAME}.part"
     try:
-        (folder / RUN_NAME).write_bytes(data + b"\n")
+        draft.write_bytes(data + b"\n")
+        draft.replace(folder / RUN_NAME)
     except OSError as error:
         raise StorageError(f"{folder / RUN_NAME} cannot be written: {error.strerror}") from error
 

@@ -121,6 +121,8 @@ def _command(args: argparse.Namespace) -> str:
     words = ["stripwatch-train", "fit", args.recipe]
     for change in args.set:
         words += ["--set", change]
+    for flag, path in (("--teacher", args.teacher), ("--pseudo", args.pseudo)):
+        words += [flag, path.name] if path else []
     return shlex.join(words)
 
 
