@@ -129,8 +129,18 @@ def test_a_change_without_key_or_value_is_refused(two: str, change: str) -> None
 
 @pytest.mark.parametrize("change", ["members.schedule.epochs=3", "base.schedule.epochs=3"])
 def test_a_change_that_would_change_nothing_is_refused(two: str, change: str) -> None:
-    """Keys of members stand alone; with the file's own words before them they would be lost."""
-    assert f"--set {change}: keys of members stand alone" in refusal(two, [change])
+    """The file's own words for where members stand are none of the recipe's."""
+    assert f"--set {change}: write KEY=VALUE for all members" in refusal(two, [change])
+
+
+def test_a_change_behind_a_members_name_is_of_that_member(two: str, tmp_path: Path) -> None:
+    one, other = load_recipe(two, ["other.images.crop=[8, 8]", "other.name=third"]).members
+    assert one == load_recipe(two).members[0]
+    assert (other.name, other.images.crop, other.images.shrink) == ("third", (8, 8), (1, 2))
+    own = written(tmp_path, SMALLEST, "smallest.toml")
+    assert load_recipe(own, [f"{Member().name}.schedule.epochs=3"]).members[0].schedule.epochs == 3
+    assert "a member's name needs a key behind it" in refusal(two, ["one=3"])
+    assert "unknown field `third`" in refusal(two, ["third.schedule.epochs=3"])
 
 
 @pytest.mark.parametrize(

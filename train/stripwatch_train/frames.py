@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional as image_functional
 from stripwatch.errors import ConfigError
 from stripwatch_train.augment import between, chance, chance_of, lighting, moving
 from stripwatch_train.recipe import Member
-from stripwatch_train.samples import Sample, image_shape, load_image, load_mask, opened
+from stripwatch_train.samples import Sample, image_shape, load_image, load_mask, opened, soft_path
 
 TEACHER_FOLDER = "soft"  # of what `stripwatch-train predict --soft` writes
 DEFECT = 128  # of 255: from here on a pixel counts as one of the class
@@ -113,7 +113,7 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     def _taught(self, sample: Sample, planes: Planes, wanted: list[int]) -> Planes:
         """The planes on their way to what the teacher says."""
         assert self._teacher is not None
-        path = self._teacher / TEACHER_FOLDER / Path(sample.name).with_suffix(".png")
+        path = soft_path(self._teacher, sample)
         if not path.is_file():
             return planes
         with opened(path, ("PNG",)) as file:

@@ -29,11 +29,10 @@ from stripwatch_train.coco import ANNOTATIONS, LabelledImage, write_coco
 from stripwatch_train.data_set import LABEL_STUDIO, open_data_set
 from stripwatch_train.mask_folder import MASK_FOLDERS
 from stripwatch_train.predictor import Prediction, Predictor
-from stripwatch_train.samples import Sample, image_files, image_shape, load_image
+from stripwatch_train.samples import Sample, image_files, image_shape, load_image, soft_path
 from stripwatch_train.scores import Bytes, level_of
 from stripwatch_train.severstal import TABLE
 
-SOFT_FOLDER = "soft"
 EVERY_PIECE = 1 << 30  # none is joined with others for being one too many
 
 Progress = Callable[[str, int, int], None]  # what is done, frames done, frames in all
@@ -114,7 +113,7 @@ def predict(
                 written.doubtful += 1
                 continue
             if soft:
-                _write_soft(folder / SOFT_FOLDER / soft_name(sample), prediction.prob)
+                _write_soft(soft_path(folder, sample), prediction.prob)
             written.frames += 1
             written.clean += not found
             written.defects.update(finding.defect_class.name for finding in found)
@@ -175,11 +174,6 @@ def mask_of(found: Sequence[Finding], shape: tuple[int, int]) -> Bytes:
     return np.ascontiguousarray(flat.reshape(shape[1], shape[0]).T)
 
 
-def soft_name(sample: Sample) -> Path:
-    """Where the probabilities of a sample lie under `soft/`."""
-    return Path(sample.name).with_suffix(".png")
-
-
 def _file_name(sample: Sample) -> str:
     """Names of some layouts come without the image's suffix."""
     suffix = sample.image.suffix
@@ -189,7 +183,7 @@ def _file_name(sample: Sample) -> str:
 def _check_names(samples: Sequence[Sample]) -> None:
     name_of: dict[Path, str] = {}
     for sample in samples:
-        other = name_of.setdefault(soft_name(sample), sample.name)
+        other = name_of.setdefault(soft_path(Path(), sample), sample.name)
         if other != sample.name:
             raise ConfigError(
                 f"{sample.image}: {other} and {sample.name} differ after the last dot only; rename "

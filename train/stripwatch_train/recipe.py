@@ -217,7 +217,7 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         for change in changes:
             key, value = _change(change)
             parts = key.split(".")
-            named = [member.get("name") == parts[0] for member in members]
+            named = [member.get("name", Member().name) == parts[0] for member in members]
             if any(named):
                 own = _nested(parts[1:], value)
                 members = [
@@ -226,6 +226,10 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
                 ]
             elif parts[0] in Member.__struct_fields__:
                 members = [_merged(member, _nested(parts, value)) for member in members]
+            elif parts[0] in ("base", "members"):  # or it would be passed over
+                raise ConfigError(
+                    f"--set {change}: write KEY=VALUE for all members, NAME.KEY=VALUE for one"
+                )
             else:
                 table = _merged(table, _nested(parts, value))
         return msgspec.convert(table | {"members": members}, Recipe)

@@ -133,6 +133,11 @@ def opened(path: Path, formats: tuple[str, ...] = _IMAGE_FORMATS) -> Iterator[Im
         raise ConfigError(f"{path}: cannot be read: {error}; replace or remove it") from None
 
 
+def soft_path(folder: Path, sample: Sample) -> Path:
+    """Where a model's probabilities of a sample lie: [classes * lines, pixels], times 255."""
+    return folder / "soft" / Path(sample.name).with_suffix(".png")
+
+
 def image_shape(path: Path) -> tuple[int, int]:
     """Lines, pixels of an image file; its pixels are not decoded.
 
