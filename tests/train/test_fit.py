@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 
@@ -218,3 +222,41 @@ def test_several_processes_train_one_model(small_data: Path, tmp_path: Path, sma
     assert done.stdout.count("epoch 3 of 3") == 1
     assert len(curve(tmp_path / "run")) == 3
     assert (tmp_path / "run" / "deployment.toml").exists()
+
+
+def test_ctrl_c_stops_a_run_that_can_go_on(small_data: Path, tmp_path: Path, small: Small) -> None:
+    run = tmp_path / "run"
+    start = [sys.executable, "-m", "stripwatch_train"]
+    words = command(small_data, run, small(*TINY, "schedule.epochs=10000"))
+    with subprocess.Popen(
+        [*start, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if "epoch 2 of" in line:  # the checkpoint of the first is there
+                process.send_signal(signal.SIGINT)
+                break
+        process.stdout.read()
+        said = process.stderr.read()
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    assert (run / MEMBER / LAST).exists()
+
+
+def test_frames_of_another_size_are_told_of(
+    small_data: Path, tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(small_data, data)
+    labels = json.loads((data / "annotations.json").read_text())
+    first = labels["images"][0]
+    with Image.open(data / "images" / first["file_name"]) as image:
+        image.resize((64, 32)).save(data / "images" / first["file_name"])
+    first |= {"width": 64, "height": 32}
+    own = [entry for entry in labels["annotations"] if entry["image_id"] != first["id"]]
+    labels["annotations"] = own
+    (data / "annotations.json").write_text(json.dumps(labels))
+    assert main(command(data, tmp_path / "run", small(*TINY))) == ExitCode.OK
+    assert "1 of them are not 64 x 128" in capsys.readouterr().err

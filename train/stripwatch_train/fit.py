@@ -91,6 +91,12 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         sys.stderr.write(f"{finding}\n")
     if is_first_process():
         sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
+    frame_shape, others = common_shape(data_set.samples)
+    if others and is_first_process():
+        lines, pixels = frame_shape
+        sys.stderr.write(
+            f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
+        )
     brightness = pixel_statistics(data_set.samples)
     if not brightness.std:
         raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
@@ -99,7 +105,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         data=str(settings.data.resolve()),
         classes=tuple(entry.name for entry in data_set.classes),
         data_sha256=fingerprint(data_set),
-        frame_shape=common_shape(data_set.samples),
+        frame_shape=frame_shape,
         mean=round(brightness.mean, 6),
         std=round(brightness.std, 6),
         members=tuple(_members(recipe, data_set)),

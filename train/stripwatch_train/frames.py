@@ -54,14 +54,15 @@ class View:
         return -(-lines // shrink[0]), -(-pixels // shrink[1])
 
 
-def common_shape(samples: Sequence[Sample]) -> Shape:
-    """The shape that most frames have.
+def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
+    """The shape that most frames have, and how many have another.
 
     Raises:
         ConfigError: an image cannot be opened.
     """
     counted = Counter(image_shape(sample.image) for sample in samples)
-    return counted.most_common(1)[0][0]
+    shape, count = counted.most_common(1)[0]
+    return shape, len(samples) - count
 
 
 class Frames(Dataset[tuple[Tensor, Tensor]]):

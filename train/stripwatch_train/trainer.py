@@ -48,6 +48,7 @@ def train(
 
     Raises:
         ModelError: the checkpoint is damaged.
+        KeyboardInterrupt: somebody stopped it.
     """
     last = folder / LAST
     going_on = last.exists()
@@ -56,14 +57,17 @@ def train(
     with warnings.catch_warnings():
         _quiet_lightning()
         trainer = _make_trainer(schedule, folder, accelerator)
-        trainer.fit(
-            training,
-            datamodule=epochs,
-            ckpt_path=last if going_on else None,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(
+                training,
+                datamodule=epochs,
+                ckpt_path=last if going_on else None,
+                weights_only=True,
+            )
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _make_trainer(schedule: Schedule, folder: Path, accelerator: str) -> pl.Trainer:

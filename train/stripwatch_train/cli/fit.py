@@ -91,7 +91,11 @@ def _fit(args: argparse.Namespace) -> ExitCode:
         accelerator=args.accelerator,
         command=_command(args),
     )
-    run = fit(Path(args.recipe).stem, recipe, settings)
+    try:
+        run = fit(Path(args.recipe).stem, recipe, settings)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on from the last epoch\n")
+        raise
     if is_first_process():
         done = sum((args.output / entry.name / MODEL_NAME).exists() for entry in run.members)
         sys.stdout.write(
