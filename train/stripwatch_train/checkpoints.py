@@ -101,12 +101,10 @@ def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]
             if name.startswith("network.")
         }
         rows = checkpoint["callbacks"][Curve.__name__]["rows"]
+        own = [row for row in rows if row["epoch"] == checkpoint["epoch"]]
+        metrics = {name: value for row in own for name, value in row.items()}
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; `stripwatch-train fit` writes it") from None
     except Exception as error:  # torch.load raises what its unpickler raises
         raise ModelError(f"{path} is not a checkpoint of stripwatch-train: {error}") from error
-    epoch = checkpoint["epoch"]
-    metrics = [row for row in rows if row["epoch"] == epoch]
-    return weights, {
-        name: value for row in metrics for name, value in row.items() if name.startswith("dice.")
-    }
+    return weights, {name: value for name, value in metrics.items() if name.startswith("dice.")}
