@@ -209,8 +209,10 @@ def test_a_crop_is_a_piece_of_the_frame_as_it_is_and_any_piece_comes_up(tmp_path
 def test_a_crop_that_is_put_over_a_defect_has_it_and_not_always_in_one_place(
     tmp_path: Path, corner: tuple[int, int]
 ) -> None:
+    """One of the two that the frame has: its line goes with its pixel."""
     seen = view((32, 64), images=Images(crop=(8, 8), on_defect=1.0))
-    frames = Frames([shown(tmp_path, one_pixel((32, 64), *corner))], seen, 0)
+    opposite = one_pixel((32, 64), 31 - corner[0], 63 - corner[1])
+    frames = Frames([shown(tmp_path, one_pixel((32, 64), *corner) | opposite)], seen, 0)
     targets = [frames[0, 0, position][1][0] for position in range(40)]
     assert all(target.sum() == 1 for target in targets)
     if corner == (17, 20):
@@ -316,7 +318,7 @@ def test_a_frame_of_another_shape_is_brought_to_that_of_most_with_its_masks(
 ) -> None:
     samples = [shown(tmp_path, blobs((32, 64), 2, seed), str(seed)) for seed in (1, 2)]
     samples.append(shown(tmp_path, blobs((47, 50), 2, 3), "odd"))
-    assert common_shape(samples) == (32, 64)
+    assert common_shape(samples) == ((32, 64), 1)
     frames = Frames(samples, view((32, 64), 2), 0)
     image, target = frames[2, -1, 0]
     assert image.shape == (1, 32, 64)

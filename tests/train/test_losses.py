@@ -98,7 +98,7 @@ def test_class_weights_weigh_the_background_and_each_class() -> None:
 
 
 def test_dice_of_softmax_leaves_the_background_out() -> None:
-    logits = pixels_of((0.0, math.log(3.0)), (0.0, 0.0))
+    logits = pixels_of((1.0, 1.0 + math.log(3.0)), (1.0, 1.0))
     targets = pixels_of((0.0, 1.0), (1.0, 0.0))
     wanted = 1 - (2 * 0.75 + 2) / (0.75 + 0.5 + 1 + 2)
     assert float(make_loss(softmax_member(0.0, 1.0), 2)(logits, targets)) == pytest.approx(wanted)
