@@ -18,7 +18,7 @@ from stripwatch.errors import ModelError, StorageError  # noqa: E402
 from stripwatch.manifest import DefectClass  # noqa: E402
 from stripwatch_engine.composition import Composition, load_composition  # noqa: E402
 from stripwatch_engine.member import CardFlags, load_member  # noqa: E402
-from stripwatch_engine.model_card import ModelCard, ModelInput, load_card  # noqa: E402
+from stripwatch_engine.model_card import ModelCard, ModelInput, load_card, save_card  # noqa: E402
 from stripwatch_engine.reference import Session  # noqa: E402
 from stripwatch_train.checkpoints import BEST, LAST, Curve  # noqa: E402
 from stripwatch_train.data_set import open_data_set  # noqa: E402
@@ -26,6 +26,7 @@ from stripwatch_train.export import (  # noqa: E402
     _compare,
     export_member,
     export_run,
+    make_card,
     write_deployments,
 )
 from stripwatch_train.frames import View  # noqa: E402
@@ -110,7 +111,9 @@ def save_checkpoint(path: Path, network: Any, dice: float = 0.5) -> None:
 
 
 def export(folder: Path, view: View, data: DataSet) -> float:
-    return export_member(folder, view, data, CLASSES, "stripwatch-train fit unet")
+    run = RunFile("unet", "raw/strip", NAMES, "ab" * 32, SHAPE, 0.43, 0.12, ())
+    card = make_card(view, run, CLASSES, "stripwatch-train fit unet")
+    return export_member(folder, view, card, data)
 
 
 @pytest.mark.parametrize("kind", MEMBERS)
@@ -173,7 +176,7 @@ def test_the_card_says_what_the_model_sees_and_answers(
         classes=classes,
         background=kind == "softmax",
         metrics={"dice.pits": 0.1235},  # of the checkpoint's epoch
-        data=f"{data.source}, 20 frames",
+        data="strip, sha256 abababababababab",
         command="stripwatch-train fit unet",
     )
 
@@ -395,3 +398,10 @@ def test_a_run_is_exported_again_from_any_checkpoint_and_for_other_frames(
     export_run(tmp_path, checkpoint=LAST, frame_shape=(33, 50))
     assert (load_card(model).input.height, load_card(model).input.width) == (33, 50)
     assert load_composition(tmp_path / DEPLOYMENT_NAME).models == (str(model),)
+    tuned = msgspec.structs.replace(
+        load_card(model), classes=defect_classes(NAMES, 0.3, 7, 7, 7, 7), command="fit"
+    )
+    save_card(model, tuned)
+    export_run(tmp_path, checkpoint=LAST)
+    assert load_card(model).classes == tuned.classes
+    assert load_card(model).command == "fit"

@@ -260,3 +260,20 @@ def test_frames_of_another_size_are_told_of(
     (data / "annotations.json").write_text(json.dumps(labels))
     assert main(command(data, tmp_path / "run", small(*TINY))) == ExitCode.OK
     assert "1 of them are not 64 x 128" in capsys.readouterr().err
+
+
+def test_members_that_differ_in_nothing_but_their_names_become_different_models(
+    small_data: Path, tmp_path: Path, small: Small
+) -> None:
+    """Averaging one model with itself would gain nothing."""
+    twins = tmp_path / "twins.toml"
+    twins.write_text(
+        'about = "x"\n[base]\nnetwork = { architecture = "vanilla-unet" }\n'
+        '[[members]]\nname = "one"\n[[members]]\nname = "other"\n'
+    )
+    recipe = load_recipe(str(twins), small(*TINY, "schedule.epochs=1"))
+    fit("twins", recipe, FitSettings(data=small_data, output=tmp_path / "run"))
+    weights, others = (
+        load_weights(tmp_path / "run" / f"{name}-fold0" / BEST)[0] for name in ("one", "other")
+    )
+    assert any(not torch.equal(value, others[name]) for name, value in weights.items())

@@ -307,3 +307,16 @@ def test_a_damaged_recipe_is_refused_or_a_recipe(tmp_path: Path, seed: int) -> N
             assert isinstance(load_recipe(str(path)), Recipe)
         except ConfigError as error:
             assert "own.toml" in str(error), f"seed {seed}, turn {turn}"
+
+
+@pytest.mark.parametrize("name", ["loss", "schedule", "a-class1", "b-fold12"])
+def test_a_member_is_not_called_like_a_key_or_a_folder(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'about = "x"\n[[members]]\nname = "{name}"\n')
+    with pytest.raises(ConfigError, match="cannot be called"):
+        load_recipe(str(path))
+
+
+def test_warm_up_and_flat_leave_something_to_the_cosine() -> None:
+    with pytest.raises(ConfigError, match="warm_up and flat"):
+        load_recipe("unet", ["optimizer.warm_up=0.6", "optimizer.flat=0.5"])

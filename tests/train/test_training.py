@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -17,9 +17,15 @@ torch = pytest.importorskip("torch")
 import lightning as pl  # noqa: E402
 from torch import nn  # noqa: E402
 
+from stripwatch_train.networks import make_network  # noqa: E402
 from stripwatch_train.recipe import Loss, Member, Network, Optimizer  # noqa: E402
 from stripwatch_train.trainer import _quiet_lightning  # noqa: E402
-from stripwatch_train.training import Training, average, rate_at  # noqa: E402
+from stripwatch_train.training import (  # noqa: E402
+    Training,
+    _parameter_groups,
+    average,
+    rate_at,
+)
 
 SHARE = st.floats(0, 1)
 PLAIN = Network("vanilla-unet", depth=1, channels=(4, 8))
@@ -54,6 +60,7 @@ def test_without_warm_up_the_first_step_is_at_the_full_rate() -> None:
 def test_the_learning_rate_is_over_0_at_every_step_and_never_rises_again(
     steps: int, warm_up: float, flat: float
 ) -> None:
+    assume(warm_up + flat <= 1)
     found = rates(steps, warm_up=warm_up, flat=flat)
     assert all(0 < rate <= 1 for rate in found)
     top = found.index(max(found))
@@ -204,3 +211,16 @@ def test_scores_of_gates_and_classifiers_count_frames(
     wanted = [2 * 1 / (2 + 2), 2 * 1 / (1 + 2)][: len(names)]
     assert [found[f"dice.{name}"] for name in names] == pytest.approx(wanted)
     assert found["score"] == pytest.approx(sum(wanted) / len(names))
+
+
+def test_a_classifier_s_encoder_learns_at_its_own_rate() -> None:
+    """All but its last layer."""
+    network = make_network(Network("classifier", "mobilenetv3_small_050", ""), 4)
+    settings = Optimizer(learning_rate=0.01, encoder_learning_rate=0.001)
+    encoder, rest = _parameter_groups(network, settings)
+    assert encoder["lr"] == 0.001
+    last: Any = network
+    assert {id(value) for value in rest["params"]} == {
+        id(value) for value in last.get_classifier().parameters()
+    }
+    assert len(encoder["params"]) + len(rest["params"]) == len(list(network.parameters()))

@@ -75,7 +75,7 @@ class DropLines(v2.Transform):  # type: ignore[misc]
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Which lines, and how."""
-        lines = flat_inputs[0].shape[-2]
+        lines = max(2, flat_inputs[0].shape[-2])
         count = between(1, min(DROPOUT_LINES_MAX, lines - 1))
         first = between(1, lines - count)
         return {"first": first, "end": first + count, "black": chance() < 0.5}

@@ -60,6 +60,8 @@ def export_run(
 ) -> dict[str, float]:
     """Write the models of a run's checkpoints again, and its composition files.
 
+    Thresholds and minimum areas of cards that are there are kept.
+
     Args:
         folder: of the run.
         checkpoint: which one of each model.
@@ -81,12 +83,12 @@ def export_run(
     for entry in run.members:
         path = folder / entry.name
         if (path / checkpoint).exists():
-            card = load_card(path / MODEL_NAME) if (path / MODEL_NAME).exists() else None
-            command = card.command if card else ""
             view = view_of(recipe, seen, entry)
-            done[entry.name] = export_member(
-                path, view, data_set, recipe.classes, command, checkpoint
-            )
+            card = make_card(view, run, recipe.classes, command="")
+            if (path / MODEL_NAME).exists():  # what `tune` found stays
+                before = load_card(path / MODEL_NAME)
+                card = msgspec.structs.replace(card, classes=before.classes, command=before.command)
+            done[entry.name] = export_member(path, view, card, data_set, checkpoint)
     if not done:
         raise ModelError(f"{folder}: no model has a {checkpoint} yet; go on with its fit")
     write_deployments(folder, recipe, run)
@@ -96,12 +98,11 @@ def export_run(
 def export_member(
     folder: Path,
     view: View,
+    card: ModelCard,
     data_set: DataSet,
-    classes: Classes,
-    command: str,
     checkpoint: str = BEST,
 ) -> float:
-    """Write model.onnx and model.json of a checkpoint in a folder.
+    """Write model.onnx and model.json (`card`, with the metrics) of a checkpoint in a folder.
 
     The model takes float32 [n, 1, h, w], n being free, and answers with logits [n, outputs, h, w],
     or [n, outputs] of a gate or a classifier.
@@ -127,44 +128,43 @@ def export_member(
     try:
         _write_onnx(network, view, draft)
         difference = _compare(network, draft, _some_images(view, data_set))
-        save_card(path, _card(view, data_set, classes, metrics, command))
+        rounded = {name: round(value, 4) for name, value in metrics.items()}
+        save_card(path, msgspec.structs.replace(card, metrics=rounded))
         draft.replace(path)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    except ModelError:
+        draft.unlink(missing_ok=True)
+        raise
     return difference
 
 
-def _card(
-    view: View, data_set: DataSet, classes: Classes, metrics: dict[str, float], command: str
-) -> ModelCard:
+def make_card(view: View, run: RunFile, classes: Classes, command: str) -> ModelCard:
+    """What is known of a model before it is measured."""
     member = view.member
-    areas = classes.min_areas_px + (0,) * len(data_set.classes)
-    known = [
-        DefectClass(
-            id=entry.id,
-            name=entry.name,
-            threshold=classes.threshold,
-            min_area_px=areas[entry.id - 1],
-        )
-        for entry in data_set.classes
-    ]
     presence = classes.presence_threshold
+    areas = classes.min_areas_px + (0,) * len(run.classes)
+    known = tuple(
+        DefectClass(id=number, name=name, threshold=classes.threshold, min_area_px=area)
+        for number, (name, area) in enumerate(zip(run.classes, areas, strict=False), 1)
+    )
     if member.role == "gate":
-        known = [DefectClass(id=1, name="defect", threshold=presence)]
+        known = (DefectClass(id=1, name="defect", threshold=presence),)
     elif member.role == "classifier":
-        known = [DefectClass(id=entry.id, name=entry.name, threshold=presence) for entry in known]
+        known = tuple(
+            DefectClass(id=entry.id, name=entry.name, threshold=presence) for entry in known
+        )
     elif view.class_id is not None:
-        known = [msgspec.structs.replace(known[view.class_id - 1], id=1)]
+        known = (msgspec.structs.replace(known[view.class_id - 1], id=1),)
     height, width = view.image_shape
     return ModelCard(
         input=ModelInput(channels=1, height=height, width=width),
         mean=view.mean,
         std=view.std,
         activation=member.activation,
-        classes=tuple(known),
+        classes=known,
         background=member.activation == "softmax",
-        metrics={name: round(value, 4) for name, value in metrics.items()},
-        data=f"{data_set.source}, {len(data_set.samples)} frames",
+        data=f"{Path(run.data).name}, sha256 {run.data_sha256[:16]}",
         command=command,
     )
 

@@ -8,6 +8,7 @@ Under torchrun every process runs this; only the first writes.
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from stripwatch_train.augment import chance_of
 from stripwatch_train.brightness import pixel_statistics
 from stripwatch_train.data_set import open_data_set
 from stripwatch_train.epochs import Epochs
-from stripwatch_train.export import export_member, view_of, write_deployments
+from stripwatch_train.export import export_member, make_card, view_of, write_deployments
 from stripwatch_train.folds import FoldFile, class_table, load_folds, make_folds, save_folds
 from stripwatch_train.frames import common_shape
 from stripwatch_train.losses import balanced_weights
@@ -213,7 +214,8 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
     inside = np.flatnonzero(run.fold_of != entry.fold)
     labelled = [run.data_set.samples[index] for index in inside]
     training = [*labelled, *run.pseudo]
-    seed = run.recipe.seed
+    # Members of an ensemble that differ in nothing else begin differently.
+    seed = zlib.crc32(f"{run.recipe.seed} {entry.name}".encode())
     epochs = Epochs(
         training=training,
         validation=[run.data_set.samples[i] for i in np.flatnonzero(run.fold_of == entry.fold)],
@@ -225,13 +227,14 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
         workers=run.settings.workers,
     )
     steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
-    with chance_of(seed, entry.fold):  # the same weights to begin with, on every machine
-        names, weights = _scored_names(run.file, entry), _class_weights(run, member)
+    with chance_of(seed):  # the same weights to begin with, on every machine
+        names, weights = _scored_names(run.file, entry), _class_weights(run, member, labelled)
         model = Training(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name
     train(model, epochs, member.schedule, folder, run.settings.accelerator)
     if is_first_process():
-        export_member(folder, view, run.data_set, run.recipe.classes, run.settings.command)
+        card = make_card(view, run.file, run.recipe.classes, run.settings.command)
+        export_member(folder, view, card, run.data_set)
 
 
 def _scored_names(run: RunFile, entry: MemberFile) -> tuple[str, ...]:
@@ -240,13 +243,14 @@ def _scored_names(run: RunFile, entry: MemberFile) -> tuple[str, ...]:
     return (run.classes[entry.class_id - 1],) if entry.class_id else run.classes
 
 
-def _class_weights(run: _Run, member: Member) -> tuple[float, ...]:
+def _class_weights(run: _Run, member: Member, labelled: list[Sample]) -> tuple[float, ...]:
     weights = member.loss.class_weights
     if weights != "balanced":
         return weights
-    pixels = np.zeros(1 + len(run.data_set.classes))
-    for sample in run.data_set.samples:
+    count = len(run.file.classes)
+    pixels = np.zeros(1 + count)
+    for sample in labelled:
         mask = load_mask(sample, image_shape(sample.image))
-        counts = [np.count_nonzero(mask >> bit & 1) for bit in range(len(run.data_set.classes))]
-        pixels += [np.count_nonzero(mask == 0), *counts]
+        pixels[0] += np.count_nonzero(mask == 0)
+        pixels[1:] += [np.count_nonzero(mask >> bit & 1) for bit in range(count)]
     return balanced_weights(pixels / pixels.sum())

@@ -166,7 +166,15 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
         return _fetched(network, lambda: build(named if network.weights else None, 1))
     # Weights are of colour images: their first layer is made grey after they are loaded.
     colour = build(None, 3)
-    _load_weights(network, path, colour.encoder.load_state_dict)  # type: ignore[union-attr]
+    own = colour.encoder.state_dict()  # type: ignore[union-attr]
+
+    def take(found: dict[str, Tensor]) -> None:
+        # Files of whole classifiers have layers more, and names without the wrapper's.
+        named = {name if name in own else f"model.{name}": value for name, value in found.items()}
+        kept = {name: value for name, value in named.items() if name in own}
+        colour.encoder.load_state_dict(kept)  # type: ignore[union-attr]
+
+    _load_weights(network, path, take)
     grey = build(None, 1)
     wanted = grey.encoder.state_dict()  # type: ignore[union-attr]
     found = colour.encoder.state_dict()  # type: ignore[union-attr]
@@ -219,7 +227,8 @@ def _load_weights(
     try:
         take(timm.models.load_state_dict(str(path)))
     except Exception as error:  # torch.load and safetensors raise what they like
-        raise ConfigError(f"{path}: does not hold weights of {network.encoder}: {error}") from error
+        first = str(error).partition("\n")[0]
+        raise ConfigError(f"{path}: does not hold weights of {network.encoder}: {first}") from error
 
 
 def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:

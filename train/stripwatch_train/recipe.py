@@ -14,6 +14,7 @@ In a file, `[base]` holds what all members share, and each `[[members]]` only wh
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from importlib import resources
@@ -44,7 +45,9 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "vanilla-unet", "residual-unet", "unet", "unetplusplus", "fpn", "classifier"
     ] = "unet"
     encoder: str = "resnet34"  # name at segmentation-models-pytorch, or at timm for a classifier
-    weights: str = "imagenet"  # of the encoder: name at its hub, path of a file, "" = random
+    # Of the encoder: name at its hub (timm's have theirs in the encoder's name), path of a file,
+    # "" = random.
+    weights: str = "imagenet"
     depth: Annotated[int, Meta(ge=1, le=6)] = 5  # how often the image is halved
     # Channels of the decoder, deepest first; of a network without encoder: of its levels,
     # shallowest first, one more than `depth`; of an FPN: of its pyramid, one number.
@@ -94,6 +97,11 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warm_up: Share = 0.03  # of all steps, linear from 0
     flat: Share = 0.0  # of all steps, before the cosine down to 0
     gradient_clip: NotNegative = 1.0  # norm; 0 = none
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        if self.warm_up + self.flat > 1:
+            raise ValueError("optimizer: warm_up and flat are more than all steps together")
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,6 +186,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError(f"two members have the same name in {', '.join(names)}")
+        for name in names:
+            if name in Member.__struct_fields__ or re.search(r"-(class|fold)\d+$", name):
+                raise ValueError(
+                    f"a member cannot be called {name!r}: keys and folders are called so"
+                )
         if max(self.train_folds) >= self.folds or len(set(self.train_folds)) != len(
             self.train_folds
         ):

@@ -134,11 +134,23 @@ def average(mean: Tensor, value: Tensor, count: Tensor | int, decay: float) -> T
 
 def _parameter_groups(network: nn.Module, settings: Optimizer) -> Iterator[dict[str, Any]]:
     """The encoder, where it learns at a rate of its own, and the rest."""
-    encoder = getattr(network, "encoder", None)
-    if settings.encoder_learning_rate is None or not isinstance(encoder, nn.Module):
+    if settings.encoder_learning_rate is None:
         yield {"params": list(network.parameters())}
         return
-    own = list(encoder.parameters())
-    others = set(network.parameters()) - set(own)
+    rest = list(_behind_the_encoder(network))
+    others = set(rest)
+    own = [value for value in network.parameters() if value not in others]
     yield {"params": own, "lr": settings.encoder_learning_rate}
-    yield {"params": [value for value in network.parameters() if value in others]}
+    yield {"params": rest}
+
+
+def _behind_the_encoder(network: nn.Module) -> Iterator[nn.Parameter]:
+    """The parameters of a decoder, or of a classifier's last layer; all where neither is."""
+    encoder = getattr(network, "encoder", None)
+    if isinstance(encoder, nn.Module):
+        inside = set(encoder.parameters())
+        yield from (value for value in network.parameters() if value not in inside)
+    elif last := getattr(network, "get_classifier", None):  # as timm calls it
+        yield from last().parameters()
+    else:
+        yield from network.parameters()
