@@ -25,6 +25,7 @@ from stripwatch_train.epochs import Epochs
 from stripwatch_train.export import export_member, make_card, view_of, write_deployments
 from stripwatch_train.folds import FoldFile, class_table, load_folds, make_folds, save_folds
 from stripwatch_train.frames import common_shape
+from stripwatch_train.learner import Learner
 from stripwatch_train.losses import balanced_weights
 from stripwatch_train.recipe import Member, Recipe
 from stripwatch_train.run_folder import (
@@ -39,7 +40,6 @@ from stripwatch_train.run_folder import (
 )
 from stripwatch_train.samples import DataSet, Sample, fingerprint, image_shape, load_mask
 from stripwatch_train.trainer import is_first_process, processes, train
-from stripwatch_train.training import Training
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
     steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
     with chance_of(seed):  # the same weights to begin with, on every machine
         names, weights = _scored_names(run.file, entry), _class_weights(run, member, labelled)
-        model = Training(member, view.outputs, names, weights, steps, seed)
+        model = Learner(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name
     train(model, epochs, member.schedule, folder, run.settings.accelerator)
     if is_first_process():

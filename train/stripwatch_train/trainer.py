@@ -23,8 +23,8 @@ from stripwatch_train.checkpoints import (
     load_weights,
 )
 from stripwatch_train.epochs import Epochs
+from stripwatch_train.learner import Learner, average
 from stripwatch_train.recipe import Schedule
-from stripwatch_train.training import Training, average
 
 LOGS = "tensorboard"
 
@@ -42,7 +42,7 @@ def is_first_process() -> bool:
 
 
 def train(
-    training: Training, epochs: Epochs, schedule: Schedule, folder: Path, accelerator: str
+    learner: Learner, epochs: Epochs, schedule: Schedule, folder: Path, accelerator: str
 ) -> None:
     """Train until the schedule ends, from the last checkpoint in the folder if there is one.
 
@@ -59,7 +59,7 @@ def train(
         trainer = _make_trainer(schedule, folder, accelerator)
         try:
             trainer.fit(
-                training,
+                learner,
                 datamodule=epochs,
                 ckpt_path=last if going_on else None,
                 weights_only=True,

@@ -17,15 +17,15 @@ torch = pytest.importorskip("torch")
 import lightning as pl  # noqa: E402
 from torch import nn  # noqa: E402
 
-from stripwatch_train.networks import make_network  # noqa: E402
-from stripwatch_train.recipe import Loss, Member, Network, Optimizer  # noqa: E402
-from stripwatch_train.trainer import _quiet_lightning  # noqa: E402
-from stripwatch_train.training import (  # noqa: E402
-    Training,
+from stripwatch_train.learner import (  # noqa: E402
+    Learner,
     _parameter_groups,
     average,
     rate_at,
 )
+from stripwatch_train.networks import make_network  # noqa: E402
+from stripwatch_train.recipe import Loss, Member, Network, Optimizer  # noqa: E402
+from stripwatch_train.trainer import _quiet_lightning  # noqa: E402
 
 SHARE = st.floats(0, 1)
 PLAIN = Network("vanilla-unet", depth=1, channels=(4, 8))
@@ -39,9 +39,9 @@ def rates(steps: int, **settings: float) -> list[float]:
     return [rate_at(step, steps, Optimizer(**settings)) for step in range(steps)]  # type: ignore[arg-type]
 
 
-def training(member: Member, names: tuple[str, ...] = ("pits", "cracks")) -> Training:
+def learner(member: Member, names: tuple[str, ...] = ("pits", "cracks")) -> Learner:
     outputs = len(names) + (member.activation == "softmax")
-    return Training(member, outputs, names, (), steps=100, seed=0)
+    return Learner(member, outputs, names, (), steps=100, seed=0)
 
 
 def test_the_learning_rate_rises_stays_and_falls_along_a_cosine() -> None:
@@ -97,7 +97,7 @@ def test_every_weight_is_learnt_once_at_the_rate_that_it_has(kind: Any, network:
     settings = Optimizer(
         kind=kind, learning_rate=0.01, encoder_learning_rate=0.002, weight_decay=0.03, warm_up=0
     )
-    model = training(Member(network=network, optimizer=settings))
+    model = learner(Member(network=network, optimizer=settings))
     groups = model.configure_optimizers()["optimizer"].param_groups
     names = {id(value): name for name, value in model.network.named_parameters()}
     rate_of = {names[id(value)]: group["lr"] for group in groups for value in group["params"]}
@@ -109,7 +109,7 @@ def test_every_weight_is_learnt_once_at_the_rate_that_it_has(kind: Any, network:
 
 
 def test_without_a_rate_of_its_own_an_encoder_learns_at_that_of_the_rest() -> None:
-    model = training(Member(network=WITH_ENCODER, optimizer=Optimizer(warm_up=0)))
+    model = learner(Member(network=WITH_ENCODER, optimizer=Optimizer(warm_up=0)))
     (group,) = model.configure_optimizers()["optimizer"].param_groups
     assert group["lr"] == 1e-3
     assert len(group["params"]) == len(list(model.network.parameters()))
@@ -117,7 +117,7 @@ def test_without_a_rate_of_its_own_an_encoder_learns_at_that_of_the_rest() -> No
 
 def test_both_rates_go_the_same_way_step_by_step() -> None:
     settings = Optimizer(learning_rate=0.1, encoder_learning_rate=0.01, warm_up=0.1, kind="sgd")
-    made = training(Member(network=WITH_ENCODER, optimizer=settings)).configure_optimizers()
+    made = learner(Member(network=WITH_ENCODER, optimizer=settings)).configure_optimizers()
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]
     assert schedule["interval"] == "step"
     for step in range(5):
@@ -140,7 +140,7 @@ def score(
     member: Member, names: tuple[str, ...], batches: list[tuple[Any, Any]], folder: Path
 ) -> dict[str, float]:
     """What Lightning logs of validation batches of logits and targets."""
-    model = training(member, names)
+    model = learner(member, names)
     model.network = Answers()
     loader = torch.utils.data.DataLoader(batches, batch_size=None)
     with warnings.catch_warnings():

@@ -27,7 +27,7 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 
-class Training(pl.LightningModule):
+class Learner(pl.LightningModule):
     """A network, its loss, its optimizer, and how well it does on the validation frames."""
 
     def __init__(
