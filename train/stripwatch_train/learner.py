@@ -63,7 +63,15 @@ class Learner(pl.LightningModule):
         """The loss of a batch."""
         images, targets = batch
         loss = self._loss(self(images), targets)
-        self.log("loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(images))
+        self.log(
+            "loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            sync_dist=True,
+            batch_size=len(images),
+        )
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -95,8 +103,9 @@ class Learner(pl.LightningModule):
             if found + true
         }
         score = math.fsum(dice.values()) / len(dice) if dice else 1.0
-        values = {"score": score} | {f"dice.{name}": value for name, value in dice.items()}
-        self.log_dict(values, sync_dist=True)  # equal in all processes by now
+        # Equal in all processes by now.
+        self.log("score", score, prog_bar=True, sync_dist=True)
+        self.log_dict({f"dice.{name}": value for name, value in dice.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many unions
         """The optimizer and the learning rate's way."""
