@@ -104,9 +104,11 @@ class AnySize(nn.Module):
         """Logits."""
         lines, pixels = image.shape[-2:]
         below, right = -lines % self.multiple, -pixels % self.multiple
-        if below or right:
-            image = nn.functional.pad(image, (0, right, 0, below), mode="replicate")
-        logits: Tensor = self.inner(image)
+        if not (below or right):  # a cut of nothing would stay in the exported graph
+            whole: Tensor = self.inner(image)
+            return whole
+        padded = nn.functional.pad(image, (0, right, 0, below), mode="replicate")
+        logits: Tensor = self.inner(padded)
         return logits[..., :lines, :pixels]
 
 
