@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -76,7 +77,9 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(
     fit_small(small_data, tmp_path / "whole", changes)
     start = [sys.executable, "-c", "from stripwatch_train.cli.main import main; main()"]
     killed = [*start, *command(small_data, tmp_path / "killed", changes)]
-    with subprocess.Popen(killed, stdout=subprocess.PIPE, text=True) as process:
+    # Sums of several threads come out otherwise.
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(killed, stdout=subprocess.PIPE, text=True, env=alone) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "epoch 3 of 5" in line:
