@@ -18,11 +18,10 @@ from rich.table import Table
 from stripwatch.cli.guard import guarded
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.manifest import Manifest, load_manifest
-from stripwatch.wire.frame import SIDE_MAX
 from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.composition import Composition, load_composition
 from stripwatch_engine.member import CardFlags
-from stripwatch_engine.parser import make_parser
+from stripwatch_engine.parser import make_parser, parse_shape
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.show import BuildProgress, engine_table, plain_console, verification_tables
 
@@ -107,7 +106,7 @@ def settings_of(args: argparse.Namespace) -> BuildSettings:
         "card_flags": _card_flags(args),
         "target": target,
         "precision": args.precision or ("fp32" if target == "openvino" else "fp16"),
-        "frame_shape": _shape("--frame", args.frame),
+        "frame_shape": parse_shape("--frame", args.frame),
         "batch": _batch(args.batch or "1:16"),
         "capabilities": _listed(args.capability, str, "--capability") or (),
     }
@@ -176,7 +175,7 @@ def _card_flags(args: argparse.Namespace) -> CardFlags:
         "background": args.background,
         "mean": _listed(args.mean, float, "--mean"),
         "std": _listed(args.std, float, "--std"),
-        "size": _shape("--input", args.input) if args.input else None,
+        "size": parse_shape("--input", args.input) if args.input else None,
         "fit": args.fit,
         "thresholds": _listed(args.threshold, float, "--threshold"),
         "min_areas_px": _listed(args.min_area, int, "--min-area"),
@@ -198,16 +197,6 @@ def _listed(text: str | None, kind: type, flag: str) -> tuple[Any, ...] | None:
     if kind is float and not all(map(math.isfinite, values)):
         raise ConfigError(wrong)
     return values
-
-
-def _shape(flag: str, text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if not found:
-        raise ConfigError(f"{flag} {text!r}: expected LINESxPIXELS, for example 256x1600")
-    shape = (int(found[1]), int(found[2]))
-    if max(shape) > SIDE_MAX:
-        raise ConfigError(f"{flag} {text!r}: at most {SIDE_MAX} lines or pixels")
-    return shape
 
 
 def _batch(text: str) -> tuple[int, int]:

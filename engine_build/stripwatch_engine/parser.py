@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
+
+from stripwatch.errors import ConfigError
+from stripwatch.wire.frame import SIDE_MAX
 
 DESCRIPTION = """\
 Build an inspection engine from segmentation models. NAME.json or model.json, which training writes
@@ -126,3 +130,18 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
     add("--error-mean-max", type=float, metavar="X", help="limit: largest mean error")
     add("--allow-degraded", action="store_true", help="write the engine although it is past them")
     add("--report", type=Path, metavar="DIR", help="draw the worst frames with both masks")
+
+
+def parse_shape(flag: str, text: str) -> tuple[int, int]:
+    """Lines, pixels of what a flag was given, such as `256x1600`.
+
+    Raises:
+        ConfigError: it is no such text, or a side is too large.
+    """
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not found:
+        raise ConfigError(f"{flag} {text!r}: expected LINESxPIXELS, for example 256x1600")
+    shape = (int(found[1]), int(found[2]))
+    if max(shape) > SIDE_MAX:
+        raise ConfigError(f"{flag} {text!r}: at most {SIDE_MAX} lines or pixels")
+    return shape

@@ -9,11 +9,12 @@ import pytest
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.synthetic import CLASSES, SyntheticStrip
+from stripwatch_engine.parser import parse_shape
 from stripwatch_train.cli.main import main
 from stripwatch_train.data_set import open_data_set
 from stripwatch_train.folds import make_folds
 from stripwatch_train.samples import load_image, load_mask
-from stripwatch_train.synthesize import PIXELS_MIN, parse_frame_shape, synthesize
+from stripwatch_train.synthesize import PIXELS_MIN, synthesize
 
 SHAPE = (32, 160)
 
@@ -87,14 +88,14 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
 def test_a_frame_is_given_as_lines_and_pixels(text: str) -> None:
     """Nothing else is guessed at."""
     with pytest.raises(ConfigError, match="expected LINESxPIXELS, for example 256x1600"):
-        parse_frame_shape(text)
+        parse_shape("--frame", text)
 
 
 def test_frames_have_a_largest_side() -> None:
     """That of the frame message."""
-    assert parse_frame_shape("256x1600") == (256, 1600)
+    assert parse_shape("--frame", "256x1600") == (256, 1600)
     with pytest.raises(ConfigError, match="at most 65536 lines or pixels"):
-        parse_frame_shape("256x65537")
+        parse_shape("--frame", "256x65537")
 
 
 def test_the_command_says_which_strips_it_wrote(

@@ -20,7 +20,6 @@ from stripwatch_train.augment import between, chance, chance_of, lighting, movin
 from stripwatch_train.recipe import Member
 from stripwatch_train.samples import Sample, image_shape, load_image, load_mask, opened, soft_path
 
-TEACHER_FOLDER = "soft"  # of what `stripwatch-train predict --soft` writes
 DEFECT = 128  # of 255: from here on a pixel counts as one of the class
 
 Key = tuple[int, int, int]  # of a sample: index, epoch, position in it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +9,12 @@ import cv2
 
 from stripwatch.errors import ConfigError
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch.wire.frame import SIDE_MAX
 from stripwatch_train.coco import LabelledImage, write_coco
 
 TRAINING_SEEDS = 1_000_000  # strips with seeds from here on are for training, below for evaluation
 FRAMES_PER_STRIP = 24  # then comes a strip of other light and texture
 FRAME_SHAPE = (256, 1600)
-DEFECTS_PER_1000_LINES = 2.0  # leaves nearly half of the frames clean
+DEFECTS_PER_1000_LINES = 2.0  # leaves about a third of the frames clean
 PIXELS_MIN = 16  # of a frame's width: between its dark edges a narrower strip has no room
 PNG_LEVEL = 1  # of zlib: camera noise packs no better at higher ones, only slower
 
@@ -58,21 +56,6 @@ def synthesize(
         raise ConfigError(f"frames of {frame_shape[1]} pixels: give {PIXELS_MIN} or more")
     write_coco(folder, CLASSES, _images(frames, seed, frame_shape, defects_per_1000_lines))
     return -(-frames // FRAMES_PER_STRIP)
-
-
-def parse_frame_shape(text: str) -> tuple[int, int]:
-    """Lines, pixels of a text such as `256x1600`.
-
-    Raises:
-        ConfigError: it is no such text, or a side is too large.
-    """
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if not found:
-        raise ConfigError(f"--frame {text!r}: expected LINESxPIXELS, for example 256x1600")
-    shape = (int(found[1]), int(found[2]))
-    if max(shape) > SIDE_MAX:
-        raise ConfigError(f"--frame {text!r}: at most {SIDE_MAX} lines or pixels")
-    return shape
 
 
 def _images(

@@ -121,10 +121,8 @@ def _drawn(pixels: Bytes, truth: Bytes, found: Bytes, classes: Sequence[DefectCl
             tint = np.array(colour) * FILL_SHARE
             image[inside] = (image[inside] * (1 - FILL_SHARE) + tint).astype(np.uint8)
     ring = np.ones((3, 3), np.uint8)
-    for (
-        true,
-        there,
-    ) in planes:  # true ones outside, found ones inside: both are seen where they agree
+    # True ones outside, found ones inside: both are seen where they agree.
+    for true, there in planes:
         image[cv2.dilate(true, ring) > true] = TRUE
         image[there > cv2.erode(there, ring, borderValue=0)] = FOUND
     return image

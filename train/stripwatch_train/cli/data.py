@@ -96,7 +96,7 @@ def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser
         type=float,
         default=2.0,
         metavar="D",
-        help="on average (default: 2, which leaves nearly half of the frames clean)",
+        help="on average (default: 2, which leaves about a third of the frames clean)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_synthesize)
@@ -148,13 +148,14 @@ def _convert(args: argparse.Namespace) -> ExitCode:
 
 
 def _synthesize(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.synthesize import parse_frame_shape, synthesize
+    from stripwatch_engine.parser import parse_shape
+    from stripwatch_train.synthesize import synthesize
 
     strips = synthesize(
         args.output,
         args.frames,
         seed=args.seed,
-        frame_shape=parse_frame_shape(args.frame),
+        frame_shape=parse_shape("--frame", args.frame),
         defects_per_1000_lines=args.defects_per_1000_lines,
     )
     last = args.seed + strips - 1

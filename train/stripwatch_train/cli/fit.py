@@ -107,11 +107,11 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 
 
 def _export(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_engine.parser import parse_shape
     from stripwatch_train.checkpoints import BEST, LAST
     from stripwatch_train.export import export_run
-    from stripwatch_train.synthesize import parse_frame_shape
 
-    shape = parse_frame_shape(args.frame) if args.frame else None
+    shape = parse_shape("--frame", args.frame) if args.frame else None
     done = export_run(args.run, checkpoint=LAST if args.last else BEST, frame_shape=shape)
     table = Table("model", "largest difference to PyTorch")
     for name, difference in done.items():
