@@ -25,6 +25,7 @@ def quantize_model(
 
     Symmetric int8 with a scale per tensor, for weights per channel; biases stay as they are. What
     a convolution answers is rounded only if another takes it: the model's own answer is not.
+    Some convolutions stay as they are, too: see `_exact`.
 
     Args:
         model: float32, opset 21 or newer.
@@ -65,6 +66,7 @@ def quantize_model(
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=QUANTIZED,
+                nodes_to_exclude=_exact(copy),
                 per_channel=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
@@ -81,6 +83,29 @@ def quantize_model(
         finally:
             quiet.setLevel(level)
         return onnx.load(path)
+
+
+def _exact(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions that int8 would harm far more than it would speed up.
+
+    Those of several groups, such as depthwise ones: their channels differ too much for one scale.
+    Those that answer with one pixel, such as squeeze-and-excitation's: each rounding scales a whole
+    channel. See docs/engine-build.md for figures; Sheng et al., "A Quantization-Friendly Separable
+    Convolution for MobileNets", arXiv:1803.08607, for the first.
+    """
+    shapes = {
+        value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Conv"
+        and (
+            any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
+            or shapes.get(node.output[0], [])[2:] == [1, 1]
+        )
+    ]
 
 
 def quantize_openvino(
@@ -108,6 +133,15 @@ def quantize_openvino(
             "--precision int8 for openvino needs NNCF; pip install 'stripwatch[int8]'"
         ) from None
     nncf.set_log_level(logging.ERROR)
+    exact = {  # as in `_exact`
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "GroupConvolution"
+        or (
+            node.get_type_name() == "Convolution"
+            and [str(side) for side in node.get_output_partial_shape(0)][2:] == ["1", "1"]
+        )
+    }
     dataset = nncf.Dataset([{"frames": frame[None], **extra_inputs} for frame in frames])
     parameters = nncf.AdvancedQuantizationParameters(
         # CPUs without VNNI add int8 products in 16 bits, which overflow: weights of 7 bits do not.
@@ -119,7 +153,7 @@ def quantize_openvino(
             dataset,
             subset_size=len(frames),
             preset=nncf.QuantizationPreset.MIXED,
-            ignored_scope=nncf.IgnoredScope(names=sorted(ends), validate=False),
+            ignored_scope=nncf.IgnoredScope(names=sorted(ends | exact), validate=False),
             advanced_parameters=parameters,
         )
     except (nncf.errors.ValidationError, RuntimeError) as error:

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -40,11 +41,11 @@ SHAPE = (32, 96)
 class Blobs(torch.nn.Module):
     """What training might come to: smooth, compare with the surroundings, find bright and dark."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: int = 1) -> None:
         super().__init__()
         chance = torch.Generator().manual_seed(41)
         self.first = torch.nn.Conv2d(1, 8, 5, padding=2, padding_mode="replicate")
-        self.second = torch.nn.Conv2d(8, 8, 3, padding=1, padding_mode="replicate")
+        self.second = torch.nn.Conv2d(8, 8, 3, padding=1, padding_mode="replicate", groups=groups)
         self.last = torch.nn.Conv2d(8, 2, 1)
         for number, layer in enumerate((self.first, self.second, self.last)):
             weights = torch.rand(layer.weight.shape, generator=chance)
@@ -106,6 +107,46 @@ def test_scales_are_symmetric_and_weights_have_one_per_channel(
         assert constants[node.input[2]].dtype == np.float32
         takers = [taker.op_type for taker in model.graph.node if node.output[0] in taker.input]
         assert "QuantizeLinear" not in takers  # ReLU, or the model's answer, comes first
+
+
+class Squeezed(Blobs):
+    """Its first answer is multiplied with something of the whole image."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__(groups)
+        self.squeeze = torch.nn.Conv2d(8, 8, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits."""
+        first = torch.relu(self.first(image))
+        whole = torch.nn.functional.adaptive_avg_pool2d(first, 1)
+        inner = torch.relu(self.second(first * torch.sigmoid(self.squeeze(whole))))
+        logits: torch.Tensor = self.last(inner)
+        return logits
+
+
+@pytest.fixture(params=[2, 8])
+def squeezed(tmp_path: Path, request: pytest.FixtureRequest) -> Net:
+    card = make_card(SHAPE, mean=0.35, std=0.12, classes=make_classes(2))
+    return save_net(tmp_path, "squeezed", Squeezed(request.param).eval(), card)
+
+
+def test_convolutions_of_groups_and_of_single_pixels_stay_float32(squeezed: Net) -> None:
+    """So do their images and weights; the others are rounded."""
+    loaded = load_deployment(Composition(models=(str(squeezed.path),)), SHAPE)
+    model = quantized(squeezed, one_opset(loaded, OPSET_HALF_SCALES))
+    makers = {node.output[0]: node.op_type for node in model.graph.node}
+    rounded = {
+        node.name: [makers.get(name) == "DequantizeLinear" for name in node.input[:2]]
+        for node in model.graph.node
+        if node.op_type == "Conv"
+    }
+    assert rounded == {
+        "/first/Conv": [True, True],
+        "/squeeze/Conv": [False, False],
+        "/second/Conv": [False, False],
+        "/last/Conv": [True, True],
+    }
 
 
 def test_int8_masks_are_close_to_those_of_float32(blobs: Net, deployment: Deployment) -> None:
@@ -175,6 +216,25 @@ def test_openvino_quantizes_the_model_and_not_what_is_around_it(blobs: Net, tmp_
             }
     assert len(takers) >= 3
     assert all(re.match(r"model0/(?!p)", name) for name in takers), takers
+
+
+def test_openvino_keeps_the_same_convolutions_in_float32(squeezed: Net, tmp_path: Path) -> None:
+    import openvino
+
+    folder = tmp_path / "engine"
+    build(
+        msgspec.structs.replace(int8_settings(squeezed), dice_min=0.3, error_mean_max=0.2), folder
+    )
+    model = openvino.Core().read_model(str(folder / load_manifest(folder).files[0]))
+    rounded = set()
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in ("Convolution", "GroupConvolution"):
+            source = node.input_value(0).get_node()
+            if source.get_type_name() == "Pad":
+                source = source.input_value(0).get_node()
+            if source.get_type_name() == "FakeQuantize":
+                rounded.add(node.get_friendly_name().split("/")[2])
+    assert rounded == {"first", "last"}
 
 
 def test_int8_for_openvino_without_nncf_names_the_extra(

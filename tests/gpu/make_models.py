@@ -72,7 +72,8 @@ def make_edge(folder: Path) -> None:
     from stripwatch_train.networks import make_network
     from stripwatch_train.recipe import load_recipe
 
-    network = make_network(load_recipe("edge").members[0].network, len(CLASSES))
+    (member,) = load_recipe(str(ROOT / "models" / "recipe.toml")).members
+    network = make_network(member.network, len(CLASSES))
     _save_torch(network.eval(), (SHAPE[0] // 2, SHAPE[1] // 2), folder)
 
 

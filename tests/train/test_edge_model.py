@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
+import pytest
 
 from stripwatch.manifest import Manifest
 from stripwatch.synthetic import CLASSES, SyntheticStrip
@@ -25,6 +27,24 @@ def test_the_model_is_one_small_file_of_the_synthetic_classes() -> None:
     assert all(card.metrics[f"dice.{entry.name}"] >= DICE_MIN for entry in CLASSES)
     assert MODEL.stat().st_size <= MODEL_BYTES_MAX
     assert sorted(path.name for path in MODEL.parent.glob("model*")) == ["model.json", "model.onnx"]
+
+
+def test_the_recipe_beside_it_makes_a_model_of_the_same_layers_and_card() -> None:
+    pytest.importorskip("torch")
+    from stripwatch_train.networks import make_network
+    from stripwatch_train.recipe import load_recipe
+
+    recipe = load_recipe(str(MODEL.parents[1] / "recipe.toml"))
+    (member,) = recipe.members
+    card = load_card(MODEL)
+    shrunk = [side // by for side, by in zip(FRAME_SHAPE, member.images.shrink, strict=True)]
+    assert [card.input.height, card.input.width] == shrunk
+    assert card.activation == member.activation
+    assert recipe.classes.min_areas_px == tuple(entry.min_area_px for entry in card.classes)
+    learnt = make_network(member.network, len(card.classes)).parameters()
+    wanted = sorted(list(value.shape) for value in learnt if value.ndim == 4)
+    weights = onnx.load(MODEL).graph.initializer
+    assert sorted(list(value.dims) for value in weights if len(value.dims) == 4) == wanted
 
 
 def test_every_class_is_found_on_unseen_strips(

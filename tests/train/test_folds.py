@@ -102,6 +102,20 @@ def test_likeness_and_known_groups_join(tmp_path: Path) -> None:
     assert find_groups(data_set(tmp_path, pictures, groups)).tolist() == [0, 0, 0, 3, 0, 5, 0, 0]
 
 
+def test_split_copies_parts_what_looks_alike_but_not_what_is_known_to_belong_together(
+    tmp_path: Path,
+) -> None:
+    pictures = [texture(0)] * 8 + [texture(1), texture(2)]
+    groups = [""] * 8 + ["strip", "strip"]
+    data = data_set(tmp_path, pictures, groups)
+    together, split = (make_folds(data, 2, 0, split_copies=split) for split in (False, True))
+    names = [sample.name for sample in data.samples]
+    assert len({together.fold_of[name] for name in names[:8]}) == 1
+    assert sorted(split.fold_of[name] for name in names[:8]) != [split.fold_of[names[0]]] * 8
+    assert split.fold_of[names[8]] == split.fold_of[names[9]]
+    assert split.group_of == {names[8]: names[8], names[9]: names[8]}
+
+
 def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies are found across them, in every view."""
     seed = 6

@@ -51,7 +51,7 @@ SMALLER: dict[str, tuple[tuple[str, ...], str]] = {
     "unet-resnet34": ((TINY, CHANNELS), ""),
     "fpn-b5": ((TINY, TINY_GATE, "network.channels=[8]"), ""),
     "fpn-se_resnext50": ((TINY, TINY_GATE, "network.channels=[8]"), ""),
-    "edge": (("network.encoder=tu-mobilenetv3_small_050", "network.channels=[8,8,8,8]"), ""),
+    "edge": (("network.depth=4", "network.channels=[4,4,4,4,4]"), ""),
 }
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -53,15 +53,22 @@ class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_of: dict[str, str] = {}  # by sample name: the first of its group; single frames have none
 
 
-def make_folds(data_set: DataSet, folds: int, seed: int) -> FoldFile:
+def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool = False) -> FoldFile:
     """Find groups and deal them out; the same data and seed give the same folds.
+
+    Args:
+        data_set: what is dealt out.
+        folds: how many.
+        seed: decides between groups that are alike in what they hold.
+        split_copies: frames that look alike may come into different folds. Scores then measure
+            memory, too: only for comparison with those that were published so.
 
     Raises:
         ConfigError: an image or mask cannot be read, or there are fewer groups than folds.
     """
     if folds < 2:
         raise ConfigError(f"{folds} folds: give 2 or more")
-    groups = find_groups(data_set)
+    groups = _known_groups(data_set) if split_copies else find_groups(data_set)
     found = len(np.unique(groups))
     if found < folds:
         raise ConfigError(
@@ -131,14 +138,20 @@ def find_groups(data_set: DataSet) -> NDArray[np.int64]:
     Raises:
         ConfigError: an image cannot be read.
     """
+    groups = _known_groups(data_set)
+    with ThreadPoolExecutor() as pool:  # most of the time goes into decoding, outside the GIL
+        thumbnails = list(pool.map(_thumbnail, [sample.image for sample in data_set.samples]))
+    join_alike(np.stack(thumbnails), groups)
+    return groups
+
+
+def _known_groups(data_set: DataSet) -> NDArray[np.int64]:
+    """As `find_groups`, of what the samples themselves say."""
     first_of: dict[str, int] = {}
     groups = np.arange(len(data_set.samples))
     for index, sample in enumerate(data_set.samples):
         if sample.group:
             groups[index] = first_of.setdefault(sample.group, index)
-    with ThreadPoolExecutor() as pool:  # most of the time goes into decoding, outside the GIL
-        thumbnails = list(pool.map(_thumbnail, [sample.image for sample in data_set.samples]))
-    join_alike(np.stack(thumbnails), groups)
     return groups
 
 

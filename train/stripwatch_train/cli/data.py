@@ -114,6 +114,12 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--folds", type=int, default=5, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
+    parser.add_argument(
+        "--split-copies",
+        action="store_true",
+        help="frames that look alike may come into different folds: scores measure memory, too, "
+        "as many published ones do",
+    )
     parser.set_defaults(command=_folds)
 
 
@@ -169,15 +175,16 @@ def _folds(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.folds import fold_rows, make_folds, save_folds
 
     data_set = opened_data(args.data, args)
-    folds = make_folds(data_set, args.folds, args.seed)
+    folds = make_folds(data_set, args.folds, args.seed, split_copies=args.split_copies)
     save_folds(args.output, folds)
     table = Table("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
     for row in fold_rows(data_set, folds):
         table.add_row(*map(str, row))
     Console().print(table)
     sizes = Counter(folds.group_of.values())
+    what = "belong together" if args.split_copies else "look alike or belong together"
     sys.stdout.write(
-        f"{len(folds.group_of)} of {len(folds.fold_of)} frames look alike or belong together, in "
+        f"{len(folds.group_of)} of {len(folds.fold_of)} frames {what}, in "
         f"{len(sizes)} groups; the largest has {max(sizes.values(), default=0)}\n"
     )
     return ExitCode.OK
