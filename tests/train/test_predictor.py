@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -198,3 +200,27 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         open_predictor(tmp_path / "missing.onnx")
     with pytest.raises(ConfigError, match="cannot be read"):
         open_predictor(tmp_path / "missing.toml")
+
+
+# Without the one core of `stripwatch.engines.openvino`, the last line crashes.
+PREDICT_AND_FORK = """
+import gc, sys
+from pathlib import Path
+import numpy as np
+import torch
+from stripwatch_train.predictor import open_predictor
+with open_predictor(Path(sys.argv[1])) as predictor:
+    for width in (64, 128):
+        list(predictor.predictions([np.zeros((32, width), np.uint8)] * 2))
+del predictor
+gc.collect()
+print([int(value) for value in torch.utils.data.DataLoader(range(4), num_workers=1)])
+"""
+
+
+def test_a_process_may_fork_after_its_last_engine_is_gone() -> None:
+    """Training loads frames in processes of its own, perhaps after an evaluation."""
+    done = subprocess.run(
+        [sys.executable, "-c", PREDICT_AND_FORK, EDGE], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "[0, 1, 2, 3]\n"), done.stderr

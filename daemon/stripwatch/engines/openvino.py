@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,6 @@ class OpenVinoEngine:
             ModelError: OpenVINO cannot load the graph, or it is not what the manifest describes.
             DeviceError: the warm-up failed.
         """
-        import openvino
-
         threads = threads or os.cpu_count() or 1
         options = {
             "INFERENCE_NUM_THREADS": threads,
@@ -59,8 +58,7 @@ class OpenVinoEngine:
         self._presence_thresholds = presence_thresholds(gate, classes) if gate else None
         self._rows = [0] * len(slots)  # of the batch in flight, or last waited for
         try:
-            core = openvino.Core()
-            self._model = core.compile_model(str(folder / manifest.files[0]), "CPU", options)
+            self._model = _core().compile_model(str(folder / manifest.files[0]), "CPU", options)
             self._requests = [
                 [self._request(slot, row) for row in range(len(frames))]
                 for slot, frames in enumerate(slots)
@@ -158,6 +156,18 @@ class OpenVinoEngine:
         for name, array in tensors.items():
             request.set_tensor(name, Tensor(array, shared_memory=True))
         return request
+
+
+@cache
+def _core() -> Any:  # noqa: ANN401 - openvino carries no types
+    """The only one of the process, for good.
+
+    With its last core OpenVINO unloads the CPU plugin, which leaves handlers of `fork` behind: a
+    process that forks later (a data loader's worker) crashes or computes nonsense.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _reason(error: RuntimeError) -> str:
