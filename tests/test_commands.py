@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,23 @@ import numpy as np
 import pytest
 
 from stripwatch.cli.main import main
+from stripwatch.cli.main import make_parser as stripwatch_parser
 from stripwatch.errors import ExitCode
 from stripwatch.testing import fake_line
+from stripwatch_engine.parser import make_parser as build_parser
+from stripwatch_train.cli.main import make_parser as train_parser
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "models" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+PARSERS = {
+    "stripwatch": stripwatch_parser,
+    "stripwatch-train": train_parser,
+    "engine-build": build_parser,
+}
 COMMANDS = ("run", "check", "demo", "replay", "record", "events", "bench")
 
 
@@ -113,9 +127,29 @@ def test_the_readmes_subscriber_works() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_a_page_can_be_typed(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its flags and arguments exist; what it would do is tested elsewhere."""
+    blocks = "".join(
+        re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    )
+    for line in blocks.replace("\\\n", " ").splitlines():
+        found = re.match(r"(?:[A-Z_]+=\S+ )*(stripwatch|stripwatch-train|engine-build) (.*)", line)
+        if not found:
+            continue
+        words = shlex.split(found[2], comments=True)
+        words = words[: words.index(">")] if ">" in words else words
+        try:
+            parser = PARSERS[found[1]]()
+            is_build = found[1] == "engine-build"  # whose models may stand between flags
+            (parser.parse_intermixed_args if is_build else parser.parse_args)(words)
+        except SystemExit as wrong:
+            assert wrong.code == ExitCode.OK, f"{line}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target

@@ -164,7 +164,7 @@ def test_corrections_hold_in_place_of_the_events(strip: Strip) -> None:
     added |= {"rle_coco": encode_coco(runs_of_mask(mask))}
     corrections = write(strip.folder / "corrected.jsonl", [*lines, added])
     done = strip.collect(corrections=corrections)
-    assert done == Collected(clean=4, defective=3, labels=4, missed=1)
+    assert done == Collected(clean=4, cleared=1, defective=3, labels=4, missed=1)
     data = open_data_set(strip.folder / "out")
     assert [entry.name for entry in data.classes] == ["kind1", "scratch", "kind4"]
     masks = strip.masks()
@@ -196,7 +196,7 @@ def test_clean_frames_can_be_thinned(strip: Strip) -> None:
     strip.events = write(strip.folder / "two.jsonl", [*strip.lines, *more])
     corrections = write(strip.folder / "corrected.jsonl", strip.lines)
     done = strip.collect(corrections=corrections, clean_every=3)
-    assert done == Collected(clean=4, defective=3, labels=4, missed=1, thinned=4)
+    assert done == Collected(clean=4, cleared=2, defective=3, labels=4, missed=1, thinned=4)
     names = [sample.name for sample in open_data_set(strip.folder / "out").samples]
     assert [name.removesuffix(".png") for name in names] == [
         *(f"top-s-{seq:08d}" for seq in (0, 2, 3, 6, 7)),

@@ -150,7 +150,7 @@ def make_epochs(samples: int, validation: int = 3, **parts: Any) -> Epochs:
         flags["pseudo"],
         view,
         seed=4,
-        teacher=None,
+        taught=(),
         workers=0,
     )
 
@@ -230,7 +230,7 @@ def test_batches_are_of_images_and_targets_and_validation_sees_whole_frames(
     member = Member(images=Images(crop=(8, 8)), schedule=Schedule(batch=2))
     view = View(member, (12, 20), 3, None, 0.0, 1.0)
     flags = kinds(0, 5, 0)
-    epochs = Epochs(samples, samples[:3], flags["clean"], flags["pseudo"], view, 0, None, workers=0)
+    epochs = Epochs(samples, samples[:3], flags["clean"], flags["pseudo"], view, 0, (), workers=0)
     epochs.trainer = cast("pl.Trainer", Process(0, 1))
     for images, targets in epochs.train_dataloader():
         assert (images.shape, targets.shape) == ((2, 1, 8, 8), (2, 3, 8, 8))

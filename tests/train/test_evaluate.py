@@ -117,8 +117,9 @@ def test_a_run_is_evaluated_by_the_models_that_never_saw_a_fold(
     assert main(["evaluate", str(run)]) == ExitCode.OK
     page = (run / "evaluation" / PAGE).read_text()
     assert "Folds 0, 1, each by the models that never saw it" in page
-    assert main(["evaluate", str(run), "--fold", "0"]) == ExitCode.CONFIG
-    assert "has folds of its own" in capsys.readouterr().err
+    for flag in (("--fold", "0"), ("--classes", "a,b")):
+        assert main(["evaluate", str(run), *flag]) == ExitCode.CONFIG
+        assert f"has {flag[0][2:]} of its own; leave it out" in capsys.readouterr().err
 
 
 def test_a_fold_must_be_one_of_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,6 +175,42 @@ def test_frames_of_several_sizes_are_judged_together(tmp_path: Path) -> None:
     bright = measure(scores).classes[0]
     assert (bright.frames_with, bright.defects_found, bright.frames_false) == (2, 2, 0)
     assert bright.kaggle_dice > 0.95
+
+
+def test_a_page_leaves_no_pictures_of_the_one_before(tmp_path: Path) -> None:
+    """They would lie beside figures that they do not belong to."""
+    model = save_model(tmp_path / "model.onnx", SHAPE)
+    output = tmp_path / "page"
+    for names in ("abcd", "ac"):  # of the first two frames are wrong, of the second none
+        some = {f"{name}.png": frames()[f"{name}.png"] for name in names}
+        data = write_data(tmp_path / names, some)
+        words = ["evaluate", str(model), "--data", str(data), "--output", str(output)]
+        assert main(words) == ExitCode.OK
+        assert (output / "worst-1.png").exists() == (names == "abcd")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "submit"])
+def test_results_that_cannot_be_written_are_told_of_before_the_first_frame(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model is not even opened: there is none."""
+    (tmp_path / "file").write_text("in the way")
+    sample = tmp_path / "sample.csv"
+    sample.write_text("ImageId_ClassId,EncodedPixels\na.jpg_1,\n")
+    more = {
+        "evaluate": ["--data", str(tmp_path)],
+        "submit": ["--images", str(tmp_path), "--sample", str(sample)],
+    }
+    output = ["--output", str(tmp_path / "file" / "out")]
+    assert main([command, "missing.onnx", *more[command], *output]) == ExitCode.STORAGE
+    assert "file cannot be written" in capsys.readouterr().err
+
+
+def test_frames_that_are_all_alike_make_a_page_without_a_curve(tmp_path: Path) -> None:
+    """As when false alarms are counted on clean steel."""
+    data = write_data(tmp_path / "data", {"c.png": frames()["c.png"]})
+    words = ["evaluate", str(save_model(tmp_path / "model.onnx", SHAPE)), "--data", str(data)]
+    assert main([*words, "--output", str(tmp_path / "page")]) == ExitCode.OK
 
 
 def test_the_worst_frames_are_kept_and_no_more(tmp_path: Path) -> None:

@@ -258,11 +258,12 @@ def test_a_table_of_masks_is_shown_without_its_images(
     assert printed.endswith(f"{out / 'index.html'}\n")
     assert titles_of(out / "index.html") == [
         *("Noticed", "Classes", "Combinations of classes", "Mask areas", "Image sizes"),
+        "Large masks",
     ]
-    assert (
-        "overlays, the largest masks and brightness are left out"
-        in (out / "index.html").read_text()
-    )
+    page = (out / "index.html").read_text()
+    assert "overlays and brightness are left out, and the largest masks are named" in page
+    # The frame with most of class 1 is named.
+    assert page.split("<h2>Large masks")[1].count("a.jpg") >= 1
     with pytest.raises(ConfigError, match="has 4 classes, but 2 names are given"):
         open_mask_table(table, ["a", "b"])
 

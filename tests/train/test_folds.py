@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -221,6 +222,31 @@ def test_the_command_prints_counts_and_writes_the_file(
     assert cells[4] == ["all", "12", "4", "4", "4"]
     written = json.loads(output.read_text())
     assert (written["folds"], written["seed"], len(written["fold_of"])) == (4, 3, 12)
+
+
+def test_groups_come_back_from_before_a_labelling_tool(
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which hands back labels that know nothing of strips; each strip is in one fold again."""
+    tool = tmp_path / "tool"
+    shutil.copytree(small_data, tool)
+    labels = json.loads((tool / "annotations.json").read_text())
+    for entry in labels["images"]:
+        del entry["group"]
+    (tool / "annotations.json").write_text(json.dumps(labels))
+    output = tmp_path / "folds.json"
+    command = ["folds", str(tool), "--folds", "2", "--output", str(output)]
+    assert main([*command, "--groups", str(small_data)]) == ExitCode.OK
+    fold_of = json.loads(output.read_text())["fold_of"]
+    of_strip: dict[str, set[int]] = {}
+    for name, fold in fold_of.items():
+        of_strip.setdefault(name.partition("-")[0], set()).add(fold)
+    assert len(of_strip) == 4
+    assert all(len(folds) == 1 for folds in of_strip.values())
+    other = tmp_path / "other"
+    shutil.copytree(tool, other)
+    assert main([*command, "--groups", str(other)]) == ExitCode.CONFIG
+    assert "gives no frame of" in capsys.readouterr().err
 
 
 def test_neu_seg_is_full_of_turned_copies(shared_data: Path) -> None:

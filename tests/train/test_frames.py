@@ -38,7 +38,7 @@ from stripwatch_train.recipe import (  # noqa: E402
     Member,
     Network,
 )
-from stripwatch_train.samples import RunMasks, Sample  # noqa: E402
+from stripwatch_train.samples import MaskFile, RunMasks, Sample  # noqa: E402
 
 STILL = Augmentation(
     flip_lines=0, flip_pixels=0, stretch=0, gain=0, contrast=0, noise=0, dropout_lines=0
@@ -390,7 +390,7 @@ def taught(folder: Path, share: float, **parts: Any) -> tuple[Frames, NDArray[np
     one = sample(folder, np.zeros(shape, np.uint8), planes)
     one = Sample("a/0.jpg", one.image, one.masks)
     seen = view(shape, 2, loss=Loss(teacher=share), **parts)
-    return Frames([one], seen, 0, folder), said, planes
+    return Frames([one], seen, 0, [folder / "soft" / "a" / "0.png"]), said, planes
 
 
 @pytest.mark.parametrize("share", [0.25, 0.7, 1.0])
@@ -415,8 +415,8 @@ def test_a_model_of_one_class_hears_what_the_teacher_says_of_that_class(tmp_path
 
 def test_where_the_teacher_says_nothing_the_truth_is_the_target(tmp_path: Path) -> None:
     frames, _, planes = taught(tmp_path, 0.7)
-    (tmp_path / "soft" / "a" / "0.png").unlink()
-    np.testing.assert_array_equal(frames[0, 0, 0][1].numpy(), planes)
+    silent = Frames(frames._samples, frames._view, 0, [None])
+    np.testing.assert_array_equal(silent[0, 0, 0][1].numpy(), planes)
 
 
 def test_what_a_teacher_faintly_suspects_draws_no_crop(tmp_path: Path) -> None:
@@ -424,15 +424,13 @@ def test_what_a_teacher_faintly_suspects_draws_no_crop(tmp_path: Path) -> None:
     frames._samples = [
         sample(tmp_path, np.zeros((12, 20), np.uint8), np.repeat(one_pixel((12, 20), 6, 9), 2, 0))
     ]
-    Image.fromarray(np.full((24, 20), 9, np.uint8)).save(tmp_path / "soft" / "0.png")
+    Image.fromarray(np.full((24, 20), 9, np.uint8)).save(tmp_path / "soft" / "a" / "0.png")
     assert all(float(frames[0, 0, position][1].max()) > 0.5 for position in range(20))
 
 
-@pytest.mark.parametrize("image", [np.zeros((12, 20), np.uint8), np.zeros((24, 20, 3), np.uint8)])
-def test_a_teacher_of_other_classes_or_frames_is_refused_and_named(
-    tmp_path: Path, image: NDArray[np.uint8]
-) -> None:
-    frames, _, _ = taught(tmp_path, 0.7)
-    Image.fromarray(image).save(tmp_path / "soft" / "a" / "0.png")
-    with pytest.raises(ConfigError, match=r"0\.png: is not of 2 classes of .*predict --soft"):
-        frames[0, 0, 0]
+def test_a_mask_of_another_size_than_its_image_is_refused_before_training(tmp_path: Path) -> None:
+    for name, shape in (("a.png", (12, 20)), ("mask.png", (12, 10))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / name)
+    one = Sample("a", tmp_path / "a.png", MaskFile(tmp_path / "mask.png", 1))
+    with pytest.raises(ConfigError, match=r"mask\.png: is not as large as .*a\.png"):
+        common_shape([one])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ def table(folder: Path, text: str, encoding: str = "utf-8") -> Path:
         "ImageId,1,2,3,4\na.jpg,1 3 300 2,,nan,7 1\nb.jpg,,0 0,,\n",
         NEW + "a.jpg,1,1 3 300 2\n",
         NEW.replace("\n", "\r\n"),
+        NEW.replace("ImageId,ClassId,EncodedPixels", " ImageId , ClassId, EncodedPixels"),
+        "ImageId_ClassId , EncodedPixels\na.jpg_1,1 3 300 2\na.jpg_4,7 1\nb.jpg_1,\n",
     ],
 )
 def test_every_layout_means_the_same(tmp_path: Path, text: str) -> None:
@@ -46,6 +49,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
     [
         ("image,label\n", r"train\.csv: has the columns image, label; expected ImageId,ClassId"),
         ("", r"has the columns ; expected"),
+        ("ImageId,ClassId,EncodedPixels\n", r"has no rows, so that every image would count as"),
         (NEW + "c.jpg,5,1 1\n", r"row 5: class '5'; expected 1 to 4"),
         (NEW + "c.jpg,x,1 1\n", r"row 5: class 'x'"),
         (NEW + "c.jpg,0,1 409600\n", r"row 5: class '0'"),
@@ -65,6 +69,13 @@ def test_what_is_wrong_is_named_with_its_row(tmp_path: Path, text: str, words: s
     """And the file; nothing is guessed."""
     with pytest.raises(ConfigError, match=words):
         read_mask_table(table(tmp_path, text))
+
+
+def test_a_mask_of_noise_is_read(tmp_path: Path) -> None:
+    """Every second pixel: its cell is longer than Python's own limit."""
+    text = " ".join(f"{start} 1" for start in range(1, 40_001, 2))
+    assert len(text) > csv.field_size_limit()
+    assert read_mask_table(table(tmp_path, f"{NEW}c.jpg,1,{text}\n"))["c.jpg"] == {1: text}
 
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:

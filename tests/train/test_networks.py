@@ -103,6 +103,15 @@ def test_every_weight_of_our_own_networks_learns(name: str) -> None:
         assert value.grad.abs().sum() > 0, key
 
 
+@pytest.mark.parametrize("name", ["vanilla-unet", "residual-unet"])
+def test_our_own_networks_see_what_is_darker_than_the_mean(name: str) -> None:
+    """In a residual level that rectifies before it convolves, half of the image would be lost."""
+    first = make(SEGMENTERS[name]).inner.first
+    body = getattr(first, "body", first)  # a residual level's shortcut is linear and sees all
+    dark, darker = torch.full((1, 1, 16, 16), -1.0), torch.full((1, 1, 16, 16), -2.0)
+    assert (body(dark) - body(darker)).abs().max() > 0.01
+
+
 def test_a_classifier_answers_with_one_number_for_each_class() -> None:
     network = make(classifier_of(""), outputs=4)
     with torch.no_grad():

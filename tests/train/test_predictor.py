@@ -202,6 +202,15 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         open_predictor(tmp_path / "missing.toml")
 
 
+def test_a_model_without_its_card_is_refused(tmp_path: Path) -> None:
+    """Also inside a composition; flags of other commands are not spoken of."""
+    save_model(tmp_path / "model.onnx", SHAPE).with_suffix(".json").unlink()
+    (tmp_path / "line.toml").write_text('models = ["model.onnx"]\n')
+    for name in ("model.onnx", "line.toml"):
+        with pytest.raises(ConfigError, match=r"model\.onnx: has no model\.json; put the one"):
+            open_predictor(tmp_path / name)
+
+
 # Without the one core of `stripwatch.engines.openvino`, the last line crashes.
 PREDICT_AND_FORK = """
 import gc, sys

@@ -70,7 +70,7 @@ def test_classes_can_be_given_names(tmp_path: Path) -> None:
 def test_images_that_are_missing_are_named_or_left_out(tmp_path: Path) -> None:
     """With how many masks; left out only when that is asked for, and then reported."""
     folder = kaggle(tmp_path / "data", TABLE, "bc")
-    words = r"train\.csv: 1 of its 2 images, with 2 masks, .* \(the first: a\.jpg, with 2 masks\)"
+    words = r"train\.csv: 1 of its 2 images, with 2 masks, .* \(the first: a\.jpg, in row 2, with 2"
     with pytest.raises(ConfigError, match=words):
         read_severstal(folder)
     data = read_severstal(folder, allow_missing=True)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from stripwatch.errors import ExitCode  # noqa: E402
+from stripwatch.synthetic import SyntheticStrip  # noqa: E402
 from stripwatch_train.checkpoints import BEST, load_weights  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
 from stripwatch_train.data_set import open_data_set  # noqa: E402
-from stripwatch_train.run_folder import load_run  # noqa: E402
+from stripwatch_train.folds import read_folds  # noqa: E402
+from stripwatch_train.run_folder import FOLDS_NAME, load_run  # noqa: E402
 
 Small = Callable[..., list[str]]
 TINY = ("network.channels=[4,8,8]", "network.depth=2")
@@ -56,22 +61,76 @@ def test_a_student_learns_from_what_a_teacher_says(
 
 
 def test_going_on_without_the_teacher_is_refused(
-    small_data: Path, tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
+    small_data: Path,
+    tmp_path: Path,
+    small: Small,
+    teacher: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "taught").mkdir()
-    flags = ("--teacher", str(tmp_path / "taught"))
-    assert run_fit(small_data, tmp_path / "student", small(*TINY), *flags) == ExitCode.OK
-    assert run_fit(small_data, tmp_path / "student", small(*TINY)) == ExitCode.CONFIG
+    changes = small(*TINY, "loss.teacher=0.5")
+    taught = tmp_path / "taught"
+    words = ["predict", str(teacher), str(small_data), "--soft", "--output", str(taught)]
+    assert main(words) == ExitCode.OK
+    flags = ("--teacher", str(taught))
+    assert run_fit(small_data, tmp_path / "student", changes, *flags) == ExitCode.OK
+    assert run_fit(small_data, tmp_path / "student", changes) == ExitCode.CONFIG
     assert "other settings" in capsys.readouterr().err
 
 
+@pytest.fixture
+def new_frames(tmp_path: Path) -> Path:
+    """Frames of a strip that nobody labelled."""
+    strip = SyntheticStrip(50, (64, 128), 30.0)
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for index in range(6):
+        cv2.imwrite(str(folder / f"new-{index}.png"), strip.frame(index).pixels)
+    return folder
+
+
 def test_pseudo_labelled_frames_are_learnt_from(
-    small_data: Path, tmp_path: Path, small: Small, teacher: Path
+    small_data: Path, new_frames: Path, tmp_path: Path, small: Small, teacher: Path
 ) -> None:
     pseudo = tmp_path / "pseudo"
-    assert main(["predict", str(teacher), str(small_data), "--output", str(pseudo)]) == ExitCode.OK
+    assert main(["predict", str(teacher), str(new_frames), "--output", str(pseudo)]) == ExitCode.OK
     changes = small(*TINY, "images.pseudo=0.5", "seed=1")
     flags = ("--pseudo", str(pseudo))
     assert run_fit(small_data, tmp_path / "more", changes, *flags) == ExitCode.OK
     assert run_fit(small_data, tmp_path / "alone", changes) == ExitCode.OK
     assert differ(tmp_path / "more", tmp_path / "alone")
+    # The record knows these labels again, also under the same name.
+    assert load_run(tmp_path / "more").pseudo.startswith("pseudo, sha256 ")
+
+
+def test_pseudo_labelled_validation_frames_are_not_learnt_from(
+    small_data: Path,
+    new_frames: Path,
+    tmp_path: Path,
+    small: Small,
+    teacher: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Or scores would measure memory. With nothing else the run is refused."""
+    run = tmp_path / "teacher"
+    held_out = [name for name, fold in read_folds(run / FOLDS_NAME).fold_of.items() if fold == 0]
+    mixed, known = tmp_path / "mixed", tmp_path / "known"
+    shutil.copytree(new_frames, mixed)
+    known.mkdir()
+    for name in held_out:
+        for folder in (mixed, known):
+            shutil.copy(small_data / "images" / name, folder)
+    for name in ("mixed", "known"):
+        words = ["predict", str(teacher), str(tmp_path / name)]
+        assert main([*words, "--output", str(tmp_path / f"{name}-labels")]) == ExitCode.OK
+    changes = small(*TINY, "images.pseudo=0.5")
+    folds = ("--folds", str(run / FOLDS_NAME))
+    flags = ("--pseudo", str(tmp_path / "mixed-labels"), *folds)
+    capsys.readouterr()
+    assert run_fit(small_data, tmp_path / "more", changes, *flags) == ExitCode.OK
+    said = capsys.readouterr().err
+    left_out, of = re.findall(r"(\d+) of (\d+) frames look like validation frames", said)[0]
+    assert int(left_out) >= len(held_out)
+    assert int(of) == len(held_out) + 6
+    flags = ("--pseudo", str(tmp_path / "known-labels"), *folds)
+    assert run_fit(small_data, tmp_path / "less", changes, *flags) == ExitCode.CONFIG
+    assert "frames on which this run is validated" in capsys.readouterr().err

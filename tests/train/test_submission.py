@@ -122,6 +122,13 @@ def test_an_index_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> None:
     assert len(layout.pairs) == 8
 
 
+def test_blanks_in_a_header_are_passed_over(tmp_path: Path) -> None:
+    text = old_sample().replace(OLD, "ImageId_ClassId , EncodedPixels")
+    layout = read_layout(write_sample(tmp_path / "sample.csv", text))
+    assert ",".join(layout.columns) == OLD
+    assert layout.images == list(NAMES)
+
+
 def test_a_sample_of_some_classes_gets_those(tmp_path: Path) -> None:
     """Rows of real classes are answered as they stand."""
     text = f"{NEW}\na.jpg,1 1,3\nb.jpg,1 1,1\n"

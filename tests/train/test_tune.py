@@ -24,7 +24,14 @@ from stripwatch_engine.model_card import ModelCard, card_path, load_card
 from stripwatch_train.cli.main import main
 from stripwatch_train.evaluate import evaluate_run
 from stripwatch_train.folds import FoldFile, save_folds
-from stripwatch_train.run_folder import MODEL_NAME, MemberFile, load_run, save_run
+from stripwatch_train.run_folder import (
+    DEPLOYMENT_NAME,
+    FOLDS_NAME,
+    MODEL_NAME,
+    MemberFile,
+    load_run,
+    save_run,
+)
 from stripwatch_train.tune import Segmenter, segmenters_of, segmenters_of_run, tune, write_cards
 
 SHAPE = (40, 100)
@@ -161,6 +168,27 @@ def test_runs_and_engines_are_not_tuned_on_other_frames(
     )
     assert main(["tune", str(engine)]) == ExitCode.CONFIG
     assert "an engine cannot be tuned" in capsys.readouterr().err
+
+
+def test_models_of_a_run_are_not_tuned_on_frames_that_they_learnt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone or together; the fold that one of them never saw is taken."""
+    run = make_run(tmp_path)
+    model = run / "fold0" / MODEL_NAME
+    card = card_path(model).read_bytes()
+    flags = ["--data", str(tmp_path / "data"), "--folds", str(run / FOLDS_NAME), "--fold"]
+    for path in (model, run / DEPLOYMENT_NAME):
+        assert main(["tune", str(path), *flags, "1"]) == ExitCode.CONFIG
+        said = capsys.readouterr().err
+        assert "learnt 2 of these 2 frames, by their names (the first: c.png)" in said
+        assert "tune the folder of its training run" in said
+    assert card_path(model).read_bytes() == card
+    assert main(["tune", str(model), *flags, "0"]) == ExitCode.OK
+    assert card_path(model).read_bytes() != card
+    # Measuring them is allowed, and said.
+    assert main(["evaluate", str(run), *flags[:2], "--output", str(tmp_path)]) == ExitCode.OK
+    assert "learnt 4 of these 4 frames" in capsys.readouterr().err
 
 
 def test_no_card_changes_when_one_of_them_cannot(tmp_path: Path) -> None:

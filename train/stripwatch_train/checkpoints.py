@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning as pl
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from stripwatch.errors import ModelError
@@ -34,6 +34,33 @@ class WholeCheckpoints(TorchCheckpointIO):
         part.replace(path)
 
 
+class Patience(EarlyStopping):
+    """Also stops a run that had stopped, was killed before its export, and is gone on with."""
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop before the first batch."""
+        del pl_module
+        trainer.should_stop = self.wait_count >= self.patience
+
+
+class _Kept(ModelCheckpoint):
+    """Knows its best score also where the folder of the run was moved or copied to."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint, whose paths are those of the folder before."""
+
+        def here(path: str) -> str:
+            return str(Path(self.dirpath or "") / Path(path).name) if path else ""
+
+        paths = {
+            "dirpath": self.dirpath,
+            "best_k_models": {here(path): k for path, k in state_dict["best_k_models"].items()},
+        }
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            paths[name] = here(state_dict[name])
+        super().load_state_dict(state_dict | paths)
+
+
 def last_and_best(folder: Path) -> list[ModelCheckpoint]:
     """What keeps both checkpoints of a run."""
     options: dict[str, Any] = {
@@ -41,8 +68,8 @@ def last_and_best(folder: Path) -> list[ModelCheckpoint]:
         "enable_version_counter": False,
         "save_on_train_epoch_end": True,  # once the epoch's row is in the curve
     }
-    best = ModelCheckpoint(filename=Path(BEST).stem, monitor="score", mode="max", **options)
-    last = ModelCheckpoint(filename=Path(LAST).stem, **options)
+    best = _Kept(filename=Path(BEST).stem, monitor="score", mode="max", **options)
+    last = _Kept(filename=Path(LAST).stem, **options)
     return [best, last]
 
 

@@ -21,7 +21,7 @@ from stripwatch.errors import ConfigError, StorageError, WireError
 from stripwatch.manifest import DefectClass
 from stripwatch.rle import decode_coco, decode_severstal
 from stripwatch.sources.recording import Reading, read_recording
-from stripwatch.wire.event import Gap, NumberedEvent
+from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
 from stripwatch_train.coco import LabelledImage, write_coco
 from stripwatch_train.samples import class_name, make_classes
@@ -36,6 +36,7 @@ class Collected:
     """What became of a recording's frames, and of the labels."""
 
     clean: int = 0  # written
+    cleared: int = 0  # of the clean: the events have defects there, the corrections none
     defective: int = 0
     labels: int = 0  # in defective frames
     missed: int = 0  # not inspected, says a gap
@@ -76,6 +77,7 @@ class _Coverage:
 
     range_of: dict[Session, Range] = field(default_factory=dict)
     gaps: defaultdict[Session, list[Range]] = field(default_factory=lambda: defaultdict(list))
+    defective: set[FrameKey] = field(default_factory=set)
 
     def add(self, event: NumberedEvent) -> None:
         session = (event.camera, event.session)
@@ -85,6 +87,8 @@ class _Coverage:
             self.gaps[session].append((first, last))
         else:
             first = last = event.frame_seq
+            if isinstance(event, Defect):
+                self.defective.add((*session, event.frame_seq))
         low, high = self.range_of.get(session, (first, last))
         self.range_of[session] = (min(low, first), max(high, last))
 
@@ -225,6 +229,7 @@ def _images(
             mask = _mask(header, labels, classes)
             done.defective += bool(labels)
             done.clean += not labels
+            done.cleared += not labels and key in coverage.defective
             done.labels += len(labels)
             yield _labelled_image(header, pixels, mask)
     if not done.clean + done.defective:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stripwatch.errors import ConfigError
 from stripwatch_train.coco import ANNOTATIONS, LabelledImage, read_coco, write_coco
@@ -13,7 +15,7 @@ from stripwatch_train.mask_folder import (
     read_class_folders,
     read_mask_folder,
 )
-from stripwatch_train.samples import DataSet, load_image, load_mask
+from stripwatch_train.samples import DataSet, image_name, load_image, load_mask
 from stripwatch_train.severstal import IMAGE_FOLDERS, TABLE, read_severstal
 
 LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in its archives
@@ -79,6 +81,35 @@ def _mask_folders(path: Path) -> tuple[Path, Path | None]:
     return images, None
 
 
+def with_groups(data_set: DataSet, before: DataSet) -> DataSet:
+    """A data set with the groups of another one: labelling tools hand back labels without them.
+
+    Frames are known again by their file names; a group that a frame has of its own stays.
+
+    Raises:
+        ConfigError: no frame is known again.
+    """
+    names = [PurePosixPath(sample.name).name for sample in before.samples]
+    count = Counter(names)
+    group_of = {
+        name: sample.group
+        for name, sample in zip(names, before.samples, strict=True)
+        if sample.group and count[name] == 1
+    }
+    samples = tuple(
+        dataclasses.replace(
+            sample, group=sample.group or group_of.get(PurePosixPath(sample.name).name, "")
+        )
+        for sample in data_set.samples
+    )
+    if samples == data_set.samples:
+        raise ConfigError(
+            f"{before.source}: gives no frame of {data_set.source} a group; name the data set that "
+            "its labels were made from, whose files have the same names"
+        )
+    return dataclasses.replace(data_set, samples=samples)
+
+
 def convert(data_set: DataSet, folder: Path) -> int:
     """Write a data set as the project's folder; returns the number of images.
 
@@ -95,6 +126,4 @@ def _labelled_images(data_set: DataSet) -> Iterator[LabelledImage]:
     for sample in data_set.samples:
         pixels = load_image(sample)
         mask = load_mask(sample, (pixels.shape[0], pixels.shape[1]))
-        suffix = sample.image.suffix
-        name = sample.name if sample.name.endswith(suffix) else sample.name + suffix
-        yield LabelledImage(name, sample.image.read_bytes(), mask, sample.group)
+        yield LabelledImage(image_name(sample), sample.image.read_bytes(), mask, sample.group)

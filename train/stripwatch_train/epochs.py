@@ -75,12 +75,12 @@ class Epochs(pl.LightningDataModule):
         pseudo: NDArray[np.bool_],
         view: View,
         seed: int,
-        teacher: Path | None,
+        taught: Sequence[Path | None],
         workers: int,
     ) -> None:
-        """`clean` and `pseudo` are of the training samples, as in `draw_epoch`."""
+        """`clean`, `pseudo`, `taught` are of the training samples: see `draw_epoch`, `Frames`."""
         super().__init__()
-        self._frames = Frames(training, view, seed, teacher)
+        self._frames = Frames(training, view, seed, taught)
         self._validation = Frames(validation, view, seed)
         self._validation_count = len(validation)
         self._clean, self._pseudo = clean, pseudo

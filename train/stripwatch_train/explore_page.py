@@ -68,11 +68,10 @@ def write_exploration(
         _sizes(exploration),
     ]
     if exploration.pixels is not None:
-        sections += [
-            _overlays(exploration, samples, seed),
-            *_large(exploration),
-            _brightness(exploration),
-        ]
+        sections.append(_overlays(exploration, samples, seed))
+    sections += _large(exploration)
+    if exploration.pixels is not None:
+        sections.append(_brightness(exploration))
     frames, classes = len(exploration.frames), len(data_set.classes)
     lead = f"{frames:,} frames, {classes} classes."
     return write_page(folder, f"Data set {data_set.source}", lead, sections)
@@ -113,7 +112,8 @@ def _findings(exploration: Exploration) -> list[Section]:
     findings = list(exploration.data_set.findings)
     if exploration.pixels is None:
         findings.append(
-            "The images are not there: overlays, the largest masks and brightness are left out. "
+            "The images are not there: overlays and brightness are left out, and the largest "
+            "masks are named but not shown. "
             "Frames that the table does not name are not counted, clean ones among them."
         )
     rows = tuple((finding,) for finding in findings)
@@ -215,23 +215,27 @@ def _large(exploration: Exploration) -> list[Section]:
         limit = large_share(shares)
         above = sum(share > limit for share in shares)
         numbers = map(_percent, (float(np.median(shares)), limit, shares[0]))
-        rows.append((entry.name, *numbers, f"{above:,}"))
         # Without any, the largest says what large means here.
-        for frame in frames[: min(max(above, 1), LARGE_MAX)]:
+        largest = frames[: min(max(above, 1), LARGE_MAX)]
+        rows.append((entry.name, *numbers, f"{above:,}", ", ".join(map(_short, largest))))
+        for frame in largest:
             if frame not in shown:
                 shown.append(frame)
                 titles.append(_title(frame, exploration, frame.combination))
     if not rows:
         return []
-    head = ("class", "median share of a frame", "limit", "largest", "frames above the limit")
+    head = ("class", "median share of a frame", "limit", "largest", "frames above", "the largest")
     text = (
         f"Above the upper quartile by more than {FENCE:g} times the distance of the quartiles. "
         "Look whether such a mask is a large defect or a slip, such as an outline that was closed "
         "the wrong way round."
     )
     caption = f"For each class: the largest above the limit, {LARGE_MAX} at most, or the largest."
+    table = TableOf(head, tuple(rows))
+    if exploration.pixels is None:
+        return [Section("Large masks", text, (table,))]
     picture = frames_picture("large-masks", shown, titles, exploration, caption)
-    return [Section("Large masks", text, (TableOf(head, tuple(rows)),), (picture,))]
+    return [Section("Large masks", text, (table,), (picture,))]
 
 
 def _brightness(exploration: Exploration) -> Section:

@@ -12,6 +12,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from stripwatch.view.overlay import class_colour
@@ -95,6 +96,8 @@ def brightness_picture(exploration: Exploration, caption: str) -> Picture:
     black.set_yscale("log", nonpositive="clip")
     black.set_ylim(bottom=0.5)
     black.minorticks_off()
+    black.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    black.yaxis.set_major_formatter("{x:,.0f}")
     pixels = exploration.pixels
     assert pixels is not None
     share = pixels.histogram / pixels.histogram.sum() * 100

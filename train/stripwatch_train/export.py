@@ -21,7 +21,6 @@ from stripwatch.manifest import DefectClass
 from stripwatch_engine.model_card import ModelCard, ModelInput, load_card, save_card
 from stripwatch_engine.reference import Session
 from stripwatch_train.checkpoints import BEST, load_weights
-from stripwatch_train.data_set import open_data_set
 from stripwatch_train.frames import Frames, View
 from stripwatch_train.networks import make_network
 from stripwatch_train.recipe import Classes, Recipe, load_recipe
@@ -33,6 +32,7 @@ from stripwatch_train.run_folder import (
     RunFile,
     fold_deployment,
     load_run,
+    open_run_data,
 )
 from stripwatch_train.samples import DataSet
 
@@ -77,7 +77,7 @@ def export_run(
     """
     run = load_run(folder)
     recipe = load_recipe(str(folder / RECIPE_NAME))
-    data_set = open_data_set(Path(run.data), run.classes)
+    data_set = open_run_data(folder, run)
     seen = msgspec.structs.replace(run, frame_shape=frame_shape) if frame_shape else run
     done = {}
     for entry in run.members:
@@ -197,6 +197,11 @@ def _some_images(view: View, data_set: DataSet) -> Tensor:
 def _compare(network: nn.Module, path: Path, images: Tensor) -> float:
     with torch.no_grad():
         wanted = network(images).numpy()
+    if not np.isfinite(wanted).all():
+        raise ModelError(
+            f"{path.parent}: the network answers with what is no number: its training diverged; "
+            "train it anew with a lower optimizer.learning_rate, or with optimizer.gradient_clip=1"
+        )
     found = Session(onnx.load(path)).run({"image": images.numpy()})["logits"]
     error = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
     if not error <= ERROR_MAX:  # also where one of them is not a number

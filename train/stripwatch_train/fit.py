@@ -23,6 +23,7 @@ from stripwatch_train.brightness import pixel_statistics
 from stripwatch_train.data_set import open_data_set
 from stripwatch_train.epochs import Epochs
 from stripwatch_train.export import export_member, make_card, view_of, write_deployments
+from stripwatch_train.extra_labels import folds_alike, taught_files
 from stripwatch_train.folds import FoldFile, class_table, load_folds, make_folds, save_folds
 from stripwatch_train.frames import common_shape
 from stripwatch_train.learner import Learner
@@ -30,12 +31,13 @@ from stripwatch_train.losses import balanced_weights
 from stripwatch_train.recipe import Member, Recipe
 from stripwatch_train.run_folder import (
     FOLDS_NAME,
-    MODEL_NAME,
     RECIPE_NAME,
     MemberFile,
     RunFile,
     is_run,
+    is_trained,
     load_run,
+    mark_trained,
     save_run,
 )
 from stripwatch_train.samples import DataSet, Sample, fingerprint, image_shape, load_mask
@@ -68,7 +70,9 @@ class _Run:
     file: RunFile
     fold_of: NDArray[np.int64]  # of each sample
     clean: NDArray[np.bool_]  # of each sample
+    taught: dict[str, Path]  # by the samples' names: what a teacher says of them
     pseudo: tuple[Sample, ...]
+    pseudo_folds: list[frozenset[int]]  # of each of them the folds that it looks like
 
 
 def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
@@ -90,6 +94,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
     data_set = open_data_set(settings.data, settings.classes)
     for finding in data_set.findings:
         sys.stderr.write(f"{finding}\n")
+    class_names = tuple(entry.name for entry in data_set.classes)
     if is_first_process():
         sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
     frame_shape, others = common_shape(data_set.samples)
@@ -98,29 +103,47 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         sys.stderr.write(
             f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
         )
+    pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
     brightness = pixel_statistics(data_set.samples)
     if not brightness.std:
         raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
     run = RunFile(
         recipe=name,
         data=str(settings.data.resolve()),
-        classes=tuple(entry.name for entry in data_set.classes),
+        classes=class_names,
         data_sha256=fingerprint(data_set),
         frame_shape=frame_shape,
         mean=round(brightness.mean, 6),
         std=round(brightness.std, 6),
         members=tuple(_members(recipe, data_set)),
         teacher=settings.teacher.name if settings.teacher else "",
-        pseudo=settings.pseudo.name if settings.pseudo else "",
+        pseudo=_record_of(settings.pseudo, pseudo) if settings.pseudo and pseudo else "",
     )
+    taught = taught_files(settings.teacher, data_set, recipe)
     folds = _begin(recipe, run, settings, data_set)
-    shared = _shared(recipe, run, settings, data_set, folds)
+    fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
+    shared = _Run(
+        recipe=recipe,
+        settings=settings,
+        data_set=data_set,
+        file=run,
+        fold_of=fold_of,
+        clean=~np.asarray(class_table(data_set).any(axis=1)),
+        taught=taught,
+        pseudo=pseudo.samples if pseudo else (),
+        pseudo_folds=folds_alike(pseudo, data_set, fold_of) if pseudo else [],
+    )
     for entry in _chosen(run, settings.only):
-        if not (settings.output / entry.name / MODEL_NAME).exists():
+        if not is_trained(settings.output, entry):
             _fit_member(shared, entry)
     if is_first_process():
         write_deployments(settings.output, recipe, run)
     return run
+
+
+def _record_of(path: Path, data_set: DataSet) -> str:
+    """What run.json says of a data set, without this machine's path."""
+    return f"{path.name}, sha256 {fingerprint(data_set)[:16]}"
 
 
 def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
@@ -167,7 +190,15 @@ def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSe
                 f"{folder}: holds a run with {what}; go on with the very command that began it, "
                 "give another --output, or remove it"
             )
-        return load_folds(folds_path, data_set)[0]
+        folds = load_folds(folds_path, data_set)[0]
+        if settings.folds and load_folds(settings.folds, data_set)[0].fold_of != folds.fold_of:
+            raise ConfigError(
+                f"{settings.folds}: has other folds than {folds_path}, with which this run began; "
+                "leave it out, or give another --output"
+            )
+        if before != run and is_first_process():
+            save_run(folder, run)  # where the data are now
+        return folds
     folds = _folds(recipe, settings, data_set)
     if is_first_process():
         try:
@@ -192,38 +223,24 @@ def _folds(recipe: Recipe, settings: FitSettings, data_set: DataSet) -> FoldFile
     return folds
 
 
-def _shared(
-    recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet, folds: FoldFile
-) -> _Run:
-    fold_of = [folds.fold_of[sample.name] for sample in data_set.samples]
-    return _Run(
-        recipe=recipe,
-        settings=settings,
-        data_set=data_set,
-        file=run,
-        fold_of=np.array(fold_of, np.int64),
-        clean=~np.asarray(class_table(data_set).any(axis=1)),
-        pseudo=open_data_set(settings.pseudo, run.classes).samples if settings.pseudo else (),
-    )
-
-
 def _fit_member(run: _Run, entry: MemberFile) -> None:
     """Train one model and export it."""
     view = view_of(run.recipe, run.file, entry)
     member = view.member
     inside = np.flatnonzero(run.fold_of != entry.fold)
     labelled = [run.data_set.samples[index] for index in inside]
-    training = [*labelled, *run.pseudo]
+    pseudo = _pseudo(run, entry.fold)
+    training = [*labelled, *pseudo]
     # Members of an ensemble that differ in nothing else begin differently.
     seed = zlib.crc32(f"{run.recipe.seed} {entry.name}".encode())
     epochs = Epochs(
         training=training,
         validation=[run.data_set.samples[i] for i in np.flatnonzero(run.fold_of == entry.fold)],
-        clean=np.concatenate([run.clean[inside], np.zeros(len(run.pseudo), np.bool_)]),
+        clean=np.concatenate([run.clean[inside], np.zeros(len(pseudo), np.bool_)]),
         pseudo=np.arange(len(training)) >= len(labelled),
         view=view,
         seed=seed,
-        teacher=run.settings.teacher,
+        taught=[run.taught.get(sample.name) for sample in labelled] + [None] * len(pseudo),
         workers=run.settings.workers,
     )
     steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
@@ -231,10 +248,29 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
         names, weights = _scored_names(run.file, entry), _class_weights(run, member, labelled)
         model = Learner(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name
-    train(model, epochs, member.schedule, folder, run.settings.accelerator)
+    train(model, epochs, member, folder, run.settings.accelerator)
     if is_first_process():
         card = make_card(view, run.file, run.recipe.classes, run.settings.command)
         export_member(folder, view, card, run.data_set)
+        mark_trained(run.settings.output, entry)
+
+
+def _pseudo(run: _Run, fold: int) -> list[Sample]:
+    """The pseudo-labelled frames that look like none of the frames of a fold."""
+    pairs = zip(run.pseudo, run.pseudo_folds, strict=True)
+    kept = [sample for sample, folds in pairs if fold not in folds]
+    left_out = len(run.pseudo) - len(kept)
+    if left_out and is_first_process():
+        sys.stderr.write(
+            f"{run.settings.pseudo}: {left_out} of {len(run.pseudo)} frames look like validation "
+            f"frames of fold {fold} and are left out\n"
+        )
+    if run.pseudo and not kept:
+        raise ConfigError(
+            f"--pseudo {run.settings.pseudo}: all its frames are, or look like, frames on which "
+            "this run is validated; label new ones"
+        )
+    return kept
 
 
 def _scored_names(run: RunFile, entry: MemberFile) -> tuple[str, ...]:

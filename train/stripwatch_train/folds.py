@@ -225,6 +225,20 @@ def save_folds(path: Path, folds: FoldFile) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def read_folds(path: Path) -> FoldFile:
+    """Read folds.json.
+
+    Raises:
+        ConfigError: it is missing or damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=FoldFile)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not a file of folds: {error}") from None
+
+
 def load_folds(path: Path, data_set: DataSet) -> tuple[FoldFile, NDArray[np.int64]]:
     """Read folds.json; with it the fold of each sample, int64 [samples].
 
@@ -233,12 +247,7 @@ def load_folds(path: Path, data_set: DataSet) -> tuple[FoldFile, NDArray[np.int6
     Raises:
         ConfigError: it is missing, damaged, or was made for other frames.
     """
-    try:
-        folds = msgspec.json.decode(path.read_bytes(), type=FoldFile)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not a file of folds: {error}") from None
+    folds = read_folds(path)
     strange = {sample.name for sample in data_set.samples} ^ folds.fold_of.keys()
     if strange or max(folds.fold_of.values()) >= folds.folds:
         raise ConfigError(

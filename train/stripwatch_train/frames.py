@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional as image_functional
 from stripwatch.errors import ConfigError
 from stripwatch_train.augment import between, chance, chance_of, lighting, moving
 from stripwatch_train.recipe import Member
-from stripwatch_train.samples import Sample, image_shape, load_image, load_mask, opened, soft_path
+from stripwatch_train.samples import MaskFile, Sample, image_shape, load_image, load_mask, opened
 
 DEFECT = 128  # of 255: from here on a pixel counts as one of the class
 
@@ -57,9 +57,16 @@ def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
     """The shape that most frames have, and how many have another.
 
     Raises:
-        ConfigError: an image cannot be opened.
+        ConfigError: an image cannot be opened, or its mask is of another shape.
     """
-    counted = Counter(image_shape(sample.image) for sample in samples)
+    counted: Counter[Shape] = Counter()
+    for sample in samples:
+        shape = image_shape(sample.image)
+        counted[shape] += 1
+        if isinstance(sample.masks, MaskFile) and image_shape(sample.masks.path) != shape:
+            raise ConfigError(
+                f"{sample.masks.path}: is not as large as {sample.image}; make the mask anew"
+            )
     shape, count = counted.most_common(1)[0]
     return shape, len(samples) - count
 
@@ -71,13 +78,17 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, samples: Sequence[Sample], view: View, seed: int, teacher: Path | None = None
+        self,
+        samples: Sequence[Sample],
+        view: View,
+        seed: int,
+        taught: Sequence[Path | None] = (),
     ) -> None:
-        """`teacher`: folder of a teacher's probabilities, for the samples that it has."""
+        """`taught`: of each sample the file of a teacher's probabilities; None, () = no teacher."""
         self._samples = samples
         self._view = view
         self._seed = seed
-        self._teacher = teacher if view.member.loss.teacher else None
+        self._taught = taught if view.member.loss.teacher else ()
         self._moving = moving(view.member.augmentation)
         self._lighting = lighting(view.member.augmentation)
 
@@ -85,17 +96,18 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         """The image and the target of a key.
 
         Raises:
-            ConfigError: an image, a mask or a teacher's file cannot be used.
+            ConfigError: an image, a mask or a teacher's file cannot be read.
         """
         index, epoch, position = key
-        stack = self._stack(self._samples[index], learning=epoch >= 0)
+        taught = self._taught[index] if self._taught and epoch >= 0 else None
+        stack = self._stack(self._samples[index], taught)
         if epoch < 0:
             return self._example(stack[:1], stack[1:])
         with chance_of(self._seed, epoch, position):
             stack = self._moving(self._cut(stack))
             return self._example(self._lighting(stack[:1]), stack[1:])
 
-    def _stack(self, sample: Sample, *, learning: bool) -> Tensor:
+    def _stack(self, sample: Sample, taught: Path | None) -> Tensor:
         """The image over its masks, uint8 [1 + classes, lines, pixels]; masks are 0 to 255."""
         view = self._view
         image = load_image(sample)
@@ -103,28 +115,16 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         mask = load_mask(sample, shape)
         wanted = range(view.classes) if view.class_id is None else [view.class_id - 1]
         planes = np.stack([(mask >> bit & 1) * np.uint8(255) for bit in wanted])
-        if learning and self._teacher:
-            planes = self._taught(sample, planes, list(wanted))
+        if taught:
+            planes = self._softened(taught, planes, list(wanted))
         stack = torch.from_numpy(np.concatenate([image[None], planes]))
         if shape != view.frame_shape:
             stack = _resize(stack, view.frame_shape)
         return stack
 
-    def _taught(self, sample: Sample, planes: Planes, wanted: list[int]) -> Planes:
+    def _softened(self, path: Path, planes: Planes, wanted: list[int]) -> Planes:
         """The planes on their way to what the teacher says."""
-        assert self._teacher is not None
-        path = soft_path(self._teacher, sample)
-        if not path.is_file():
-            return planes
         with opened(path, ("PNG",)) as file:
-            if file.mode != "L" or file.size != (
-                planes.shape[2],
-                planes.shape[1] * self._view.classes,
-            ):
-                raise ConfigError(
-                    f"{path}: is not of {self._view.classes} classes of {sample.image}; write it "
-                    "again with: stripwatch-train predict --soft"
-                )
             said = np.array(file).reshape(self._view.classes, *planes.shape[1:])[wanted]
         share = self._view.member.loss.teacher
         return np.rint(planes * (1 - share) + said * share).astype(np.uint8)

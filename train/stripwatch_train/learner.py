@@ -55,12 +55,11 @@ class Learner(pl.LightningModule):
         logits: Tensor = self.network(images.contiguous(memory_format=torch.channels_last))
         return logits
 
-    def on_train_epoch_start(self) -> None:
-        """Make dropout the same whether the run was interrupted before or not."""
-        torch.manual_seed(hash((self._seed, self.current_epoch, self.global_rank)) % 2**63)
-
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of a batch."""
+        # Dropout is the same whether the run was interrupted before or not.
+        place = (self._seed, self.current_epoch, index, self.global_rank)
+        torch.manual_seed(hash(place) % 2**63)
         images, targets = batch
         loss = self._loss(self(images), targets)
         self.log(

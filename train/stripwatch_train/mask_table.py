@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, WireError
@@ -16,6 +16,8 @@ LAYOUTS = (
     "ImageId,ClassId,EncodedPixels (one row a mask), ImageId_ClassId,EncodedPixels (four rows an "
     "image), or ImageId,1,2,3,4 (one row an image)"
 )
+# Every second pixel: no mask has more runs. Python's own limit is too low for a mask of noise.
+CELL_CHARACTERS_MAX = SHAPE[0] * SHAPE[1] // 2 * len("409600 1 ")
 _EMPTY = {"", "nan", "none", "null", "0 0"}  # in small letters; each is seen in public copies
 Masks = dict[int, str]  # EncodedPixels by class id
 Cell = tuple[str, str, str]  # image, class id, EncodedPixels
@@ -30,6 +32,23 @@ def read_mask_table(path: Path) -> dict[str, Masks]:
     Raises:
         ConfigError: names the file, the row (1 is the header) and what is wrong with it.
     """
+    limit = csv.field_size_limit(CELL_CHARACTERS_MAX)
+    try:
+        return _read(path)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def first_row(path: Path, image: str) -> int:
+    """The first row of a table that names an image, which there is one of; the header is row 1.
+
+    Raises:
+        ConfigError: as `read_mask_table`.
+    """
+    return next(row for row, (name, _, _) in _cells(path) if name == image)
+
+
+def _read(path: Path) -> dict[str, Masks]:
     table: dict[str, Masks] = {}
     row_of: dict[tuple[str, int], int] = {}
     for row, (image, class_text, pixels) in _cells(path):
@@ -49,6 +68,10 @@ def read_mask_table(path: Path) -> dict[str, Masks]:
                 f"{row_of[image, class_id]}; join them, or remove one"
             )
         row_of.setdefault((image, class_id), row)
+    if not table:
+        raise ConfigError(
+            f"{path}: has no rows, so that every image would count as clean; it may have been cut"
+        )
     return table
 
 
@@ -64,7 +87,8 @@ def _cells(path: Path) -> Iterator[tuple[int, Cell]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            split = _splitter(path, reader.fieldnames or [])
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            split = _splitter(path, reader.fieldnames)
             for record in reader:
                 if None in record or None in record.values():
                     raise ConfigError(
@@ -81,9 +105,8 @@ def _cells(path: Path) -> Iterator[tuple[int, Cell]]:
 Splitter = Callable[[Path, int, dict[str, str]], list[Cell]]
 
 
-def _splitter(path: Path, columns: object) -> Splitter:
-    assert isinstance(columns, list | tuple)
-    names = {name.strip() for name in columns}
+def _splitter(path: Path, columns: Sequence[str]) -> Splitter:
+    names = set(columns)
     if {"ImageId", "ClassId", "EncodedPixels"} <= names:
         return lambda _path, _row, record: [
             (record["ImageId"].strip(), record["ClassId"].strip(), record["EncodedPixels"])

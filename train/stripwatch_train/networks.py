@@ -34,7 +34,9 @@ class PlainUnet(nn.Module):
         super().__init__()
         level = _ResidualLevel if residual else _PlainLevel
         pairs = list(pairwise(channels))
-        self.first = level(1, channels[0])
+        self.first = (
+            _ResidualLevel(1, channels[0], of_image=True) if residual else level(1, channels[0])
+        )
         self.down = nn.ModuleList(level(above, below) for above, below in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, above, 2, 2) for above, below in pairs)
         self.join = nn.ModuleList(level(2 * above, above) for above, _ in pairs)
@@ -66,11 +68,12 @@ class _PlainLevel(nn.Sequential):
 
 
 class _ResidualLevel(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, of_image: bool = False) -> None:
         super().__init__()
+        # Of an image it would cut off what is darker than the mean.
+        before = [] if of_image else [nn.BatchNorm2d(inputs), nn.ReLU()]
         self.body = nn.Sequential(
-            nn.BatchNorm2d(inputs),
-            nn.ReLU(),
+            *before,
             nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),

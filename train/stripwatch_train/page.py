@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE = "index.html"
+NUMBERED = ("overlays", "sweep", "worst")  # pictures of which a page has several
 DPI = 110
 
 _TEMPLATE = """\
@@ -104,6 +105,9 @@ def write_page(folder: Path, title: str, lead: str, sections: Sequence[Section])
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for kind in NUMBERED:
+            for path in folder.glob(f"{kind}-*.png"):  # of a page before, which had more
+                path.unlink()
         for section in sections:
             for picture in section.pictures:
                 (folder / f"{picture.name}.png").write_bytes(picture.png)

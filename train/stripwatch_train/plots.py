@@ -66,7 +66,10 @@ def plot_roc(tables: Sequence[ClassTable], scores: Scores) -> Picture:
         axes.set_xlabel("share of frames without it that are reported")
         axes.set_ylabel("share of frames with it that are reported")
         axes.set_aspect("equal")
-        axes.legend(loc="lower right")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="lower right")
+        else:
+            axes.text(0.5, 0.4, "no class is in some frames\nand not in others", ha="center")
     return picture_of("roc", figure, "ROC of frames; in brackets the area below the curve")
 
 

@@ -29,7 +29,14 @@ from stripwatch_train.coco import ANNOTATIONS, LabelledImage, write_coco
 from stripwatch_train.data_set import LABEL_STUDIO, open_data_set
 from stripwatch_train.mask_folder import MASK_FOLDERS
 from stripwatch_train.predictor import Prediction, Predictor
-from stripwatch_train.samples import Sample, image_files, image_shape, load_image, soft_path
+from stripwatch_train.samples import (
+    Sample,
+    image_files,
+    image_name,
+    image_shape,
+    load_image,
+    soft_path,
+)
 from stripwatch_train.scores import Bytes, level_of
 from stripwatch_train.severstal import TABLE
 
@@ -119,7 +126,7 @@ def predict(
             written.defects.update(finding.defect_class.name for finding in found)
             lines, pixels = prediction.prob.shape[1:]
             mask = mask_of(found, (lines, pixels))
-            yield LabelledImage(_file_name(sample), sample.image.read_bytes(), mask, sample.group)
+            yield LabelledImage(image_name(sample), sample.image.read_bytes(), mask, sample.group)
 
     write_coco(folder, predictor.classes, labelled())
     return written
@@ -172,12 +179,6 @@ def mask_of(found: Sequence[Finding], shape: tuple[int, int]) -> Bytes:
         for start, length in zip(starts, lengths, strict=True):
             flat[start : start + length] |= bit
     return np.ascontiguousarray(flat.reshape(shape[1], shape[0]).T)
-
-
-def _file_name(sample: Sample) -> str:
-    """Names of some layouts come without the image's suffix."""
-    suffix = sample.image.suffix
-    return sample.name if sample.name.endswith(suffix) else sample.name + suffix
 
 
 def _check_names(samples: Sequence[Sample]) -> None:

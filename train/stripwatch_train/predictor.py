@@ -27,6 +27,7 @@ from stripwatch.manifest import MANIFEST_NAME, DefectClass, Gate, Manifest, load
 from stripwatch_engine.composition import Composition, load_composition
 from stripwatch_engine.deployment import load_deployment
 from stripwatch_engine.graph import compose_inspection_graph
+from stripwatch_engine.model_card import card_path
 from stripwatch_engine.openvino_build import FILES, write_openvino
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_train.run_folder import DEPLOYMENT_NAME, is_run
@@ -172,6 +173,11 @@ def _of_engine(folder: Path) -> Predictor:
 
 
 def _of_composition(name: str, composition: Composition) -> Predictor:
+    for path in map(Path, composition.paths()):
+        if path.is_file() and not card_path(path).is_file():
+            raise ConfigError(
+                f"{path}: has no model.json; put the one that belongs to it beside it"
+            )
     deployment = load_deployment(composition, EVERY_MODEL_TAKES)
     classes, gate = deployment.classes, deployment.gate
 

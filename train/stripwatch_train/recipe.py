@@ -96,7 +96,7 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight_decay: NotNegative = 1e-4
     warm_up: Share = 0.03  # of all steps, linear from 0
     flat: Share = 0.0  # of all steps, before the cosine down to 0
-    gradient_clip: NotNegative = 1.0  # norm; 0 = none
+    gradient_clip: NotNegative = 0.0  # norm of all gradients together; 0 = none
 
     def __post_init__(self) -> None:
         """Check what the types cannot say; msgspec makes a ValidationError of it."""

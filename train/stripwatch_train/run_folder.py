@@ -4,7 +4,7 @@ run.json                what was trained on what: RunFile
 recipe.json             the recipe, as it ran
 folds.json              which frame is in which fold
 <member>/               one for each model: last.ckpt, best.ckpt, metrics.csv, model.onnx,
-                        model.json
+                        model.json; trained, an empty file, once its training is over
 deployment.toml         all models together, for engine-build
 deployment-fold<N>.toml only the models that never saw fold N, for evaluation
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch_train.data_set import open_data_set
-from stripwatch_train.folds import load_folds
+from stripwatch_train.folds import load_folds, read_folds
 from stripwatch_train.samples import DataSet, Sample
 
 RUN_NAME = "run.json"
@@ -28,6 +28,7 @@ FOLDS_NAME = "folds.json"
 RECIPE_NAME = "recipe.json"
 DEPLOYMENT_NAME = "deployment.toml"
 MODEL_NAME = "model.onnx"
+TRAINED_NAME = "trained"
 
 Role = Literal["segmentation", "gate", "classifier"]
 
@@ -109,6 +110,55 @@ def save_run(folder: Path, run: RunFile) -> None:
         raise StorageError(f"{folder / RUN_NAME} cannot be written: {error.strerror}") from error
 
 
+def open_run_data(folder: Path, run: RunFile) -> DataSet:
+    """The data that a run was trained on.
+
+    Raises:
+        ConfigError: they are not there any more, or cannot be read.
+    """
+    if not Path(run.data).exists():
+        raise ConfigError(
+            f"{folder}: was trained on {run.data}, which is not there; give its fit again, with "
+            "--data where these data are now: nothing is trained anew"
+        )
+    return open_data_set(Path(run.data), run.classes)
+
+
+def learnt_frames(model: Path) -> set[str]:
+    """The names of the frames that an ONNX file learnt; none of a file that lies in no run.
+
+    Raises:
+        ConfigError: the run that it lies in cannot be read.
+    """
+    folder = model.resolve().parent
+    run = folder.parent
+    if not is_run(run):
+        return set()
+    left_out = {member.name: member.fold for member in load_run(run).members}
+    if folder.name not in left_out:
+        return set()
+    fold_of = read_folds(run / FOLDS_NAME).fold_of
+    return {name for name, fold in fold_of.items() if fold != left_out[folder.name]}
+
+
+def is_trained(folder: Path, entry: MemberFile) -> bool:
+    """Whether a model's training is over; one that goes on may have been exported, too."""
+    return (folder / entry.name / TRAINED_NAME).exists()
+
+
+def mark_trained(folder: Path, entry: MemberFile) -> None:
+    """Note that a model's training is over.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    path = folder / entry.name / TRAINED_NAME
+    try:
+        path.touch()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def fold_deployment(folder: Path, fold: int) -> Path:
     """The composition file of the models that never saw a fold."""
     return folder / f"deployment-fold{fold}.toml"
@@ -128,7 +178,7 @@ def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]
     ]
     if not folds:
         raise ConfigError(f"{folder}: no model that segments is trained yet; go on with its fit")
-    data_set = open_data_set(Path(run.data), run.classes)
+    data_set = open_run_data(folder, run)
     _, fold_of = load_folds(folder / FOLDS_NAME, data_set)
     parts = tuple(
         ValidationPart(

@@ -133,6 +133,12 @@ def opened(path: Path, formats: tuple[str, ...] = _IMAGE_FORMATS) -> Iterator[Im
         raise ConfigError(f"{path}: cannot be read: {error}; replace or remove it") from None
 
 
+def image_name(sample: Sample) -> str:
+    """The sample's name with the image's suffix, without which those of some layouts come."""
+    suffix = sample.image.suffix
+    return sample.name if sample.name.endswith(suffix) else sample.name + suffix
+
+
 def soft_path(folder: Path, sample: Sample) -> Path:
     """Where a model's probabilities of a sample lie: [classes * lines, pixels], times 255."""
     return folder / "soft" / Path(sample.name).with_suffix(".png")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stripwatch.errors import ConfigError
 from stripwatch.manifest import sha256_files
-from stripwatch_train.mask_table import CLASSES, SHAPE, Masks, read_mask_table
+from stripwatch_train.mask_table import CLASSES, SHAPE, Masks, first_row, read_mask_table
 from stripwatch_train.samples import (
     DataSet,
     RunMasks,
@@ -103,7 +103,8 @@ def _check_missing(
     masks = sum(len(masks_of[name]) for name in missing)
     what = (
         f"{table}: {len(missing)} of its {len(masks_of)} images, with {masks} masks, are not in "
-        f"{images} (the first: {missing[0]}, with {len(masks_of[missing[0]])} masks)"
+        f"{images} (the first: {missing[0]}, in row {first_row(table, missing[0])}, with "
+        f"{len(masks_of[missing[0]])} masks)"
     )
     # With none there, the images belong to another table: their defects would count as clean.
     if not allow_missing or len(missing) == len(masks_of):

@@ -21,7 +21,7 @@ import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError, WireError
 from stripwatch.rle import decode_severstal, encode_severstal, runs_of_mask
-from stripwatch_train.mask_table import CLASSES, SHAPE
+from stripwatch_train.mask_table import CELL_CHARACTERS_MAX, CLASSES, SHAPE
 from stripwatch_train.predict import findings, mask_of
 from stripwatch_train.predictor import Predictor
 from stripwatch_train.samples import Sample, image_files, load_image
@@ -29,8 +29,6 @@ from stripwatch_train.scores import Bytes
 
 JOINED, IMAGE, CLASS, PIXELS = "ImageId_ClassId", "ImageId", "ClassId", "EncodedPixels"
 ANY_CLASS = 0  # of the newer sample's placeholders
-# Every second pixel: no mask has more runs. Python's own limit is too low for a mask of noise.
-CELL_CHARACTERS_MAX = SHAPE[0] * SHAPE[1] // 2 * len("409600 1 ")
 
 Pair = tuple[str, int]  # image, class id
 Progress = Callable[[str, int, int], None]  # what is done, frames done, frames in all
@@ -158,7 +156,7 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            names = reader.fieldnames or ()
+            names = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             rows = list(reader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error

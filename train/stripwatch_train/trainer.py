@@ -12,19 +12,21 @@ from typing import Any
 
 import lightning as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from stripwatch.errors import ConfigError, StorageError
 from stripwatch_train.checkpoints import (
     LAST,
     Curve,
+    Patience,
     WholeCheckpoints,
     last_and_best,
     load_weights,
 )
 from stripwatch_train.epochs import Epochs
 from stripwatch_train.learner import Learner, average
-from stripwatch_train.recipe import Schedule
+from stripwatch_train.recipe import Member
 
 LOGS = "tensorboard"
 
@@ -41,22 +43,24 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def train(
-    learner: Learner, epochs: Epochs, schedule: Schedule, folder: Path, accelerator: str
-) -> None:
+def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accelerator: str) -> None:
     """Train until the schedule ends, from the last checkpoint in the folder if there is one.
 
     Raises:
+        ConfigError: there is no such accelerator.
         ModelError: the checkpoint is damaged.
+        StorageError: a checkpoint or a log cannot be written.
         KeyboardInterrupt: somebody stopped it.
     """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("--accelerator gpu: PyTorch finds no GPU here; leave it out, or give cpu")
     last = folder / LAST
     going_on = last.exists()
     if going_on:
         load_weights(last)  # says what is wrong with it
     with warnings.catch_warnings():
         _quiet_lightning()
-        trainer = _make_trainer(schedule, folder, accelerator)
+        trainer = _make_trainer(member, folder, accelerator)
         try:
             trainer.fit(
                 learner,
@@ -68,9 +72,12 @@ def train(
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be written: {error}") from error
 
 
-def _make_trainer(schedule: Schedule, folder: Path, accelerator: str) -> pl.Trainer:
+def _make_trainer(member: Member, folder: Path, accelerator: str) -> pl.Trainer:
+    schedule = member.schedule
     world, nodes = processes()
     on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     precision: Any = schedule.precision
@@ -82,7 +89,7 @@ def _make_trainer(schedule: Schedule, folder: Path, accelerator: str) -> pl.Trai
         average_fn = functools.partial(average, decay=schedule.average)
         callbacks.append(WeightAveraging(avg_fn=average_fn))
     if schedule.patience:
-        callbacks.append(EarlyStopping("score", patience=schedule.patience, mode="max"))
+        callbacks.append(Patience("score", patience=schedule.patience, mode="max"))
     if shows_bar:
         callbacks.append(RichProgressBar())
     return pl.Trainer(
@@ -94,6 +101,7 @@ def _make_trainer(schedule: Schedule, folder: Path, accelerator: str) -> pl.Trai
         precision=precision,
         max_epochs=schedule.epochs,
         accumulate_grad_batches=schedule.accumulate,
+        gradient_clip_val=member.optimizer.gradient_clip or None,
         callbacks=[*callbacks, *last_and_best(folder)],
         plugins=[WholeCheckpoints()],
         logger=TensorBoardLogger(folder, name=LOGS, version=""),

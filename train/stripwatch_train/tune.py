@@ -20,7 +20,7 @@ from stripwatch.manifest import DefectClass
 from stripwatch_engine.composition import Composition, load_composition
 from stripwatch_engine.model_card import card_path, load_card
 from stripwatch_train.evaluate import Scores
-from stripwatch_train.run_folder import MODEL_NAME, load_run
+from stripwatch_train.run_folder import MODEL_NAME, is_run, learnt_frames, load_run
 from stripwatch_train.sweep import Sweep, dice_elsewhere, sweep_all
 
 
@@ -79,6 +79,23 @@ def segmenters_of(model: Path) -> list[Segmenter]:
         *(Segmenter(Path(path)) for path in composition.models),
         *(Segmenter(Path(path), number) for number, paths in single for path in paths),
     ]
+
+
+def learnt_among(model: Path, names: Sequence[str]) -> list[str]:
+    """Those of these frames that a run's models learnt, as the folder that they lie in tells.
+
+    Args:
+        model: as `predictor.open_predictor` takes it; of an engine nothing is known.
+        names: of the frames.
+
+    Raises:
+        ConfigError: the run or the composition cannot be read.
+    """
+    if model.is_dir() and not is_run(model):
+        return []
+    segmenters = segmenters_of_run(model) if is_run(model) else segmenters_of(model)
+    learnt = {name for entry in segmenters for name in learnt_frames(entry.path)}
+    return [name for name in names if name in learnt]
 
 
 def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> list[Path]:

@@ -47,13 +47,13 @@ def plot_worst(worst: WorstFrame, classes: Sequence[DefectClass], rank: int) -> 
     height = shown_px * lines / width / DPI + 0.6
     figure = Figure(figsize=(shown_px / DPI, height * (1 + is_large) + 0.4), layout="constrained")
     whole, *near = figure.subplots(1 + is_large, 1, squeeze=False).ravel().tolist()
-    _show(whole, drawn, names, width)
+    _show(whole, drawn, names, (width, lines))
     for axes in near:
         x, y = _most_wrong(worst.truth ^ worst.found)
         view = (width / ZOOM, lines / ZOOM)
         whole.add_patch(Rectangle((x, y), *view, fill=False, edgecolor="white", linewidth=1))
         shown = [entry for entry in names if _inside(entry[1], (x, y), view)]
-        _show(axes, drawn, shown, x + view[0], ZOOM)
+        _show(axes, drawn, shown, (x + view[0], y + view[1]), ZOOM)
         axes.set_xlim(x - 0.5, x + view[0] - 0.5)
         axes.set_ylim(y + view[1] - 0.5, y - 0.5)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
@@ -64,8 +64,14 @@ def plot_worst(worst: WorstFrame, classes: Sequence[DefectClass], rank: int) -> 
     return picture_of(f"worst-{rank}", figure, caption)
 
 
-def _show(axes: Axes, drawn: Bytes, names: Sequence[Named], right: float, zoom: int = 1) -> None:
-    """A part of a frame, up to the pixel `right`."""
+def _show(
+    axes: Axes,
+    drawn: Bytes,
+    names: Sequence[Named],
+    end: tuple[float, float],
+    zoom: int = 1,
+) -> None:
+    """A part of a frame, up to the pixel and line `end`."""
     axes.imshow(drawn, interpolation="nearest")
     wide, high = (NAME_SHARE * side / zoom for side in (drawn.shape[1], drawn.shape[0]))
     written: list[Place] = []
@@ -73,14 +79,14 @@ def _show(axes: Axes, drawn: Bytes, names: Sequence[Named], right: float, zoom: 
         if any(abs(place[0] - x) < wide and abs(place[1] - y) < high for x, y in written):
             continue  # it would stand on another
         written.append(place)
-        near_edge = place[0] > right - wide
+        near_edge, near_end = place[0] > end[0] - wide, place[1] > end[1] - high
         axes.annotate(
             name,
             place,
-            (-4 if near_edge else 4, -4),
+            (-4 if near_edge else 4, 4 if near_end else -4),
             textcoords="offset points",
             ha="right" if near_edge else "left",
-            va="top",
+            va="bottom" if near_end else "top",
             color="white",
             fontsize=9,
             path_effects=[withStroke(linewidth=2, foreground="black")],

@@ -9,8 +9,8 @@ from stripwatch.cli import bench, check, demo, events, record, replay, run
 from stripwatch.cli.guard import guarded
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand and return its exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="stripwatch",
         description="Inspect moving steel strip: frames in over ZeroMQ, defect events out.",
@@ -19,5 +19,10 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (run, check, demo, replay, record, events, bench):
         module.add_parser(commands)
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand and return its exit code."""
+    args = make_parser().parse_args(argv)
     return guarded(lambda: args.command(args))

@@ -7,12 +7,13 @@ import dataclasses
 import sys
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.errors import ExitCode
+from stripwatch.errors import ExitCode, StorageError
 
 if TYPE_CHECKING:
     from stripwatch_train.samples import DataSet
@@ -43,7 +44,10 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--events", type=Path, required=True, help="JSON lines of stripwatch events --json"
     )
     parser.add_argument(
-        "--corrections", type=Path, help="JSON lines whose defects hold in place of the events'"
+        "--corrections",
+        type=Path,
+        help="JSON lines whose defects hold in place of all of the events': the same file after "
+        "somebody corrected it",
     )
     parser.add_argument("--classes", **CLASSES_FLAG)
     parser.add_argument(
@@ -113,6 +117,13 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--classes", **CLASSES_FLAG)
     parser.add_argument("--folds", type=int, default=5, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="DATA",
+        help="data set from before it was labelled, which says what strip each frame is of; "
+        "labelling tools leave that out",
+    )
     parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
     parser.add_argument(
         "--split-copies",
@@ -172,9 +183,12 @@ def _synthesize(args: argparse.Namespace) -> ExitCode:
 
 
 def _folds(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.data_set import open_data_set, with_groups
     from stripwatch_train.folds import fold_rows, make_folds, save_folds
 
     data_set = opened_data(args.data, args)
+    if args.groups:
+        data_set = with_groups(data_set, open_data_set(args.groups))
     folds = make_folds(data_set, args.folds, args.seed, split_copies=args.split_copies)
     save_folds(args.output, folds)
     table = Table("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
@@ -203,3 +217,17 @@ def opened_data(path: Path, args: argparse.Namespace) -> DataSet:
 def class_names(args: argparse.Namespace) -> list[str] | None:
     """What --classes gives."""
     return args.classes.split(",") if args.classes else None
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the results, so that hours of work do not end in one that cannot be.
+
+    Raises:
+        StorageError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch_train.cli.data import CLASSES_FLAG, opened_data
+from stripwatch_train.cli.data import CLASSES_FLAG, make_folder, opened_data
 from stripwatch_train.cli.predict import MODEL_FLAG
 
 if TYPE_CHECKING:
@@ -81,10 +81,11 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.sweep import sweep_all
 
     out_of_fold = is_run(args.model) and not args.data
+    output = args.output or (args.model / REPORT_FOLDER if out_of_fold else Path(REPORT_FOLDER))
+    make_folder(output)
     with BuildProgress() as progress:
         scores, source = _measured_run(args, progress) if out_of_fold else _measured(args, progress)
     metrics = measure(scores)
-    output = args.output or (args.model / REPORT_FOLDER if out_of_fold else Path(REPORT_FOLDER))
     folds = sorted(set(scores.folds))
     by = f" Folds {', '.join(map(str, folds))}, each by the models that never saw it."
     lead = f"{args.model} on {metrics.frames} frames of {source}.{by if out_of_fold else ''}"
@@ -110,7 +111,7 @@ def _tune(args: argparse.Namespace) -> ExitCode:
         if in_run:
             _, scores = evaluate_run(args.model, progress.show, same_limits=True)
         else:
-            scores, _ = _measured(args, progress)
+            scores, _ = _measured(args, progress, only_new=True)
     tuned = tune(scores)
     segmenters = segmenters_of_run(args.model) if in_run else segmenters_of(args.model)
     cards = write_cards(segmenters, tuned.sweeps)
@@ -160,22 +161,34 @@ def _measured_run(args: argparse.Namespace, progress: BuildProgress) -> tuple[Sc
     """Of a run on its own data, and what to call that."""
     from stripwatch_train.evaluate import evaluate_run
 
-    for name in ("folds", "fold"):
+    for name in ("folds", "fold", "classes"):
         if getattr(args, name) is not None:
-            raise ConfigError(f"--{name}: {args.model} has folds of its own; leave it out")
+            raise ConfigError(f"--{name}: {args.model} has {name} of its own; leave it out")
     data_set, scores = evaluate_run(args.model, progress.show)
     return scores, data_set.source
 
 
-def _measured(args: argparse.Namespace, progress: BuildProgress) -> tuple[Scores, str]:
+def _measured(
+    args: argparse.Namespace, progress: BuildProgress, *, only_new: bool = False
+) -> tuple[Scores, str]:
     """Of a model on the frames that the flags name, and what to call them."""
     from stripwatch_train.evaluate import evaluate
     from stripwatch_train.predictor import open_predictor
+    from stripwatch_train.tune import learnt_among
 
     if not args.data:
         raise ConfigError(f"{args.model}: name labelled frames with --data")
     data_set = opened_data(args.data, args)
     samples, source = _of_fold(args, data_set)
+    learnt = learnt_among(args.model, [sample.name for sample in samples])
+    if learnt:
+        words = (
+            f"{args.model}: learnt {len(learnt)} of these {len(samples)} frames, by their names "
+            f"(the first: {learnt[0]})"
+        )
+        if only_new:
+            raise ConfigError(f"{words}; tune the folder of its training run, or name other frames")
+        sys.stderr.write(f"{words}; of new frames these figures say little\n")
     with open_predictor(args.model) as predictor:
         return evaluate(predictor, samples, data_set.classes, progress=progress.show), source
 

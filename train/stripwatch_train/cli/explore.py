@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.errors import ConfigError, ExitCode, StorageError
-from stripwatch_train.cli.data import CLASSES_FLAG, class_names, opened_data
+from stripwatch.errors import ConfigError, ExitCode
+from stripwatch_train.cli.data import CLASSES_FLAG, class_names, make_folder, opened_data
 
 SAMPLES, SAMPLES_MAX = 4, 50
 
@@ -56,7 +56,7 @@ def _explore(args: argparse.Namespace) -> ExitCode:
     data_set = (
         open_mask_table(args.data, class_names(args)) if bare else opened_data(args.data, args)
     )
-    _check_writable(args.output)
+    make_folder(args.output)
     with Progress(transient=True) as progress:
         task = progress.add_task("frames", total=len(data_set.samples))
         exploration = explore(
@@ -77,11 +77,3 @@ def _explore(args: argparse.Namespace) -> ExitCode:
         sys.stdout.write(f"mean {mean:.4f}, std {std:.4f} of pixels as 0 to 1\n")
     sys.stdout.write(f"{page}\n")
     return ExitCode.OK
-
-
-def _check_writable(folder: Path) -> None:
-    """Found out before all frames are read."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error

@@ -75,7 +75,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 
     recipe = load_recipe(args.recipe, args.set)
     from stripwatch_train.fit import FitSettings, fit
-    from stripwatch_train.run_folder import DEPLOYMENT_NAME, MODEL_NAME
+    from stripwatch_train.run_folder import DEPLOYMENT_NAME, is_trained
     from stripwatch_train.trainer import is_first_process
 
     names = class_names(args)
@@ -97,7 +97,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
         sys.stderr.write("stopped; the same command goes on from the last epoch\n")
         raise
     if is_first_process():
-        done = sum((args.output / entry.name / MODEL_NAME).exists() for entry in run.members)
+        done = sum(is_trained(args.output, entry) for entry in run.members)
         sys.stdout.write(
             f"{args.output}: {done} of {len(run.members)} models are trained; next: "
             f"stripwatch-train evaluate {args.output}, "
@@ -136,6 +136,9 @@ def _recipes(_args: argparse.Namespace) -> ExitCode:
     table = Table("recipe", "models", "what it is")
     for name in recipe_names():
         recipe = load_recipe(name)
-        table.add_row(name, str(len(recipe.members) * len(recipe.train_folds)), recipe.about)
+        folds = len(recipe.train_folds)
+        single = folds * sum(member.per_class for member in recipe.members)
+        models = str(folds * len(recipe.members) - single)
+        table.add_row(name, models + (f" + {single} a class" if single else ""), recipe.about)
     Console().print(table)
     return ExitCode.OK

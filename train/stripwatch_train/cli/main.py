@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 
 from stripwatch.cli.guard import guarded
@@ -11,8 +10,8 @@ from stripwatch.errors import ExitCode
 from stripwatch_train.cli import data, evaluate, explore, fit, predict
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one subcommand and return its exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="stripwatch-train", description="Train segmentation models for stripwatch."
     )
@@ -22,7 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     fit.add_commands(commands)
     evaluate.add_commands(commands)
     predict.add_commands(commands)
-    given = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args(given)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one subcommand and return its exit code."""
+    args = make_parser().parse_args(argv)
     run: Callable[[argparse.Namespace], ExitCode] = args.command
     return guarded(lambda: run(args))

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch_train.cli.data import CLASSES_FLAG, class_names
+from stripwatch_train.cli.data import CLASSES_FLAG, class_names, make_folder
 
 MODEL_FLAG: dict[str, Any] = {
     "type": Path,
@@ -106,6 +106,7 @@ def _submit(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.submission import read_layout, submit
 
     layout = read_layout(args.sample)
+    make_folder(args.output.parent)
     with BuildProgress() as progress, open_predictor(args.model) as predictor:
         filled = submit(predictor, args.images, layout, args.output, progress.show)
     sys.stdout.write(
