@@ -203,7 +203,7 @@ def test_results_that_cannot_be_written_are_told_of_before_the_first_frame(
     }
     output = ["--output", str(tmp_path / "file" / "out")]
     assert main([command, "missing.onnx", *more[command], *output]) == ExitCode.STORAGE
-    assert "file cannot be written" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_frames_that_are_all_alike_make_a_page_without_a_curve(tmp_path: Path) -> None:
