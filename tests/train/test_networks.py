@@ -238,6 +238,11 @@ def test_weights_of_a_name_that_an_encoder_has_not_are_refused_with_those_that_i
     assert "imagenet" in words
 
 
+def test_weights_of_a_name_that_a_classifier_has_not_are_refused() -> None:
+    """Rather than to begin with others than those that were asked for."""
+    assert "a classifier has imagenet's, not 'imagnet'" in refusal(classifier_of("imagnet"))
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [

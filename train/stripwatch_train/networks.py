@@ -193,6 +193,11 @@ def _make_classifier(network: Network, outputs: int) -> nn.Module:
     path = _weights_file(network)
     options: dict[str, Any] = {"in_chans": 1, "num_classes": outputs}
     if not path:
+        if network.weights not in ("", "imagenet"):
+            raise ConfigError(
+                f"network.weights: a classifier has imagenet's, not {network.weights!r}; others "
+                f"are named behind the encoder: network.encoder={network.encoder}.NAME"
+            )
         pretrained = bool(network.weights)
         return _fetched(
             network, lambda: timm.create_model(network.encoder, pretrained=pretrained, **options)
