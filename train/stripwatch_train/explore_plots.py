@@ -94,7 +94,7 @@ def brightness_picture(exploration: Exploration, caption: str) -> Picture:
     _draw_histogram(black, [100 * frame.black for frame in frames], np.linspace(0, 100, 51))
     black.set(xlabel=f"% of a frame at level {BLACK_MAX} or below", ylabel="frames (log)")
     black.set_yscale("log", nonpositive="clip")
-    black.set_ylim(bottom=0.5)
+    black.set_ylim(bottom=0.6)
     black.minorticks_off()
     black.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     black.yaxis.set_major_formatter("{x:,.0f}")
