@@ -142,8 +142,8 @@ def learnt_frames(model: Path) -> set[str]:
 
 
 def is_trained(folder: Path, entry: MemberFile) -> bool:
-    """Whether a model's training is over; one that goes on may have been exported, too."""
-    return (folder / entry.name / TRAINED_NAME).exists()
+    """Whether a model's training is over and its export there; one that goes on may have one."""
+    return all((folder / entry.name / name).exists() for name in (TRAINED_NAME, MODEL_NAME))
 
 
 def mark_trained(folder: Path, entry: MemberFile) -> None:
