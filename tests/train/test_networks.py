@@ -23,6 +23,7 @@ ENCODER = f"tu-{CLASSIFIER}"
 NARROW = (8, 8, 8, 8, 8)
 SEGMENTERS = {
     "vanilla-unet": Network("vanilla-unet", depth=2, channels=(4, 8, 8)),
+    "slim-unet": Network("slim-unet", depth=2, channels=(4, 8, 8)),
     "vanilla-unet, once halved": Network("vanilla-unet", depth=1, channels=(4, 8)),
     "residual-unet": Network("residual-unet", depth=2, channels=(4, 8, 8)),
     "unet": Network("unet", ENCODER, "", 5, NARROW),
@@ -94,7 +95,7 @@ def test_an_image_goes_on_below_and_right_with_its_last_line_and_pixel() -> None
         assert torch.equal(network(small), network.inner(whole)[..., :30, :61])
 
 
-@pytest.mark.parametrize("name", ["vanilla-unet", "residual-unet"])
+@pytest.mark.parametrize("name", ["vanilla-unet", "slim-unet", "residual-unet"])
 def test_every_weight_of_our_own_networks_learns(name: str) -> None:
     network = make(SEGMENTERS[name]).train()
     network(image(16, 24)).square().mean().backward()
@@ -103,7 +104,18 @@ def test_every_weight_of_our_own_networks_learns(name: str) -> None:
         assert value.grad.abs().sum() > 0, key
 
 
-@pytest.mark.parametrize("name", ["vanilla-unet", "residual-unet"])
+def test_a_slim_network_saves_a_convolution_on_either_side_of_the_finest_level_alone() -> None:
+    """The other levels are those of the plain one."""
+    plain, slim = (
+        {key: value.shape for key, value in make(SEGMENTERS[name]).inner.named_parameters()}
+        for name in ("vanilla-unet", "slim-unet")
+    )
+    assert slim.items() < plain.items()
+    spared = {key.rpartition(".")[0] for key in plain.keys() - slim.keys()}
+    assert spared == {"first.3", "first.4", "join.0.3", "join.0.4"}
+
+
+@pytest.mark.parametrize("name", ["vanilla-unet", "slim-unet", "residual-unet"])
 def test_our_own_networks_see_what_is_darker_than_the_mean(name: str) -> None:
     """In a residual level that rectifies before it convolves, half of the image would be lost."""
     first = make(SEGMENTERS[name]).inner.first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,24 +23,34 @@ _SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+Level = Callable[[int, int], nn.Module]  # of so many channels, to so many
+
+
 class PlainUnet(nn.Module):
     """A U-Net without a pretrained encoder: Ronneberger et al., arXiv:1505.04597, padded.
 
-    With `residual`, each level's two convolutions learn what to add: Zhang, Liu and Wang,
-    "Road Extraction by Deep Residual U-Net", arXiv:1711.10684.
+    Residual, each level's two convolutions learn what to add: Zhang, Liu and Wang, "Road Extraction
+    by Deep Residual U-Net", arXiv:1711.10684. Slim, the finest level, which costs most, has one
+    convolution in place of two.
     """
 
-    def __init__(self, outputs: int, channels: tuple[int, ...], *, residual: bool) -> None:
-        """`channels`: of the levels, shallowest first."""
+    def __init__(self, outputs: int, channels: tuple[int, ...], kind: str) -> None:
+        """`channels`: of the levels, shallowest first; `kind`: vanilla-, slim- or residual-unet."""
         super().__init__()
-        level = _ResidualLevel if residual else _PlainLevel
+        level: Level = _ResidualLevel if kind == "residual-unet" else _PlainLevel
+        first, finest = level, level
+        if kind == "residual-unet":
+            first = partial(_ResidualLevel, of_image=True)
+        elif kind == "slim-unet":
+            first = finest = partial(_PlainLevel, convolutions=1)
         pairs = list(pairwise(channels))
-        self.first = (
-            _ResidualLevel(1, channels[0], of_image=True) if residual else level(1, channels[0])
-        )
+        self.first = first(1, channels[0])
         self.down = nn.ModuleList(level(above, below) for above, below in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, above, 2, 2) for above, below in pairs)
-        self.join = nn.ModuleList(level(2 * above, above) for above, _ in pairs)
+        levels = [finest, *[level] * (len(pairs) - 1)]
+        self.join = nn.ModuleList(
+            make(2 * above, above) for make, (above, _) in zip(levels, pairs, strict=True)
+        )
         self.head = nn.Conv2d(channels[0], outputs, 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -56,15 +67,15 @@ class PlainUnet(nn.Module):
 
 
 class _PlainLevel(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-        )
+    def __init__(self, inputs: int, outputs: int, *, convolutions: int = 2) -> None:
+        layers: list[nn.Module] = []
+        for channels in (inputs, *[outputs] * (convolutions - 1)):
+            layers += [
+                nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+        super().__init__(*layers)
 
 
 class _ResidualLevel(nn.Module):
@@ -122,14 +133,13 @@ def make_network(network: Network, outputs: int) -> nn.Module:
         ConfigError: there is no such encoder, its weights cannot be had, or numbers do not fit.
     """
     kind = network.architecture
-    if kind in ("vanilla-unet", "residual-unet"):
+    if kind in ("vanilla-unet", "slim-unet", "residual-unet"):
         if len(network.channels) != network.depth + 1:
             raise ConfigError(
                 f"network.channels has {len(network.channels)} numbers; {kind} of depth "
                 f"{network.depth} needs {network.depth + 1}, one for each level"
             )
-        plain = PlainUnet(outputs, network.channels, residual=kind == "residual-unet")
-        return AnySize(plain, 2**network.depth)
+        return AnySize(PlainUnet(outputs, network.channels, kind), 2**network.depth)
     try:
         if kind == "classifier":
             return _make_classifier(network, outputs)

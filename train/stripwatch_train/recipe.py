@@ -39,10 +39,10 @@ Table = dict[str, Any]
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is trained."""
 
-    # vanilla-unet and residual-unet are our own, the next three of segmentation-models-pytorch,
-    # the last of timm.
+    # The first three are our own (networks.PlainUnet), the next three of
+    # segmentation-models-pytorch, the last of timm.
     architecture: Literal[
-        "vanilla-unet", "residual-unet", "unet", "unetplusplus", "fpn", "classifier"
+        "vanilla-unet", "slim-unet", "residual-unet", "unet", "unetplusplus", "fpn", "classifier"
     ] = "unet"
     encoder: str = "resnet34"  # name at segmentation-models-pytorch, or at timm for a classifier
     # Of the encoder: name at its hub (timm's have theirs in the encoder's name), path of a file,
