@@ -68,6 +68,16 @@ def test_a_teacher_of_other_classes_is_refused_and_named(
         taught_files(teach(tmp_path, data, 0, classes=3), data, student)
 
 
+def test_a_teacher_in_colour_is_refused_and_named(
+    tmp_path: Path, data: DataSet, student: Recipe
+) -> None:
+    folder = teach(tmp_path, data, 0)
+    colour = np.zeros((64 * 4, 128, 3), np.uint8)
+    Image.fromarray(colour).save(folder / "soft" / data.samples[0].name)
+    with pytest.raises(ConfigError, match=r"0-0\.png: is not of 4 classes of .*predict --soft"):
+        taught_files(folder, data, student)
+
+
 def test_a_teacher_that_was_shown_another_image_of_the_same_name_is_refused(
     tmp_path: Path, data: DataSet, student: Recipe
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.mask_table import read_mask_table
+from stripwatch_train.mask_table import first_row, read_mask_table
 
 WANTED = {"a.jpg": {1: "1 3 300 2", 4: "7 1"}, "b.jpg": {}}
 NEW = "ImageId,ClassId,EncodedPixels\na.jpg,1,1 3 300 2\na.jpg,4,7 1\nb.jpg,2,\n"
@@ -75,7 +75,9 @@ def test_a_mask_of_noise_is_read(tmp_path: Path) -> None:
     """Every second pixel: its cell is longer than Python's own limit."""
     text = " ".join(f"{start} 1" for start in range(1, 40_001, 2))
     assert len(text) > csv.field_size_limit()
-    assert read_mask_table(table(tmp_path, f"{NEW}c.jpg,1,{text}\n"))["c.jpg"] == {1: text}
+    path = table(tmp_path, f"{NEW}c.jpg,1,{text}\nd.jpg,1,1 1\n")
+    assert read_mask_table(path)["c.jpg"] == {1: text}
+    assert first_row(path, "d.jpg") == 6
 
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ CELL_CHARACTERS_MAX = SHAPE[0] * SHAPE[1] // 2 * len("409600 1 ")
 _EMPTY = {"", "nan", "none", "null", "0 0"}  # in small letters; each is seen in public copies
 Masks = dict[int, str]  # EncodedPixels by class id
 Cell = tuple[str, str, str]  # image, class id, EncodedPixels
+Record = dict[str, str]  # cells of a row by column
 
 
 def read_mask_table(path: Path) -> dict[str, Masks]:
@@ -32,23 +33,6 @@ def read_mask_table(path: Path) -> dict[str, Masks]:
     Raises:
         ConfigError: names the file, the row (1 is the header) and what is wrong with it.
     """
-    limit = csv.field_size_limit(CELL_CHARACTERS_MAX)
-    try:
-        return _read(path)
-    finally:
-        csv.field_size_limit(limit)
-
-
-def first_row(path: Path, image: str) -> int:
-    """The first row of a table that names an image, which there is one of; the header is row 1.
-
-    Raises:
-        ConfigError: as `read_mask_table`.
-    """
-    return next(row for row, (name, _, _) in _cells(path) if name == image)
-
-
-def _read(path: Path) -> dict[str, Masks]:
     table: dict[str, Masks] = {}
     row_of: dict[tuple[str, int], int] = {}
     for row, (image, class_text, pixels) in _cells(path):
@@ -75,6 +59,48 @@ def _read(path: Path) -> dict[str, Masks]:
     return table
 
 
+def first_row(path: Path, image: str) -> int:
+    """The first row of a table that names an image, which there is one of; the header is row 1.
+
+    Raises:
+        ConfigError: as `read_mask_table`.
+    """
+    return next(row for row, (name, _, _) in _cells(path) if name == image)
+
+
+def read_csv(path: Path) -> tuple[list[str], list[tuple[int, Record]]]:
+    """The columns' names without blanks, and each row's number (1 is the header) and cells.
+
+    A byte-order mark is passed over. Rows may have too many or too few cells: see `check_cells`.
+
+    Raises:
+        ConfigError: it cannot be read, or is no such table.
+    """
+    limit = csv.field_size_limit(CELL_CHARACTERS_MAX)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            return columns, [(reader.line_num, record) for record in reader]
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: is not a table of comma-separated values: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def check_cells(path: Path, row: int, record: Record) -> None:
+    """Refuse a row with more or fewer cells than there are columns.
+
+    Raises:
+        ConfigError: it has.
+    """
+    if None in record or None in record.values():
+        raise ConfigError(f"{path}, row {row}: not as many cells as there are columns")
+
+
 def _check_runs(where: str, text: str) -> None:
     try:
         decode_severstal(text, SHAPE)
@@ -84,25 +110,15 @@ def _check_runs(where: str, text: str) -> None:
 
 def _cells(path: Path) -> Iterator[tuple[int, Cell]]:
     """Row number and cell of every mask in the table, also of empty ones."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            split = _splitter(path, reader.fieldnames)
-            for record in reader:
-                if None in record or None in record.values():
-                    raise ConfigError(
-                        f"{path}, row {reader.line_num}: not as many cells as there are columns"
-                    )
-                for cell in split(path, reader.line_num, record):
-                    yield reader.line_num, cell
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: is not a table of comma-separated values: {error}") from error
+    columns, rows = read_csv(path)
+    split = _splitter(path, columns)
+    for row, record in rows:
+        check_cells(path, row, record)
+        for cell in split(path, row, record):
+            yield row, cell
 
 
-Splitter = Callable[[Path, int, dict[str, str]], list[Cell]]
+Splitter = Callable[[Path, int, Record], list[Cell]]
 
 
 def _splitter(path: Path, columns: Sequence[str]) -> Splitter:
@@ -118,7 +134,7 @@ def _splitter(path: Path, columns: Sequence[str]) -> Splitter:
     raise ConfigError(f"{path}: has the columns {', '.join(sorted(names))}; expected {LAYOUTS}")
 
 
-def _split_joined(path: Path, row: int, record: dict[str, str]) -> list[Cell]:
+def _split_joined(path: Path, row: int, record: Record) -> list[Cell]:
     image, mark, class_id = record["ImageId_ClassId"].strip().rpartition("_")
     if not mark:
         raise ConfigError(
@@ -127,7 +143,7 @@ def _split_joined(path: Path, row: int, record: dict[str, str]) -> list[Cell]:
     return [(image, class_id, record["EncodedPixels"])]
 
 
-def _split_wide(path: Path, row: int, record: dict[str, str]) -> list[Cell]:
+def _split_wide(path: Path, row: int, record: Record) -> list[Cell]:
     cells = [
         (record["ImageId"].strip(), str(class_id), record[str(class_id)])
         for class_id in range(1, CLASSES + 1)

@@ -21,7 +21,7 @@ import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError, WireError
 from stripwatch.rle import decode_severstal, encode_severstal, runs_of_mask
-from stripwatch_train.mask_table import CELL_CHARACTERS_MAX, CLASSES, SHAPE
+from stripwatch_train.mask_table import CLASSES, SHAPE, Record, check_cells, read_csv
 from stripwatch_train.predict import findings, mask_of
 from stripwatch_train.predictor import Predictor
 from stripwatch_train.samples import Sample, image_files, load_image
@@ -150,20 +150,9 @@ def _write(path: Path, layout: Layout, texts: dict[Pair, str]) -> None:
             writer.writerow([cells[name] for name in layout.columns])
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """The columns that count, in order, and the rows; an index or a byte-order mark is left out."""
-    limit = csv.field_size_limit(CELL_CHARACTERS_MAX)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            names = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            rows = list(reader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: is not a table of comma-separated values: {error}") from error
-    finally:
-        csv.field_size_limit(limit)
+def _read(path: Path) -> tuple[tuple[str, ...], list[Record]]:
+    """The columns that count, in order, and the rows; an index is left out."""
+    names, rows = read_csv(path)
     named = [name for name in names if name]
     columns = tuple(name for name in named if name in (JOINED, IMAGE, CLASS, PIXELS))
     if set(columns) not in ({JOINED, PIXELS}, {IMAGE, CLASS, PIXELS}):
@@ -171,13 +160,12 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
             f"{path}: has the columns {', '.join(named)}; expected {JOINED},{PIXELS} or "
             f"{IMAGE},{PIXELS},{CLASS}"
         )
-    for row, cells in enumerate(rows, 2):
-        if None in cells or None in cells.values():
-            raise ConfigError(f"{path}, row {row}: not as many cells as there are columns")
-    return columns, rows
+    for row, cells in rows:
+        check_cells(path, row, cells)
+    return columns, [cells for _, cells in rows]
 
 
-def _pair(where: str, cells: dict[str, str]) -> Pair:
+def _pair(where: str, cells: Record) -> Pair:
     if JOINED in cells:
         image, _, class_text = cells[JOINED].strip().rpartition("_")
         least = 1

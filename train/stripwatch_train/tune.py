@@ -66,11 +66,13 @@ def segmenters_of_run(folder: Path) -> list[Segmenter]:
 
 
 def segmenters_of(model: Path) -> list[Segmenter]:
-    """The segmentation models of an ONNX file or of a composition file.
+    """The segmentation models of a run, of an ONNX file or of a composition file.
 
     Raises:
-        ConfigError: the composition cannot be read.
+        ConfigError: the run or the composition cannot be read.
     """
+    if is_run(model):
+        return segmenters_of_run(model)
     if model.suffix != ".toml":
         return [Segmenter(model)]
     composition: Composition = load_composition(model)
@@ -93,8 +95,7 @@ def learnt_among(model: Path, names: Sequence[str]) -> list[str]:
     """
     if model.is_dir() and not is_run(model):
         return []
-    segmenters = segmenters_of_run(model) if is_run(model) else segmenters_of(model)
-    learnt = {name for entry in segmenters for name in learnt_frames(entry.path)}
+    learnt = {name for entry in segmenters_of(model) for name in learnt_frames(entry.path)}
     return [name for name in names if name in learnt]
 
 

@@ -103,7 +103,7 @@ def _tune(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.show import BuildProgress, plain_console
     from stripwatch_train.evaluate import evaluate_run
     from stripwatch_train.run_folder import is_run
-    from stripwatch_train.tune import segmenters_of, segmenters_of_run, tune, write_cards
+    from stripwatch_train.tune import segmenters_of, tune, write_cards
 
     in_run = is_run(args.model)
     _check_tunable(args, in_run=in_run)
@@ -113,8 +113,7 @@ def _tune(args: argparse.Namespace) -> ExitCode:
         else:
             scores, _ = _measured(args, progress, only_new=True)
     tuned = tune(scores)
-    segmenters = segmenters_of_run(args.model) if in_run else segmenters_of(args.model)
-    cards = write_cards(segmenters, tuned.sweeps)
+    cards = write_cards(segmenters_of(args.model), tuned.sweeps)
     table = Table("class", "threshold", "minimum area, px", "mean Dice")
     for swept in tuned.sweeps:
         own, best = swept.own, swept.best
