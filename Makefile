@@ -17,7 +17,7 @@ test: $(VENV)/.test $(VENV)/.gpu-simulation
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/pytest tests/gpu --simulated-gpu
 
 bench: $(VENV)/.base
