@@ -23,7 +23,7 @@ ENCODER = f"tu-{CLASSIFIER}"
 NARROW = (8, 8, 8, 8, 8)
 SEGMENTERS = {
     "vanilla-unet": Network("vanilla-unet", depth=2, channels=(4, 8, 8)),
-    "slim-unet": Network("slim-unet", depth=2, channels=(4, 8, 8)),
+    "additive-unet": Network("additive-unet", depth=2, channels=(4, 8, 8)),
     "vanilla-unet, once halved": Network("vanilla-unet", depth=1, channels=(4, 8)),
     "residual-unet": Network("residual-unet", depth=2, channels=(4, 8, 8)),
     "unet": Network("unet", ENCODER, "", 5, NARROW),
@@ -33,6 +33,7 @@ SEGMENTERS = {
     "fpn, four times halved": Network("fpn", ENCODER, "", 4, (8,)),
     "fpn, thrice halved": Network("fpn", ENCODER, "", 3, (8,)),
 }
+OWN = ["vanilla-unet", "additive-unet", "residual-unet"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -95,7 +96,7 @@ def test_an_image_goes_on_below_and_right_with_its_last_line_and_pixel() -> None
         assert torch.equal(network(small), network.inner(whole)[..., :30, :61])
 
 
-@pytest.mark.parametrize("name", ["vanilla-unet", "slim-unet", "residual-unet"])
+@pytest.mark.parametrize("name", OWN)
 def test_every_weight_of_our_own_networks_learns(name: str) -> None:
     network = make(SEGMENTERS[name]).train()
     network(image(16, 24)).square().mean().backward()
@@ -104,18 +105,30 @@ def test_every_weight_of_our_own_networks_learns(name: str) -> None:
         assert value.grad.abs().sum() > 0, key
 
 
-def test_a_slim_network_saves_a_convolution_on_either_side_of_the_finest_level_alone() -> None:
-    """The other levels are those of the plain one."""
-    plain, slim = (
+def test_an_additive_network_differs_from_a_plain_one_in_what_its_joins_take() -> None:
+    """The sum of what comes down and what comes up has half of the channels."""
+    plain, additive = (
         {key: value.shape for key, value in make(SEGMENTERS[name]).inner.named_parameters()}
-        for name in ("vanilla-unet", "slim-unet")
+        for name in ("vanilla-unet", "additive-unet")
     )
-    assert slim.items() < plain.items()
-    spared = {key.rpartition(".")[0] for key in plain.keys() - slim.keys()}
-    assert spared == {"first.3", "first.4", "join.0.3", "join.0.4"}
+    assert plain.keys() == additive.keys()
+    differ = {
+        key: (plain[key][1], additive[key][1]) for key in plain if plain[key] != additive[key]
+    }
+    assert differ == {"join.0.0.weight": (8, 4), "join.1.0.weight": (16, 8)}
 
 
-@pytest.mark.parametrize("name", ["vanilla-unet", "slim-unet", "residual-unet"])
+def test_an_additive_network_adds_what_comes_down() -> None:
+    """With nothing from below, the finest level joins what the first one gave."""
+    network = make(SEGMENTERS["additive-unet"]).inner.eval()
+    for value in network.up[0].parameters():
+        torch.nn.init.zeros_(value)
+    with torch.no_grad():
+        expected = network.head(network.join[0](network.first(image(16, 24))))
+        assert torch.equal(network(image(16, 24)), expected)
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_our_own_networks_see_what_is_darker_than_the_mean(name: str) -> None:
     """In a residual level that rectifies before it convolves, half of the image would be lost."""
     first = make(SEGMENTERS[name]).inner.first

@@ -30,26 +30,23 @@ class PlainUnet(nn.Module):
     """A U-Net without a pretrained encoder: Ronneberger et al., arXiv:1505.04597, padded.
 
     Residual, each level's two convolutions learn what to add: Zhang, Liu and Wang, "Road Extraction
-    by Deep Residual U-Net", arXiv:1711.10684. Slim, the finest level, which costs most, has one
-    convolution in place of two.
+    by Deep Residual U-Net", arXiv:1711.10684. Additive, a level joins what comes down and what
+    comes up by adding them, which halves the cost of its first convolution: Chaurasia and
+    Culurciello, "LinkNet", arXiv:1707.03718.
     """
 
     def __init__(self, outputs: int, channels: tuple[int, ...], kind: str) -> None:
-        """`channels`: of the levels, shallowest first; `kind`: vanilla-, slim- or residual-unet."""
+        """`channels`: of the levels, shallowest first; `kind`: vanilla-, additive- or residual-."""
         super().__init__()
         level: Level = _ResidualLevel if kind == "residual-unet" else _PlainLevel
-        first, finest = level, level
-        if kind == "residual-unet":
-            first = partial(_ResidualLevel, of_image=True)
-        elif kind == "slim-unet":
-            first = finest = partial(_PlainLevel, convolutions=1)
+        first = partial(_ResidualLevel, of_image=True) if kind == "residual-unet" else level
         pairs = list(pairwise(channels))
+        self.adds = kind == "additive-unet"
         self.first = first(1, channels[0])
         self.down = nn.ModuleList(level(above, below) for above, below in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, above, 2, 2) for above, below in pairs)
-        levels = [finest, *[level] * (len(pairs) - 1)]
         self.join = nn.ModuleList(
-            make(2 * above, above) for make, (above, _) in zip(levels, pairs, strict=True)
+            level(above if self.adds else 2 * above, above) for above, _ in pairs
         )
         self.head = nn.Conv2d(channels[0], outputs, 1)
 
@@ -61,21 +58,22 @@ class PlainUnet(nn.Module):
             skips.append(x)
             x = down(nn.functional.max_pool2d(x, 2))
         for up, join in zip(reversed(self.up), reversed(self.join), strict=True):
-            x = join(torch.cat([skips.pop(), up(x)], dim=1))
+            skip, x = skips.pop(), up(x)
+            x = join(skip + x if self.adds else torch.cat([skip, x], dim=1))
         logits: Tensor = self.head(x)
         return logits
 
 
 class _PlainLevel(nn.Sequential):
-    def __init__(self, inputs: int, outputs: int, *, convolutions: int = 2) -> None:
-        layers: list[nn.Module] = []
-        for channels in (inputs, *[outputs] * (convolutions - 1)):
-            layers += [
-                nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
-        super().__init__(*layers)
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
 
 
 class _ResidualLevel(nn.Module):
@@ -133,7 +131,7 @@ def make_network(network: Network, outputs: int) -> nn.Module:
         ConfigError: there is no such encoder, its weights cannot be had, or numbers do not fit.
     """
     kind = network.architecture
-    if kind in ("vanilla-unet", "slim-unet", "residual-unet"):
+    if kind in ("vanilla-unet", "additive-unet", "residual-unet"):
         if len(network.channels) != network.depth + 1:
             raise ConfigError(
                 f"network.channels has {len(network.channels)} numbers; {kind} of depth "

@@ -39,11 +39,11 @@ Table = dict[str, Any]
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is trained."""
 
-    # The first three are our own (networks.PlainUnet), the next three of
-    # segmentation-models-pytorch, the last of timm.
-    architecture: Literal[
-        "vanilla-unet", "slim-unet", "residual-unet", "unet", "unetplusplus", "fpn", "classifier"
-    ] = "unet"
+    architecture: (
+        Literal["vanilla-unet", "additive-unet", "residual-unet"]  # our own: networks.PlainUnet
+        | Literal["unet", "unetplusplus", "fpn"]  # of segmentation-models-pytorch
+        | Literal["classifier"]  # of timm
+    ) = "unet"
     encoder: str = "resnet34"  # name at segmentation-models-pytorch, or at timm for a classifier
     # Of the encoder: name at its hub (timm's have theirs in the encoder's name), path of a file,
     # "" = random.
