@@ -69,7 +69,9 @@ MEMBERS = {
     ),
     "one class": Member(network=PLAIN, per_class=True),
     "unet": Member(network=Network("unet", ENCODER, "imagenet", 3, (8, 8, 8)), images=ODD),
-    "unetplusplus": Member(network=Network("unetplusplus", ENCODER, "", 2, (8, 8)), images=ODD),
+    "unetplusplus": Member(
+        network=Network("unetplusplus", "efficientnet-b0", "", 2, (8, 8)), images=ODD
+    ),
     "fpn": Member(network=Network("fpn", ENCODER, "", 4, (8,)), images=ODD),
     "gate": Member(role="gate", network=CLASSIFIER, images=ODD),
     "classifier": Member(role="classifier", network=CLASSIFIER),

@@ -172,9 +172,11 @@ def make_card(view: View, run: RunFile, classes: Classes, command: str) -> Model
 def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
     """The tracing exporter needs nothing beyond torch, and keeps the weights in one file."""
     with warnings.catch_warnings():
-        # It says of itself that a newer one exists, and of shapes in Python that they are fixed.
+        # It says of itself that a newer one exists, of shapes in Python that they are fixed, and of
+        # slices in steps (EfficientNet) that they are left as they are.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1")
         torch.onnx.export(
             network,
             (torch.zeros(1, 1, *view.image_shape),),
