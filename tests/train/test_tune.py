@@ -32,7 +32,7 @@ from stripwatch_train.run_folder import (
     load_run,
     save_run,
 )
-from stripwatch_train.tune import Segmenter, segmenters_of, segmenters_of_run, tune, write_cards
+from stripwatch_train.tune import Segmenter, segmenters_of, tune, write_cards
 
 SHAPE = (40, 100)
 FAINT = level(0.37)  # of the bright class
@@ -97,7 +97,7 @@ def test_all_cards_of_a_run_get_what_is_best_on_its_folds(
     # A member that is not trained yet has nothing to be tuned.
     members = (*load_run(run).members, MemberFile("later", "segmentation", 1))
     save_run(run, msgspec.structs.replace(load_run(run), members=members))
-    assert len(segmenters_of_run(run)) == 4
+    assert len(segmenters_of(run)) == 4
     # What is tuned is what is measured from then on.
     _, scores = evaluate_run(run)
     assert tune(scores).before == 1

@@ -51,7 +51,7 @@ def tune(scores: Scores) -> Tuned:
     return Tuned(sweeps, before, after, dice_elsewhere(scores))
 
 
-def segmenters_of_run(folder: Path) -> list[Segmenter]:
+def _segmenters_of_run(folder: Path) -> list[Segmenter]:
     """The segmentation models of a run, of all folds: those that are trained already.
 
     Raises:
@@ -72,7 +72,7 @@ def segmenters_of(model: Path) -> list[Segmenter]:
         ConfigError: the run or the composition cannot be read.
     """
     if is_run(model):
-        return segmenters_of_run(model)
+        return _segmenters_of_run(model)
     if model.suffix != ".toml":
         return [Segmenter(model)]
     composition: Composition = load_composition(model)
