@@ -69,8 +69,8 @@ def make_edge(folder: Path) -> None:
     """The shipped model; for PyTorch its network with other weights, which take as long."""
     for name in ("model.onnx", "model.json"):
         shutil.copy(ROOT / "models" / "edge" / name, folder / name)
-    from stripwatch_train.networks import make_network
-    from stripwatch_train.recipe import load_recipe
+    from stripwatch_train.fitting.networks import make_network
+    from stripwatch_train.fitting.recipe import load_recipe
 
     (member,) = load_recipe(str(ROOT / "models" / "recipe.toml")).members
     network = make_network(member.network, len(CLASSES))

@@ -20,8 +20,8 @@ from stripwatch_engine.build import build  # noqa: E402
 from stripwatch_engine.composition import load_composition  # noqa: E402
 from stripwatch_engine.settings import BuildSettings  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
-from stripwatch_train.recipe import load_recipe, recipe_names  # noqa: E402
-from stripwatch_train.run_folder import DEPLOYMENT_NAME, MODEL_NAME, load_run  # noqa: E402
+from stripwatch_train.fitting.recipe import load_recipe, recipe_names  # noqa: E402
+from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, MODEL_NAME, load_run  # noqa: E402
 
 SHAPE = (64, 128)
 FRAMES = 4
@@ -99,8 +99,8 @@ def test_the_daemon_finds_what_the_trained_network_finds(
     small_data: Path, tmp_path: Path, small: Callable[..., list[str]]
 ) -> None:
     """The area of its defects is that of PyTorch's masks, on a frame that training never saw."""
-    from stripwatch_train.checkpoints import BEST, load_weights
-    from stripwatch_train.networks import make_network
+    from stripwatch_train.fitting.checkpoints import BEST, load_weights
+    from stripwatch_train.fitting.networks import make_network
 
     changes = small("network.channels=[4,8,8]", "network.depth=2", "schedule.epochs=4")
     run = tmp_path / "run"

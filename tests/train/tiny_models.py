@@ -15,11 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stripwatch.manifest import DefectClass
 from stripwatch_engine.model_card import ModelCard, ModelInput
-from stripwatch_train.coco import LabelledImage, write_coco
-from stripwatch_train.evaluate import Scores
-from stripwatch_train.folds import FoldFile, save_folds
-from stripwatch_train.predictor import Prediction
-from stripwatch_train.run_folder import (
+from stripwatch_train.data.coco import LabelledImage, write_coco
+from stripwatch_train.data.folds import FoldFile, save_folds
+from stripwatch_train.data.samples import Sample
+from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.predictor import Prediction
+from stripwatch_train.evaluation.scores import Setting, score_frame
+from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,
     MODEL_NAME,
@@ -28,8 +30,6 @@ from stripwatch_train.run_folder import (
     fold_deployment,
     save_run,
 )
-from stripwatch_train.samples import Sample
-from stripwatch_train.scores import Setting, score_frame
 
 Bytes = NDArray[np.uint8]
 BRIGHT, DARK = (2.0, -1.0), (-2.0, 1.0)  # probability = gain * grey / 255 + offset

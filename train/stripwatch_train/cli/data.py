@@ -16,7 +16,7 @@ from rich.table import Table
 from stripwatch.errors import ExitCode, StorageError
 
 if TYPE_CHECKING:
-    from stripwatch_train.samples import DataSet
+    from stripwatch_train.data.samples import DataSet
 
 CLASSES_FLAG: dict[str, Any] = {
     "metavar": "NAMES",
@@ -135,7 +135,7 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _collect(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.collect import collect
+    from stripwatch_train.data.collect import collect
 
     done = collect(
         args.recording,
@@ -156,7 +156,7 @@ def _collect(args: argparse.Namespace) -> ExitCode:
 
 
 def _convert(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.data_set import convert
+    from stripwatch_train.data.data_set import convert
 
     data_set = opened_data(args.source, args)
     frames = convert(data_set, args.output)
@@ -166,7 +166,7 @@ def _convert(args: argparse.Namespace) -> ExitCode:
 
 def _synthesize(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.parser import parse_shape
-    from stripwatch_train.synthesize import synthesize
+    from stripwatch_train.data.synthesize import synthesize
 
     strips = synthesize(
         args.output,
@@ -183,8 +183,8 @@ def _synthesize(args: argparse.Namespace) -> ExitCode:
 
 
 def _folds(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.data_set import open_data_set, with_groups
-    from stripwatch_train.folds import fold_rows, make_folds, save_folds
+    from stripwatch_train.data.data_set import open_data_set, with_groups
+    from stripwatch_train.data.folds import fold_rows, make_folds, save_folds
 
     data_set = opened_data(args.data, args)
     if args.groups:
@@ -206,7 +206,7 @@ def _folds(args: argparse.Namespace) -> ExitCode:
 
 def opened_data(path: Path, args: argparse.Namespace) -> DataSet:
     """The data set at a path; what its reader noticed goes to stderr."""
-    from stripwatch_train.data_set import open_data_set
+    from stripwatch_train.data.data_set import open_data_set
 
     data_set = open_data_set(path, class_names(args))
     for finding in data_set.findings:

@@ -16,9 +16,9 @@ from stripwatch_train.cli.predict import MODEL_FLAG
 
 if TYPE_CHECKING:
     from stripwatch_engine.show import BuildProgress
-    from stripwatch_train.evaluate import Scores
-    from stripwatch_train.metrics import Metrics
-    from stripwatch_train.samples import DataSet, Sample
+    from stripwatch_train.data.samples import DataSet, Sample
+    from stripwatch_train.evaluation.evaluate import Scores
+    from stripwatch_train.evaluation.metrics import Metrics
 
 REPORT_FOLDER = "evaluation"
 
@@ -75,10 +75,10 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.show import BuildProgress, plain_console
-    from stripwatch_train.metrics import measure
-    from stripwatch_train.report import write_report
-    from stripwatch_train.run_folder import is_run
-    from stripwatch_train.sweep import sweep_all
+    from stripwatch_train.evaluation.metrics import measure
+    from stripwatch_train.evaluation.page import write_report
+    from stripwatch_train.evaluation.sweep import sweep_all
+    from stripwatch_train.fitting.run_folder import is_run
 
     out_of_fold = is_run(args.model) and not args.data
     output = args.output or (args.model / REPORT_FOLDER if out_of_fold else Path(REPORT_FOLDER))
@@ -101,9 +101,9 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
 
 def _tune(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.show import BuildProgress, plain_console
-    from stripwatch_train.evaluate import evaluate_run
-    from stripwatch_train.run_folder import is_run
-    from stripwatch_train.tune import segmenters_of, tune, write_cards
+    from stripwatch_train.evaluation.evaluate import evaluate_run
+    from stripwatch_train.evaluation.tune import segmenters_of, tune, write_cards
+    from stripwatch_train.fitting.run_folder import is_run
 
     in_run = is_run(args.model)
     _check_tunable(args, in_run=in_run)
@@ -158,7 +158,7 @@ def _check_tunable(args: argparse.Namespace, *, in_run: bool) -> None:
 
 def _measured_run(args: argparse.Namespace, progress: BuildProgress) -> tuple[Scores, str]:
     """Of a run on its own data, and what to call that."""
-    from stripwatch_train.evaluate import evaluate_run
+    from stripwatch_train.evaluation.evaluate import evaluate_run
 
     for name in ("folds", "fold", "classes"):
         if getattr(args, name) is not None:
@@ -171,9 +171,9 @@ def _measured(
     args: argparse.Namespace, progress: BuildProgress, *, only_new: bool = False
 ) -> tuple[Scores, str]:
     """Of a model on the frames that the flags name, and what to call them."""
-    from stripwatch_train.evaluate import evaluate
-    from stripwatch_train.predictor import open_predictor
-    from stripwatch_train.tune import learnt_among
+    from stripwatch_train.evaluation.evaluate import evaluate
+    from stripwatch_train.evaluation.predictor import open_predictor
+    from stripwatch_train.evaluation.tune import learnt_among
 
     if not args.data:
         raise ConfigError(f"{args.model}: name labelled frames with --data")
@@ -193,7 +193,7 @@ def _measured(
 
 
 def _of_fold(args: argparse.Namespace, data_set: DataSet) -> tuple[tuple[Sample, ...], str]:
-    from stripwatch_train.folds import load_folds
+    from stripwatch_train.data.folds import load_folds
 
     if (args.folds is None) != (args.fold is None):
         raise ConfigError("--folds and --fold go together; give both or none")
@@ -209,7 +209,7 @@ def _of_fold(args: argparse.Namespace, data_set: DataSet) -> tuple[tuple[Sample,
 
 def _figures(metrics: Metrics) -> Table:
     """Narrow enough for a terminal of 80 columns."""
-    from stripwatch_train.report import number
+    from stripwatch_train.evaluation.page import number
 
     heads = ("class", "Kaggle", "floor", "Dice", "IoU", "recall", "precision", "AUC")
     caption = (

@@ -41,8 +41,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _explore(args: argparse.Namespace) -> ExitCode:
     from rich.progress import Progress
 
-    from stripwatch_train.explore import explore, open_mask_table
-    from stripwatch_train.explore_page import (
+    from stripwatch_train.explore.counts import explore, open_mask_table
+    from stripwatch_train.explore.page import (
         CLASS_HEAD,
         COMBINATION_HEAD,
         class_rows,

@@ -71,12 +71,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _fit(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.recipe import load_recipe
+    from stripwatch_train.fitting.recipe import load_recipe
 
     recipe = load_recipe(args.recipe, args.set)
-    from stripwatch_train.fit import FitSettings, fit
-    from stripwatch_train.run_folder import DEPLOYMENT_NAME, is_trained
-    from stripwatch_train.trainer import is_first_process
+    from stripwatch_train.fitting.fit import FitSettings, fit
+    from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_trained
+    from stripwatch_train.fitting.trainer import is_first_process
 
     names = class_names(args)
     settings = FitSettings(
@@ -108,8 +108,8 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 
 def _export(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.parser import parse_shape
-    from stripwatch_train.checkpoints import BEST, LAST
-    from stripwatch_train.export import export_run
+    from stripwatch_train.fitting.checkpoints import BEST, LAST
+    from stripwatch_train.fitting.export import export_run
 
     shape = parse_shape("--frame", args.frame) if args.frame else None
     done = export_run(args.run, checkpoint=LAST if args.last else BEST, frame_shape=shape)
@@ -131,7 +131,7 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _recipes(_args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.recipe import load_recipe, recipe_names
+    from stripwatch_train.fitting.recipe import load_recipe, recipe_names
 
     table = Table("recipe", "models", "what it is")
     for name in recipe_names():

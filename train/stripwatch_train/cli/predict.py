@@ -73,8 +73,8 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _predict(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.show import BuildProgress, plain_console
-    from stripwatch_train.predict import Doubt, images_at, predict
-    from stripwatch_train.predictor import open_predictor
+    from stripwatch_train.evaluation.predict import Doubt, images_at, predict
+    from stripwatch_train.evaluation.predictor import open_predictor
 
     lower, upper = args.doubt
     if not 0 < lower <= upper < 1:
@@ -102,8 +102,8 @@ def _predict(args: argparse.Namespace) -> ExitCode:
 
 def _submit(args: argparse.Namespace) -> ExitCode:
     from stripwatch_engine.show import BuildProgress
-    from stripwatch_train.predictor import open_predictor
-    from stripwatch_train.submission import read_layout, submit
+    from stripwatch_train.evaluation.predictor import open_predictor
+    from stripwatch_train.evaluation.submission import read_layout, submit
 
     layout = read_layout(args.sample)
     make_folder(args.output.parent)

@@ -1,0 +1,293 @@
+"""COCO instances: the labels that CVAT and Label Studio export, and the project's own folder.
+
+The project's folder is `annotations.json` and `images/`. Its masks are compressed run lengths, one
+annotation for each connected piece; an image's `group` stands as a key of its own, which other
+programs pass over.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from stripwatch.errors import ConfigError, StorageError, WireError
+from stripwatch.manifest import DefectClass
+from stripwatch.rle import decode_coco, encode_coco, runs_of_mask
+from stripwatch_train.data.coco_images import (
+    IMAGES,
+    Id,
+    ImageRecord,
+    LocatedImages,
+    locate_images,
+    unique_images,
+)
+from stripwatch_train.data.samples import (
+    DataSet,
+    RunMasks,
+    Sample,
+    class_name,
+    image_shape,
+    make_classes,
+)
+
+ANNOTATIONS = "annotations.json"
+OUTSIDE_PX_MAX = 2.0  # of a polygon's corner, outside its image: rounding; more is another image
+# It writes brush masks as lines through the middle of their outermost pixels.
+OUTLINING_CONTRIBUTOR = "Label Studio Converter"
+
+
+class _Runs(msgspec.Struct, frozen=True):
+    size: tuple[int, int]
+    counts: str | list[int]
+
+
+class _Label(msgspec.Struct, frozen=True):
+    """What of an annotation is read; what else tools put there need not be right."""
+
+    id: Id
+    image_id: Id
+    category_id: Id
+    segmentation: _Runs | list[list[float]] | None = None
+
+
+class _Annotation(_Label, frozen=True):
+    """One that is written."""
+
+    area: float = 0
+    bbox: tuple[float, ...] = ()
+    iscrowd: int = 0
+
+
+class _Category(msgspec.Struct, frozen=True):
+    id: Id
+    name: str
+
+
+class _Instances(msgspec.Struct, frozen=True):
+    images: list[ImageRecord]
+    annotations: Sequence[_Label]
+    categories: list[_Category]
+    info: Any = {}  # some readers want it to be there, and the licences
+    licenses: Any = []
+
+
+def read_coco(
+    path: Path, classes: Sequence[str] | None = None, images: Path | None = None
+) -> DataSet:
+    """Frames and masks of a COCO instances file; images without annotations are clean.
+
+    Polygons and run lengths, compressed or not, are read; boxes, areas and crowd marks are not.
+
+    Args:
+        path: the JSON file.
+        classes: names of the classes in order, among which all categories must be; None = the
+            categories in the order of their ids.
+        images: the folder that `file_name` counts from; None = the first usual one that fits.
+
+    Raises:
+        ConfigError: the file is damaged or contradicts itself, an image is missing or of another
+            size, an annotation has no mask or an unknown category.
+    """
+    data = _read(path)
+    known, class_of = _classes(path, data, classes)
+    records = unique_images(path, data.images)
+    located = locate_images(path, data.images, images)
+    outlined = isinstance(data.info, dict) and (
+        data.info.get("contributor") == OUTLINING_CONTRIBUTOR
+    )
+    runs: defaultdict[Id, list[tuple[int, str]]] = defaultdict(list)
+    for annotation in data.annotations:
+        where = f"{path}: annotation {annotation.id}"
+        if annotation.image_id not in records:
+            raise ConfigError(f"{where} is of image {annotation.image_id}, which is not listed")
+        if annotation.category_id not in class_of:
+            raise ConfigError(
+                f"{where} is of category {annotation.category_id}; there are: "
+                f"{', '.join(map(str, class_of)) or 'none'}"
+            )
+        record = records[annotation.image_id]
+        shape = located.shape(record)
+        text = _compressed(where, annotation.segmentation or [], shape, outlined=outlined)
+        if coco.area({"size": list(shape), "counts": text}):
+            runs[record.id].append((class_of[annotation.category_id], text))
+    samples = [_sample(located, record, tuple(runs[record.id])) for record in data.images]
+    samples.sort(key=lambda sample: sample.name)
+    return DataSet(known, tuple(samples), str(path), _findings(path, located))
+
+
+def _read(path: Path) -> _Instances:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Instances)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not a file of COCO instances: {error}") from None
+
+
+def _classes(
+    path: Path, data: _Instances, names: Sequence[str] | None
+) -> tuple[tuple[DefectClass, ...], dict[Id, int]]:
+    """The classes, and the class id of each category id."""
+    ordered = sorted(data.categories, key=lambda entry: (isinstance(entry.id, str), entry.id))
+    if len({entry.id for entry in ordered}) != len(ordered):
+        raise ConfigError(f"{path}: two categories have the same id")
+    known = make_classes(path, names or [entry.name for entry in ordered])
+    id_of = {entry.name: entry.id for entry in known}
+    used = {annotation.category_id for annotation in data.annotations}
+    strange = [
+        entry.name for entry in ordered if entry.id in used and class_name(entry.name) not in id_of
+    ]
+    if strange:
+        raise ConfigError(
+            f"{path}: has masks of {', '.join(strange)}, which is not among the classes "
+            f"{', '.join(id_of)}; name it, too, or rename it in the file"
+        )
+    return known, {entry.id: id_of.get(class_name(entry.name), 0) for entry in ordered}
+
+
+def _sample(
+    located: LocatedImages, record: ImageRecord, runs: tuple[tuple[int, str], ...]
+) -> Sample:
+    name = located.names[record.id]
+    path = located.folder / name
+    shape = located.shape(record)
+    found = image_shape(path)
+    if found != shape:
+        raise ConfigError(
+            f"{path}: is {found[0]} x {found[1]} (lines x pixels), but its labels are for "
+            f"{shape[0]} x {shape[1]}; use the image that was labelled"
+        )
+    return Sample(name, path, RunMasks(shape, "coco", runs) if runs else None, record.group)
+
+
+def _findings(path: Path, located: LocatedImages) -> tuple[str, ...]:
+    # Some tools list no image that has no label: its clean frames are then not part of the set.
+    beside = located.unlisted()
+    finding = (
+        f"{path}: does not list {len(beside)} images that lie beside those that it lists (the "
+        f"first: {beside[0] if beside else ''}); they were left out, and do not count as clean"
+    )
+    return (finding,) if beside else ()
+
+
+def _compressed(
+    where: str,
+    segmentation: _Runs | list[list[float]],
+    shape: tuple[int, int],
+    *,
+    outlined: bool,
+) -> str:
+    """COCO's compressed counts, checked: pycocotools trusts what it is given."""
+    if isinstance(segmentation, list):
+        _check_polygons(where, segmentation, shape)
+        if outlined:
+            filled = np.zeros(shape, np.uint8)
+            for polygon in segmentation:  # with its outline, which the mask's outer pixels are
+                corners = np.round(np.array(polygon).reshape(-1, 1, 2)).astype(np.int32)
+                cv2.fillPoly(filled, [corners], 1)
+            return encode_coco(runs_of_mask(filled))
+        return str(coco.merge(coco.frPyObjects(segmentation, *shape))["counts"], "ascii")
+    if segmentation.size != shape:
+        raise ConfigError(
+            f"{where} is of size {segmentation.size}, its image {shape} (lines, pixels)"
+        )
+    counts = segmentation.counts
+    if isinstance(counts, str):
+        try:
+            decode_coco(counts, shape)
+        except WireError as error:
+            raise ConfigError(f"{where}: {error.detail}") from None
+        return counts
+    if min(counts, default=0) < 0 or sum(counts) != shape[0] * shape[1]:
+        raise ConfigError(f"{where}: its counts do not add up to the image's pixels")
+    packed = coco.frPyObjects({"counts": counts, "size": list(shape)}, *shape)
+    return str(packed["counts"], "ascii")
+
+
+def _check_polygons(where: str, polygons: list[list[float]], shape: tuple[int, int]) -> None:
+    if not polygons:
+        raise ConfigError(f"{where} has no mask; draw one, or delete it")
+    for polygon in polygons:
+        if len(polygon) < 6 or len(polygon) % 2:
+            raise ConfigError(
+                f"{where}: a polygon of {len(polygon)} numbers; it needs x, y of 3 corners or more"
+            )
+        corners = np.array(polygon).reshape(-1, 2)
+        over = np.maximum(-corners, corners - (shape[1], shape[0])).max()
+        if not over <= OUTSIDE_PX_MAX:
+            raise ConfigError(
+                f"{where}: a corner lies {over:.1f} pixels outside its image of {shape[0]} x "
+                f"{shape[1]} (lines x pixels)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImage:
+    """One image to write."""
+
+    file_name: str  # path under images/
+    data: bytes  # of the PNG or JPEG file
+    mask: NDArray[np.uint8]  # [lines, pixels], bit c-1 set where class c is
+    group: str = ""
+
+
+def write_coco(
+    folder: Path, classes: Sequence[DefectClass], images: Iterable[LabelledImage]
+) -> int:
+    """Write the project's folder; returns the number of images.
+
+    `annotations.json` comes last: what a stopped run leaves is no data set.
+
+    Raises:
+        ConfigError: the folder exists and is not empty.
+        StorageError: it cannot be written.
+    """
+    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: exists and is not empty; give another name")
+    records: list[ImageRecord] = []
+    annotations: list[_Annotation] = []
+    try:
+        for number, image in enumerate(images, 1):
+            path = folder / IMAGES / image.file_name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image.data)
+            lines, pixels = image.mask.shape
+            records.append(ImageRecord(number, image.file_name, pixels, lines, image.group))
+            for entry in classes:
+                annotations += _instances(image.mask, number, entry.id, len(annotations) + 1)
+        categories = [_Category(entry.id, entry.name) for entry in classes]
+        data = msgspec.json.encode(_Instances(records, annotations, categories))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ANNOTATIONS).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+    return len(records)
+
+
+def _instances(
+    mask: NDArray[np.uint8], image_id: int, class_id: int, first_id: int
+) -> list[_Annotation]:
+    """An annotation for each connected piece of one class."""
+    plane = np.bitwise_and(mask, np.uint8(1 << (class_id - 1)))
+    if not plane.any():
+        return []
+    lines, pixels = plane.shape
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
+    found: list[_Annotation] = []
+    for label in range(1, len(stats)):
+        x, y, width, height, area = stats[label].tolist()
+        piece = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
+        counts = encode_coco(runs_of_mask(piece, (x, y), (lines, pixels)))
+        runs, box = _Runs((lines, pixels), counts), (x, y, width, height)
+        number = first_id + label - 1
+        found.append(_Annotation(number, image_id, class_id, runs, area, box))
+    return found

@@ -1,0 +1,293 @@
+"""From a recorded strip and the events about it to a data set.
+
+A frame counts as clean only where the events show that it was inspected: between the first and
+the last event of its session, outside every gap, in a file of events without a hole.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.compare.event_diff import load_events
+from stripwatch.errors import ConfigError, StorageError, WireError
+from stripwatch.manifest import DefectClass
+from stripwatch.rle import decode_coco, decode_severstal
+from stripwatch.sources.recording import Reading, read_recording
+from stripwatch.wire.event import Defect, Gap, NumberedEvent
+from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
+from stripwatch_train.data.coco import LabelledImage, write_coco
+from stripwatch_train.data.samples import class_name, make_classes
+
+Session = tuple[str, str]  # camera, session
+FrameKey = tuple[str, str, int]  # camera, session, number
+Range = tuple[int, int]  # first and last number
+
+
+@dataclass(slots=True)
+class Collected:
+    """What became of a recording's frames, and of the labels."""
+
+    clean: int = 0  # written
+    cleared: int = 0  # of the clean: the events have defects there, the corrections none
+    defective: int = 0
+    labels: int = 0  # in defective frames
+    missed: int = 0  # not inspected, says a gap
+    uncovered: int = 0  # before the first or after the last event of their session
+    repeated: int = 0  # recorded twice
+    undecodable: int = 0
+    thinned: int = 0  # clean, but not every one was asked for
+    without_frame: int = 0  # labels whose frame is not in the recording, or was left out
+    remark: str = ""  # on what could not be read of the recording
+
+
+class _Line(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _Label(msgspec.Struct, frozen=True):
+    """What of a `defect` line makes a label; a line that a human adds needs no more."""
+
+    camera: str
+    session: str
+    frame_seq: int
+    class_name: str
+    frame_shape: tuple[int, int]
+    class_id: int = 0
+    rle: str | None = None
+    rle_coco: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    label: _Label
+    where: str  # file and line, for errors
+
+
+@dataclass(slots=True)
+class _Coverage:
+    """What was inspected, by the events."""
+
+    range_of: dict[Session, Range] = field(default_factory=dict)
+    gaps: defaultdict[Session, list[Range]] = field(default_factory=lambda: defaultdict(list))
+    defective: set[FrameKey] = field(default_factory=set)
+
+    def add(self, event: NumberedEvent) -> None:
+        session = (event.camera, event.session)
+        first = last = 0
+        if isinstance(event, Gap):
+            first, last = event.first_frame_seq, event.last_frame_seq
+            self.gaps[session].append((first, last))
+        else:
+            first = last = event.frame_seq
+            if isinstance(event, Defect):
+                self.defective.add((*session, event.frame_seq))
+        low, high = self.range_of.get(session, (first, last))
+        self.range_of[session] = (min(low, first), max(high, last))
+
+
+def collect(
+    recording: Path,
+    events: Path,
+    output: Path,
+    *,
+    corrections: Path | None = None,
+    classes: Sequence[str] = (),
+    clean_every: int = 1,
+) -> Collected:
+    """Write a recording's inspected frames, and the defects found in them, as a data set.
+
+    Args:
+        recording: MCAP file of `stripwatch record`.
+        events: JSON lines of `stripwatch events --json`, of the same frames; all numbered events.
+        output: folder to write; frames of one strip, whatever camera saw them, form a group.
+        corrections: JSON lines whose defects hold in place of those in `events`.
+        classes: names in order; () = those of the defects, in the order of their ids.
+        clean_every: of the clean frames of each session, write the first and then every n-th: a
+            strip is mostly clean, and its frames are much alike. Frames with defects are all kept.
+
+    Raises:
+        ConfigError: a line cannot be used, events are missing, no frame is covered by them, or
+            the output exists.
+        StorageError: a file cannot be read or written.
+    """
+    if clean_every < 1:
+        raise ConfigError(f"--clean-every {clean_every}: give 1 (all clean frames) or more")
+    coverage = _coverage(events)
+    placed = _labels(corrections or events)
+    known = _classes(corrections or events, placed, classes)
+    labels_of: dict[FrameKey, list[_Placed]] = defaultdict(list)
+    for entry in placed:
+        label = entry.label
+        labels_of[label.camera, label.session, label.frame_seq].append(entry)
+    done = Collected()
+    reading = Reading()
+    images = _images(recording, reading, coverage, labels_of, known, clean_every, done)
+    write_coco(output, known, images)
+    done.remark = reading.remark()
+    done.without_frame = len(placed) - done.labels
+    return done
+
+
+def _coverage(path: Path) -> _Coverage:
+    coverage = _Coverage()
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for event in load_events(path):
+        coverage.add(event)
+        numbers[event.stream].add(event.seq)
+    for stream, seen in numbers.items():
+        holes = max(seen) - min(seen) + 1 - len(seen)
+        if holes:
+            raise ConfigError(
+                f"{path}: {holes} events of stream {stream} are missing between {min(seen)} and "
+                f"{max(seen)}, so that frames cannot be known to be clean; take all that "
+                "`stripwatch events --json` writes, and give what a human changed as --corrections"
+            )
+    if not coverage.range_of:
+        raise ConfigError(f"{path}: holds no events of a strip")
+    return coverage
+
+
+def _labels(path: Path) -> list[_Placed]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    placed: list[_Placed] = []
+    for number, line in enumerate(lines, 1):
+        where = f"{path}, line {number}"
+        try:
+            if line.strip() and msgspec.json.decode(line, type=_Line).type == "defect":
+                placed.append(_Placed(msgspec.json.decode(line, type=_Label), where))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{where}: is not an event: {error}") from None
+    return placed
+
+
+def _classes(
+    path: Path, placed: Sequence[_Placed], names: Sequence[str]
+) -> tuple[DefectClass, ...]:
+    # A class that a human named anew may carry the old id, or none: it comes behind.
+    lowest: dict[str, int] = {}
+    for entry in placed:
+        name, class_id = entry.label.class_name, entry.label.class_id or 1000
+        lowest[name] = min(lowest.get(name, class_id), class_id)
+    if not names and not lowest:
+        raise ConfigError(f"{path}: holds no defects that could name the classes; give --classes")
+    known = make_classes(path, names or sorted(lowest, key=lambda name: (lowest[name], name)))
+    allowed = [entry.name for entry in known]
+    for entry in placed:
+        if class_name(entry.label.class_name) not in allowed:
+            raise ConfigError(
+                f"{entry.where}: class {entry.label.class_name!r} is none of {', '.join(allowed)}"
+            )
+    return known
+
+
+def _images(
+    recording: Path,
+    reading: Reading,
+    coverage: _Coverage,
+    labels_of: dict[FrameKey, list[_Placed]],
+    classes: Sequence[DefectClass],
+    clean_every: int,
+    done: Collected,
+) -> Iterator[LabelledImage]:
+    """The frames to write; counts in `done` what becomes of each."""
+    seen: set[FrameKey] = set()
+    sessions: set[Session] = set()
+    clean_of: defaultdict[Session, int] = defaultdict(int)
+    for header, payload in read_recording(recording, reading):
+        key = (header.camera, header.session, header.seq)
+        sessions.add(key[:2])
+        if key in seen:
+            done.repeated += 1
+            continue
+        seen.add(key)
+        first, last = coverage.range_of.get(key[:2], (0, -1))
+        if not first <= header.seq <= last:
+            done.uncovered += 1
+        elif any(low <= header.seq <= high for low, high in coverage.gaps[key[:2]]):
+            done.missed += 1
+        else:
+            pixels = _pixels(header, payload)
+            if pixels is None:
+                done.undecodable += 1
+                continue
+            labels = labels_of.get(key, [])
+            clean_of[key[:2]] += not labels
+            if not labels and (clean_of[key[:2]] - 1) % clean_every:
+                done.thinned += 1
+                continue
+            mask = _mask(header, labels, classes)
+            done.defective += bool(labels)
+            done.clean += not labels
+            done.cleared += not labels and key in coverage.defective
+            done.labels += len(labels)
+            yield _labelled_image(header, pixels, mask)
+    if not done.clean + done.defective:
+        raise ConfigError(
+            f"{recording}: none of its {len(seen)} frames is covered by the events. They are of "
+            f"{_listed(coverage.range_of)}, the frames of {_listed(sessions)}. To get events of a "
+            "recording: stripwatch replay RECORDING --keep-headers --config CONFIG.TOML "
+            "--write-events EVENTS.JSONL"
+        )
+
+
+def _pixels(header: FrameHeader, payload: bytes) -> NDArray[np.uint8] | None:
+    """Grey pixels, uint8 [lines, pixels]; None where the daemon could not have read them."""
+    try:
+        if header.codec != "raw":
+            return decode_image(header, payload)
+        check_raw_length(header, len(payload))
+    except BadFrame:
+        return None
+    return np.frombuffer(payload, np.uint8).reshape(header.shape)
+
+
+def _mask(
+    header: FrameHeader, labels: Sequence[_Placed], classes: Sequence[DefectClass]
+) -> NDArray[np.uint8]:
+    bit_of = {entry.name: np.uint8(1 << (entry.id - 1)) for entry in classes}
+    mask = np.zeros(header.shape, np.uint8)
+    for entry in labels:
+        label = entry.label
+        if label.frame_shape != header.shape:
+            raise ConfigError(
+                f"{entry.where}: frame_shape is {label.frame_shape}, the frame's {header.shape}"
+            )
+        try:
+            if label.rle is not None:
+                one = decode_severstal(label.rle, header.shape)
+            elif label.rle_coco is not None:
+                one = decode_coco(label.rle_coco, header.shape)
+            else:
+                raise ConfigError(f"{entry.where}: has neither rle nor rle_coco")
+        except WireError as error:
+            raise ConfigError(f"{entry.where}: {error.detail}") from None
+        mask |= one * bit_of[class_name(label.class_name)]
+    return mask
+
+
+def _labelled_image(
+    header: FrameHeader, pixels: NDArray[np.uint8], mask: NDArray[np.uint8]
+) -> LabelledImage:
+    _, data = cv2.imencode(".png", pixels)
+    return LabelledImage(
+        file_name=f"{header.camera}-{header.session}-{header.seq:08d}.png",
+        data=data.tobytes(),
+        mask=mask,
+        group=header.strip or header.session,
+    )
+
+
+def _listed(sessions: set[Session] | dict[Session, Range]) -> str:
+    shown = [f"camera {camera} session {session}" for camera, session in sorted(sessions)]
+    return ", ".join(shown[:3]) + (" and others" if len(shown) > 3 else "")

@@ -1,0 +1,129 @@
+"""Opening a data set, whatever layout it lies in, and writing it in the project's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from stripwatch.errors import ConfigError
+from stripwatch_train.data.coco import ANNOTATIONS, LabelledImage, read_coco, write_coco
+from stripwatch_train.data.mask_folder import (
+    IMAGE_FOLDER,
+    MASK_FOLDERS,
+    read_class_folders,
+    read_mask_folder,
+)
+from stripwatch_train.data.samples import DataSet, image_name, load_image, load_mask
+from stripwatch_train.data.severstal import IMAGE_FOLDERS, TABLE, read_severstal
+
+LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in its archives
+
+
+def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
+    """The data set that lies at a path: its layout is told by what is there.
+
+    Args:
+        path: a COCO file; a folder with annotations.json, annotations/instances_*.json, or, as
+            Label Studio calls it, result.json or result_coco.json; one with train.csv; one with
+            images/ and annotations/ or masks/, or a folder inside its images/
+            (`images/training`); one with a folder of a.jpg and a.png for each class.
+        classes: the classes' names, in order; what they mean where the layout has names of its
+            own, its reader says.
+
+    Raises:
+        ConfigError: nothing of that is there, or what is there breaks a rule.
+    """
+    if path.suffix.lower() == ".json" and path.is_file():
+        return read_coco(path, classes)
+    if not path.is_dir():
+        raise ConfigError(f"{path}: is neither a folder nor a .json file of COCO instances")
+    labels = _coco_file(path)
+    if labels:
+        return read_coco(labels, classes)
+    if (path / TABLE).is_file():
+        return read_severstal(path, classes)
+    images, masks = _mask_folders(path)
+    if masks:
+        return read_mask_folder(images, masks, classes)
+    labels = next((path / name for name in LABEL_STUDIO if (path / name).is_file()), None)
+    if labels:
+        return read_coco(labels, classes)
+    if any(mask.with_suffix(".jpg").is_file() for mask in path.glob("*/*.png")):
+        return read_class_folders(path, classes)
+    raise ConfigError(
+        f"{path}: holds no data set; looked for {ANNOTATIONS}, annotations/instances_*.json or "
+        f"{' or '.join(LABEL_STUDIO)} (COCO), "
+        f"{TABLE} with {' or '.join(f'{name}/' for name in IMAGE_FOLDERS)} (Severstal), "
+        f"{IMAGE_FOLDER}/ with {' or '.join(f'{name}/' for name in MASK_FOLDERS)} (index masks), "
+        "and CLASS/a.jpg with CLASS/a.png (a folder for each class)"
+    )
+
+
+def _coco_file(folder: Path) -> Path | None:
+    if (folder / ANNOTATIONS).is_file():
+        return folder / ANNOTATIONS
+    exported = sorted((folder / "annotations").glob("instances_*.json"))
+    if len(exported) > 1:
+        raise ConfigError(f"{folder}: has {', '.join(map(str, exported))}; name one of them")
+    return exported[0] if exported else None
+
+
+def _mask_folders(path: Path) -> tuple[Path, Path | None]:
+    """The folders of images and of masks, where `path` holds both or is a part of the images."""
+    inside = path.parent.name == IMAGE_FOLDER
+    images = path if inside else path / IMAGE_FOLDER
+    for name in MASK_FOLDERS:
+        masks = path.parent.parent / name / path.name if inside else path / name
+        if images.is_dir() and masks.is_dir():
+            return images, masks
+    return images, None
+
+
+def with_groups(data_set: DataSet, before: DataSet) -> DataSet:
+    """A data set with the groups of another one: labelling tools hand back labels without them.
+
+    Frames are known again by their file names; a group that a frame has of its own stays.
+
+    Raises:
+        ConfigError: no frame is known again.
+    """
+    names = [PurePosixPath(sample.name).name for sample in before.samples]
+    count = Counter(names)
+    group_of = {
+        name: sample.group
+        for name, sample in zip(names, before.samples, strict=True)
+        if sample.group and count[name] == 1
+    }
+    samples = tuple(
+        dataclasses.replace(
+            sample, group=sample.group or group_of.get(PurePosixPath(sample.name).name, "")
+        )
+        for sample in data_set.samples
+    )
+    if samples == data_set.samples:
+        raise ConfigError(
+            f"{before.source}: gives no frame of {data_set.source} a group; name the data set that "
+            "its labels were made from, whose files have the same names"
+        )
+    return dataclasses.replace(data_set, samples=samples)
+
+
+def convert(data_set: DataSet, folder: Path) -> int:
+    """Write a data set as the project's folder; returns the number of images.
+
+    Image files are copied as they are, after they were read as training reads them.
+
+    Raises:
+        ConfigError: an image or mask cannot be used, or the folder is not empty.
+        StorageError: the folder cannot be written.
+    """
+    return write_coco(folder, data_set.classes, _labelled_images(data_set))
+
+
+def _labelled_images(data_set: DataSet) -> Iterator[LabelledImage]:
+    for sample in data_set.samples:
+        pixels = load_image(sample)
+        mask = load_mask(sample, (pixels.shape[0], pixels.shape[1]))
+        yield LabelledImage(image_name(sample), sample.image.read_bytes(), mask, sample.group)

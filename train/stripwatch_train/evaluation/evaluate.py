@@ -1,0 +1,210 @@
+"""A model on labelled frames: what it says is measured frame by frame, and added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.errors import ConfigError
+from stripwatch.manifest import DefectClass
+from stripwatch_train.data.samples import DataSet, Sample, image_shape, load_image, load_mask
+from stripwatch_train.evaluation.predictor import Predictor, open_predictor
+from stripwatch_train.evaluation.scores import (
+    LEVELS,
+    Bytes,
+    Counts,
+    FrameScores,
+    Pieces,
+    Setting,
+    score_frame,
+)
+from stripwatch_train.fitting.run_folder import validation_parts
+
+WORST_KEPT = 8
+Progress = Callable[[str, int, int], None]  # what is done, frames done, frames in all
+
+
+@dataclass(frozen=True, slots=True)
+class WorstFrame:
+    """One of the frames on which the model is most wrong."""
+
+    sample: Sample
+    dice: float  # mean over the classes
+    wrong_px: int
+    found: Bytes  # [lines, pixels], bit c-1; what the line would report
+    truth: Bytes
+
+
+@dataclass
+class Scores:
+    """What was measured on all frames so far; bounded for each frame, whatever its size."""
+
+    setting: Setting
+    names: list[str] = field(default_factory=list)  # of the frames
+    folds: list[int] = field(default_factory=list)  # of each frame; 0 where there is but one
+    worst: list[WorstFrame] = field(default_factory=list)  # the worst first
+    frame_px_max: int = 0  # pixels of the largest frame
+
+    def __post_init__(self) -> None:
+        """Start with nothing."""
+        count = len(self.setting.classes)
+        self.confusion: Counts = np.zeros((1 + count, 1 + count), np.int64)
+        self.level_px: Counts = np.zeros((count, LEVELS), np.int64)
+        self.level_true_px: Counts = np.zeros((count, LEVELS), np.int64)
+        # By class: how many of the true pieces were found at each of its thresholds.
+        self.true_found = [np.zeros(len(entry), np.int64) for entry in self.setting.thresholds]
+        self._true_areas: list[list[Counts]] = [[] for _ in range(count)]
+        self._pieces: list[list[NDArray[np.int32]]] = [[] for _ in range(count)]  # with the frame
+        self._rows: list[tuple[list[int], list[int], NDArray[np.bool_]]] = []
+
+    def add(self, sample: Sample, fold: int, truth: Bytes, frame: FrameScores) -> None:
+        """Add one frame."""
+        number = len(self.names)
+        self.names.append(sample.name)
+        self.folds.append(fold)
+        self.frame_px_max = max(self.frame_px_max, truth.size)
+        self.confusion += frame.confusion
+        for index, entry in enumerate(frame.classes):
+            self.level_px[index] += entry.level_px
+            self.level_true_px[index] += entry.level_true_px
+            self.true_found[index] += entry.true_found
+            self._true_areas[index].append(entry.true_areas)
+            frame_column = np.full((len(entry.pieces), 1), number)
+            rows = np.concatenate([frame_column, entry.pieces], axis=1).astype(np.int32)
+            self._pieces[index].append(rows)
+        true_px = [entry.true_px for entry in frame.classes]
+        self._rows.append((true_px, [entry.peak for entry in frame.classes], frame.absent))
+        worst = WorstFrame(sample, frame.dice, frame.wrong_px, frame.found, truth)
+        self.worst.append(worst)
+        self.worst.sort(key=lambda entry: (entry.dice, -entry.wrong_px, entry.sample.name))
+        del self.worst[WORST_KEPT:]
+
+    @property
+    def true_px(self) -> Counts:
+        """True pixels, [frames, classes]."""
+        return self._column(0, np.int64)
+
+    @property
+    def peaks(self) -> Counts:
+        """Largest probability * 255, [frames, classes]."""
+        return self._column(1, np.int64)
+
+    @property
+    def absent(self) -> Counts:
+        """1 where a gate judges a class absent, [frames, classes]."""
+        return self._column(2, np.int64)
+
+    def true_areas(self, index: int) -> Counts:
+        """Pixels of each true piece of a class, by its place among the classes."""
+        return np.concatenate([np.zeros(0, np.int64), *self._true_areas[index]])
+
+    def pieces(self, index: int) -> Pieces:
+        """The found pieces of a class at all thresholds, by its place among the classes."""
+        if len(self._pieces[index]) != 1:  # joined once, when nothing is added any more
+            self._pieces[index] = [
+                np.concatenate([np.zeros((0, 6), np.int32), *self._pieces[index]])
+            ]
+        return Pieces(*self._pieces[index][0].astype(np.int64).T)
+
+    def _column(self, place: int, kind: type[np.int64]) -> Counts:
+        rows = [row[place] for row in self._rows]
+        return np.array(rows, kind).reshape(len(rows), len(self.setting.classes))
+
+
+def evaluate(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    classes: Sequence[DefectClass],
+    scores: Scores | None = None,
+    *,
+    fold: int = 0,
+    progress: Progress = lambda *_: None,
+) -> Scores:
+    """Measure a model on labelled frames.
+
+    Args:
+        predictor: the model.
+        samples: the frames.
+        classes: of the labels.
+        scores: to add to, as out-of-fold predictions are joined; None = new ones.
+        fold: of the frames.
+        progress: is told what goes on.
+
+    Raises:
+        ConfigError: there are no frames; the labels speak of other classes; the thresholds, minimum
+            areas or gates are others than those of `scores`; an image or mask cannot be used.
+        ModelError: the model cannot be run.
+        DeviceError: its device is missing or fails.
+    """
+    if not samples:
+        raise ConfigError(f"{predictor.name}: there are no frames to measure it on")
+    _check_classes(predictor, classes)
+    setting = Setting(predictor.classes, predictor.gate, predictor.has_background)
+    if scores is None:
+        scores = Scores(setting)
+    elif setting != scores.setting:
+        raise ConfigError(
+            f"{predictor.name}: its thresholds, minimum areas or gate are others than those of the "
+            "folds before it, so that their figures cannot be joined; `stripwatch-train tune` "
+            "writes the same into all models of a run"
+        )
+    # By size: each has an engine of its own.
+    ordered = sorted(samples, key=lambda sample: image_shape(sample.image))
+    frames = (load_image(sample) for sample in ordered)
+    predictions = predictor.predictions(frames)
+    for done, (sample, prediction) in enumerate(zip(ordered, predictions, strict=True), 1):
+        lines, pixels = prediction.prob.shape[1:]
+        truth = load_mask(sample, (lines, pixels))
+        scores.add(sample, fold, truth, score_frame(prediction, truth, setting))
+        progress(f"frames of {predictor.name}", done, len(ordered))
+    return scores
+
+
+def evaluate_run(
+    folder: Path, progress: Progress = lambda *_: None, *, same_limits: bool = False
+) -> tuple[DataSet, Scores]:
+    """Measure a training run on its own data: each fold by the models that never saw it.
+
+    Args:
+        folder: of the run.
+        progress: is told what goes on.
+        same_limits: measure all folds with the thresholds and minimum areas of the first, whatever
+            the others' cards say: for tuning, which writes the same into all of them.
+
+    Raises:
+        ConfigError: as `evaluate`; or the run cannot be read, or has no model yet.
+        ModelError: as `evaluate`.
+        DeviceError: as `evaluate`.
+    """
+    data_set, parts = validation_parts(folder)
+    scores: Scores | None = None
+    for part in parts:
+        with open_predictor(part.deployment) as predictor:
+            if same_limits and scores is not None:
+                _check_classes(predictor, scores.setting.classes)
+                predictor.classes = scores.setting.classes
+            scores = evaluate(
+                predictor,
+                part.samples,
+                data_set.classes,
+                scores,
+                fold=part.fold,
+                progress=progress,
+            )
+    assert scores is not None, "a run has parts"
+    return data_set, scores
+
+
+def _check_classes(predictor: Predictor, classes: Sequence[DefectClass]) -> None:
+    segmented = [entry.name for entry in predictor.classes]
+    labelled = [entry.name for entry in classes]
+    if segmented != labelled:
+        raise ConfigError(
+            f"{predictor.name} segments {', '.join(segmented)}, but the labels are of "
+            f"{', '.join(labelled)}; if these are the same classes in the same order, give "
+            f"--classes {','.join(segmented)}"
+        )

@@ -1,0 +1,252 @@
+"""The plots of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from stripwatch.view.overlay import class_colour
+from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.metrics import (
+    BACKGROUND,
+    BINS,
+    ClassTable,
+    Reals,
+    auc,
+    reliability,
+    roc,
+)
+from stripwatch_train.evaluation.scores import Counts
+from stripwatch_train.evaluation.sweep import Sweep
+from stripwatch_train.page import Picture, picture_of
+
+# Of Okabe and Ito's palette; black, blue and vermilion differ in brightness, too.
+BLACK, BLUE, VERMILION, MUTED = "#1b1f24", "#0072b2", "#d55e00", "#8c959f"
+LINE_STYLES = ("-", "--", "-.", ":")  # with the colours: classes can be told apart in grey
+AREA_BINS = 24
+_WRONG: dict[str, Any] = {
+    "facecolor": VERMILION,
+    "hatch": "///",
+    "edgecolor": "white",
+    "linewidth": 0,
+}
+DARK_SHARE = 0.55  # cells darker than this have white figures
+
+
+def plot_sweep(table: ClassTable, swept: Sweep) -> Picture:
+    """One class: mean Dice by threshold and minimum area, and what the threshold alone does."""
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    left, right = _pair(figure)
+    _heat_map(figure, left, swept)
+    _curves(right, table)
+    caption = (
+        f"{swept.name}: mean Dice over all frames, empty pairs counting 1. Now {swept.own.dice:.4f}"
+        f"; best {swept.best.dice:.4f} at threshold {swept.best.threshold:g} and minimum area "
+        f"{swept.best.min_area_px} px"
+    )
+    return picture_of(f"sweep-{swept.name}", figure, caption)
+
+
+def plot_roc(tables: Sequence[ClassTable], scores: Scores) -> Picture:
+    """Frames with and without a class, and with and without any defect, by two scores."""
+    figure = Figure(figsize=(13, 5.2), layout="constrained")
+    has_defect = scores.true_px.sum(axis=1) > 0
+    titles = ("by largest probability", "by largest piece at the threshold")
+    for axes, title, values in zip(
+        _pair(figure),
+        titles,
+        ([table.peaks for table in tables], [table.largest() for table in tables]),
+        strict=True,
+    ):
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
+        for number, (table, value) in enumerate(zip(tables, values, strict=True)):
+            colour, style = _style(table.entry.id, number)
+            _roc_curve(axes, value, table.true_px > 0, table.entry.name, colour, style)
+        _roc_curve(axes, np.max(values, axis=0), has_defect, "any defect", BLACK, "-")
+        axes.set_title(f"Frames {title}")
+        axes.set_xlabel("share of frames without it that are reported")
+        axes.set_ylabel("share of frames with it that are reported")
+        axes.set_aspect("equal")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="lower right")
+        else:
+            axes.text(0.5, 0.4, "no class is in some frames\nand not in others", ha="center")
+    return picture_of("roc", figure, "ROC of frames; in brackets the area below the curve")
+
+
+def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
+    """How often what the model says is so, by pixel."""
+    figure = Figure(figsize=(13, 4.8), layout="constrained")
+    left, right = _pair(figure)
+    left.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, label="as it should be")
+    for number, table in enumerate(tables):
+        found = reliability(scores.level_px[table.index], scores.level_true_px[table.index])
+        colour, style = _style(table.entry.id, number)
+        left.plot(found.said, found.was, style, color=colour, marker="o", label=table.entry.name)
+        edges = np.linspace(0, 1, BINS + 1)
+        right.stairs(found.px, edges, color=colour, linestyle=style, label=table.entry.name)
+    left.set_title("Reliability")
+    left.set_xlabel("probability that the model says (mean of the bin)")
+    left.set_ylabel("share of pixels that are of the class")
+    left.legend(loc="upper left")
+    right.set_yscale("symlog", linthresh=1)
+    right.minorticks_off()
+    right.set_ylim(bottom=0)
+    right.set_title("Pixels in each bin")
+    right.set_xlabel("probability that the model says")
+    right.set_ylabel("pixels")
+    right.legend(loc="upper right")
+    caption = "Calibration by pixel: on the diagonal, 80 % means 8 of 10"
+    return picture_of("calibration", figure, caption)
+
+
+def plot_confusion(scores: Scores) -> Picture:
+    """Where the pixels of each class went, in percent of the class."""
+    names = [BACKGROUND, *(entry.name for entry in scores.setting.classes)]
+    count = len(names)
+    rows = scores.confusion.sum(axis=1, keepdims=True)
+    share = scores.confusion / np.maximum(rows, 1)
+    figure = Figure(figsize=(3.4 + 1.05 * count, 2.0 + 0.72 * count), layout="constrained")
+    axes = figure.subplots()
+    assert isinstance(axes, Axes)
+    image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    figure.colorbar(image, ax=axes).set_label("% of the true class")
+    axes.set_title("Confusion of pixels")
+    axes.set_xlabel("found")
+    axes.set_ylabel("true")
+    axes.set_xticks(range(count), names, rotation=30, ha="right")
+    axes.set_yticks(range(count), names)
+    for true in range(count):
+        for found in range(count):
+            colour = "white" if share[true, found] > DARK_SHARE else BLACK
+            text = _percent(scores.confusion[true, found], share[true, found])
+            axes.text(found, true, text, ha="center", va="center", color=colour, fontsize=9)
+    return picture_of("confusion", figure, "Each row is 100 % of the pixels of a true class")
+
+
+def plot_areas(tables: Sequence[ClassTable], scores: Scores) -> Picture:
+    """How large the pieces of each class are: found ones right and wrong, and true ones."""
+    columns = min(2, len(tables))
+    rows = -(-len(tables) // columns)
+    figure = Figure(figsize=(6.5 * columns, 3.3 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axes, table in zip(grid, tables, strict=False):
+        right, wrong = table.own_areas()
+        true = scores.true_areas(table.index)
+        _area_bars(axes, right, wrong, true)
+        least = table.entry.min_area_px
+        if least > 0:
+            axes.axvline(least, color=BLACK, linestyle="--", linewidth=1)
+        axes.set_title(table.entry.name)
+        axes.set_xlabel("area of a piece (px)")
+        axes.set_ylabel("pieces")
+    for axes in grid[len(tables) :]:
+        axes.set_axis_off()
+    figure.legend(handles=_area_legend(), loc="outside lower center", ncols=4, frameon=False)
+    caption = "Areas of the pieces at the threshold of now, before the minimum area is applied"
+    return picture_of("areas", figure, caption)
+
+
+def _pair(figure: Figure) -> tuple[Axes, Axes]:
+    left, right = figure.subplots(1, 2)
+    assert isinstance(left, Axes)
+    assert isinstance(right, Axes)
+    return left, right
+
+
+def _style(class_id: int, number: int) -> tuple[tuple[float, ...], str]:
+    colour = tuple(channel / 255 for channel in class_colour(class_id))
+    return colour, LINE_STYLES[number % len(LINE_STYLES)]
+
+
+def _heat_map(figure: Figure, axes: Axes, swept: Sweep) -> None:
+    image = axes.imshow(swept.dice, origin="lower", aspect="auto", cmap="viridis")
+    figure.colorbar(image, ax=axes).set_label("mean Dice")
+    axes.set_title(f"{swept.name}: mean Dice")
+    axes.set_xlabel("minimum area (px)")
+    axes.set_ylabel("threshold")
+    axes.set_xticks(range(len(swept.areas_px)), [str(area) for area in swept.areas_px], rotation=60)
+    steps = range(0, len(swept.thresholds), 2)
+    axes.set_yticks(steps, [f"{swept.thresholds[step]:g}" for step in steps])
+    for point, marker, size, label in ((swept.own, "o", 80, "now"), (swept.best, "*", 190, "best")):
+        place = swept.areas_px.index(point.min_area_px)
+        step = swept.thresholds.index(point.threshold)
+        axes.scatter(place, step, s=size, c="white", marker=marker, edgecolors="black", label=label)
+    axes.legend(loc="upper right")
+
+
+def _curves(axes: Axes, table: ClassTable) -> None:
+    """What the threshold does, with the minimum area of now."""
+    steps, least = range(len(table.thresholds)), table.entry.min_area_px
+    there = table.true_px > 0
+    defects = len(table.scores.true_areas(table.index))
+    pieces = [table.found_pieces(step, least) for step in steps]
+    lines: list[tuple[str, str, str, Reals]] = []
+    if there.any():
+        dice = np.array([table.dice(step, least)[there].mean() for step in steps])
+        recall = table.scores.true_found[table.index] / defects
+        lines.append(("Dice of frames that have it", BLACK, "-", dice))
+        lines.append(("recall of defects", VERMILION, "--", recall))
+    precision = np.array([right / found if found else np.nan for found, right in pieces])
+    lines.append(("precision of found pieces", BLUE, "-.", precision))
+    for label, colour, style, values in lines:
+        axes.plot(table.thresholds, values, style, color=colour, label=label)
+    axes.axvline(table.entry.threshold, color=MUTED, linewidth=1, label="threshold now")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_title(f"{table.entry.name}: with minimum area {least} px")
+    axes.set_xlabel("threshold")
+    axes.set_ylabel("share")
+    axes.grid(alpha=0.25)
+    axes.legend(loc="best", fontsize=9)
+
+
+def _roc_curve(
+    axes: Axes,
+    values: Counts,
+    there: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
+    name: str,
+    colour: str | tuple[float, ...],
+    style: str,
+) -> None:
+    curve = roc(values, there)
+    if curve is not None:
+        label = f"{name} ({auc(curve):.3f})"
+        axes.plot(curve.false, curve.true, style, color=colour, label=label)
+
+
+def _area_bars(axes: Axes, right: Counts, wrong: Counts, true: Counts) -> None:
+    largest = max(10, *(int(areas.max(initial=0)) for areas in (right, wrong, true)))
+    edges = np.geomspace(1, largest * 1.05, AREA_BINS + 1)
+    counts = [np.histogram(areas, edges)[0] for areas in (right, wrong, true)]
+    widths = np.diff(edges)
+    axes.bar(edges[:-1], counts[0], widths, align="edge", color=BLUE)
+    axes.bar(edges[:-1], counts[1], widths, counts[0], align="edge", **_WRONG)
+    axes.stairs(counts[2], edges, color=BLACK, linewidth=1.4)
+    axes.set_xscale("log")
+    axes.minorticks_off()  # hundreds of them take a second to draw
+    axes.set_ylim(0, 1.08 * max(1, int(np.max([counts[0] + counts[1], counts[2]]))))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _area_legend() -> list[Line2D | Patch]:
+    return [
+        Patch(color=BLUE, label="found, right"),
+        Patch(label="found, wrong", **_WRONG),
+        Line2D([], [], color=BLACK, linewidth=1.4, label="true"),
+        Line2D([], [], color=BLACK, linewidth=1, linestyle="--", label="minimum area of now"),
+    ]
+
+
+def _percent(px: int, share: float) -> str:
+    """As short as it can be without calling something nothing."""
+    if px == 0:
+        return "0"
+    return "< 0.01 %" if share < 0.0001 else f"{100 * share:.2f} %"

@@ -1,0 +1,258 @@
+"""The MODEL of evaluate, tune, predict and submit: what it says of frames.
+
+What is judged is what will run on the line. Models are put together by engine-build's own parts
+into an inspection graph, which runs in the daemon's own OpenVINO engine in float32; an engine
+folder is loaded as the daemon loads it. Gates and classifiers are asked as on the line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.engines.base import IN_FLIGHT, BatchResult, EngineFactory, page_aligned
+from stripwatch.engines.load import engine_factory
+from stripwatch.errors import ConfigError, DeviceError
+from stripwatch.manifest import MANIFEST_NAME, DefectClass, Gate, Manifest, load_manifest
+from stripwatch_engine.composition import Composition, load_composition
+from stripwatch_engine.deployment import load_deployment
+from stripwatch_engine.graph import compose_inspection_graph
+from stripwatch_engine.model_card import card_path
+from stripwatch_engine.openvino_build import FILES, write_openvino
+from stripwatch_engine.settings import BuildSettings
+from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_run
+
+LINES_KEPT = 4  # one for each size of frames; the oldest is closed when there are more
+ROWS_MAX = 16  # frames in a batch; bounds memory on machines with many cores
+EVERY_MODEL_TAKES = (1, 1)  # frame shape with which models are only looked at
+# Thresholds of what rounds to 1/255 or more: an engine hands out the probabilities of frames in
+# which something is found, and of the others there is then nothing to know.
+LEAST_PROBABILITY = 0.5 / 255
+
+Frame = NDArray[np.uint8]  # [lines, pixels]
+Shape = tuple[int, int]  # lines, pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one frame."""
+
+    # [classes, lines, pixels]; probability * 255. All 0 where a gate in mode `skip` judges a class
+    # absent: on the line it is then not found at any threshold.
+    prob: NDArray[np.uint8]
+    absent: NDArray[np.bool_]  # [classes]; a gate judges the class absent from the frame
+
+
+class Predictor:
+    """A model, ready for frames; use it in a `with` block, or close it."""
+
+    def __init__(
+        self,
+        name: str,
+        classes: tuple[DefectClass, ...],
+        gate: Gate | None,
+        make_line: Callable[[Shape], _Line],
+        *,
+        has_background: bool,
+    ) -> None:
+        """Hold what `open_predictor` found.
+
+        Args:
+            name: for reading.
+            classes: in order of their ids, with the thresholds and minimum areas of the line.
+            gate: what judges classes absent.
+            make_line: makes the engine for frames of a shape.
+            has_background: the probabilities of the classes and of the background sum up to 1.
+        """
+        self.name = name
+        self.classes = classes
+        self.gate = gate
+        self.has_background = has_background
+        self._make_line = make_line
+        self._lines: dict[Shape, _Line] = {}
+
+    def predictions(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
+        """What the model says of each frame, in order.
+
+        Frames are taken ahead of what is handed out, so that several are computed side by side.
+        Frames of one size should follow each other: each size has an engine of its own.
+
+        Raises:
+            ConfigError: an engine takes frames of another size.
+            ModelError: the model cannot be run on frames of this size.
+            DeviceError: its device is missing or fails.
+            StorageError: there is no room for the temporary engine.
+        """
+        skips = self.gate is not None and self.gate.mode == "skip"
+        for shape, group in groupby(frames, key=lambda frame: (frame.shape[0], frame.shape[1])):
+            for prediction in self._line(shape).run(group):
+                if skips and prediction.absent.any():
+                    prediction.prob[prediction.absent] = 0
+                yield prediction
+
+    def close(self) -> None:
+        """Free all engines."""
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()
+
+    def __enter__(self) -> Predictor:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _line(self, shape: Shape) -> _Line:
+        if shape not in self._lines:
+            if len(self._lines) == LINES_KEPT:
+                self._lines.pop(next(iter(self._lines))).close()
+            self._lines[shape] = self._make_line(shape)
+        return self._lines[shape]
+
+
+def open_predictor(model: Path) -> Predictor:
+    """Open a model.
+
+    Args:
+        model: an ONNX file with its model.json, a composition file as engine-build takes it, an
+            engine folder, or the folder of a training run: that is its deployment.toml.
+
+    Raises:
+        ConfigError: it is none of these, or its composition breaks a rule.
+        ModelError: a model, its card or its engine cannot be used.
+    """
+    if model.is_dir() and is_run(model):
+        return _of_composition(str(model), load_composition(model / DEPLOYMENT_NAME))
+    if model.is_dir() and (model / MANIFEST_NAME).is_file():
+        return _of_engine(model)
+    if model.suffix == ".toml":
+        return _of_composition(str(model), load_composition(model))
+    if model.suffix == ".onnx":
+        return _of_composition(str(model), Composition(models=(str(model),)))
+    raise ConfigError(
+        f"{model}: is no model; name an .onnx with its model.json, a .toml that says which models "
+        "go together, an engine folder, or the folder of a training run"
+    )
+
+
+def _of_engine(folder: Path) -> Predictor:
+    manifest = load_manifest(folder)
+    factory = engine_factory(folder, manifest)
+
+    def make_line(shape: Shape) -> _Line:
+        if shape != manifest.frame_shape:
+            lines, pixels = manifest.frame_shape
+            raise ConfigError(
+                f"{folder}: this engine takes frames of {lines} x {pixels} (lines x pixels), and "
+                f"one is {shape[0]} x {shape[1]}; name the models that it was built of, or build "
+                f"one with: engine-build --frame {shape[0]}x{shape[1]}"
+            )
+        fewest, most = manifest.batch or (1, _rows())
+        rows = max(fewest, min(most, ROWS_MAX))
+        return _Line(factory, shape, rows, len(manifest.classes))
+
+    # Nothing in the manifest tells of a background.
+    return Predictor(str(folder), manifest.classes, manifest.gate, make_line, has_background=False)
+
+
+def _of_composition(name: str, composition: Composition) -> Predictor:
+    for path in map(Path, composition.paths()):
+        if path.is_file() and not card_path(path).is_file():
+            raise ConfigError(
+                f"{path}: has no model.json; put the one that belongs to it beside it"
+            )
+    deployment = load_deployment(composition, EVERY_MODEL_TAKES)
+    classes, gate = deployment.classes, deployment.gate
+
+    def make_line(shape: Shape) -> _Line:
+        with TemporaryDirectory(prefix="stripwatch-") as folder:
+            sized = load_deployment(composition, shape)
+            graph = compose_inspection_graph(sized, bytes_early=True)
+            settings = BuildSettings(composition=composition, frame_shape=shape)
+            builder = write_openvino(graph, sized, settings, None, Path(folder))
+            manifest = Manifest(
+                target="openvino",
+                engine_hash="",
+                builder=builder,
+                precision="fp32",
+                frame_shape=shape,
+                classes=classes,
+                files=FILES,
+                gate=gate,
+            )
+            return _Line(engine_factory(Path(folder), manifest), shape, _rows(), len(classes))
+
+    has_background = all(
+        member.card.activation == "softmax" and member.card.background and member.class_id is None
+        for member in deployment.segmenters
+    )
+    return Predictor(name, classes, gate, make_line, has_background=has_background)
+
+
+def _rows() -> int:
+    """Frames in a batch of the CPU: a batch is computed and another waits on every core."""
+    return min(os.cpu_count() or 1, ROWS_MAX)
+
+
+class _Line:
+    """An engine and the memory of the frames that it reads, two batches under way."""
+
+    def __init__(self, factory: EngineFactory, shape: Shape, rows: int, classes: int) -> None:
+        self._slots = [page_aligned((rows, *shape), np.uint8) for _ in range(IN_FLIGHT)]
+        self._thresholds = np.full(classes, LEAST_PROBABILITY, np.float32)
+        self._engine = factory(self._slots)
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
+        """What the engine says of each frame, in order."""
+        source = iter(frames)
+        free = deque(range(IN_FLIGHT))
+        under_way: deque[tuple[int, int]] = deque()  # slot, rows
+        try:
+            while True:
+                while free and (batch := list(islice(source, len(self._slots[0])))):
+                    slot = free.popleft()
+                    for row, frame in enumerate(batch):
+                        self._slots[slot][row] = frame
+                    self._engine.submit(slot, len(batch), self._thresholds)
+                    under_way.append((slot, len(batch)))
+                if not under_way:
+                    return
+                slot, rows = under_way[0]
+                result = self._engine.wait(slot)
+                under_way.popleft()
+                found = [_prediction(result, row) for row in range(rows)]
+                free.append(slot)
+                yield from found
+        finally:  # whoever asked may stop in between
+            for slot, _ in under_way:
+                with suppress(DeviceError):  # what was found is not wanted any more
+                    self._engine.wait(slot)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._engine.close()
+
+
+def _prediction(result: BatchResult, row: int) -> Prediction:
+    """A copy of one row: its memory is used again."""
+    absent = result.absent[row].astype(np.bool_)
+    if not result.area[row].any():
+        return Prediction(np.zeros_like(result.prob[row]), absent)
+    return Prediction(result.prob[row].copy(), absent)

@@ -1,0 +1,255 @@
+"""What is measured in each frame, so that everything else follows by adding up.
+
+No probability map is kept. What is kept of a frame, for each class and each threshold of a grid,
+is a row for each size that its connected pieces have; then any minimum area is a sum over rows.
+
+**Pieces** are 8-connected, as in the daemon, and a minimum area is one of each piece. (Solutions of
+Kaggle's competition mostly drop the whole mask of a class that is small in all.)
+
+**Thresholds** are compared with probabilities in steps of 1/255, as the graph hands them out. The
+graph itself compares before it rounds: a pixel within half a step may fall on the other side.
+
+**Overlap.** A found piece is right when at least a tenth of its pixels lie on true pixels of its
+class; a true piece is found when at least a tenth of its pixels are covered by what was found of
+its class. Both ways round it takes little: labels of steel are coarse, and what counts on the line
+is that the defect is reported where it is.
+
+**Confusion.** Each pixel has one true class and one found class, or the background. Where the model
+has softmax with a background channel, the found one is the most probable, with the background at
+1 minus the sum of the classes: this is what published mIoU are made with. Otherwise it is the most
+probable of the classes that reach their threshold there, and the background where none does. The
+first of equals wins, the background first of all. Minimum areas play no part. Where true masks
+overlap, a pixel counts as the found class if that is one of them, else as the first of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.inspection import classes_of_frame, raise_min_areas
+from stripwatch.manifest import CLASSES_MAX, DefectClass, Gate
+from stripwatch_train.evaluation.predictor import Prediction
+
+GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))  # thresholds: 0.05, 0.10 to 0.95
+OVERLAP_PARTS = 10  # one such part of a piece must be covered
+LEVELS = 256
+
+Bytes = NDArray[np.uint8]
+Counts = NDArray[np.int64]
+
+_FIRST_CLASS = np.array(
+    [0, *((bits & -bits).bit_length() for bits in range(1, 1 << CLASSES_MAX))], np.uint8
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured, the same for all frames."""
+
+    classes: tuple[DefectClass, ...]  # with the thresholds and minimum areas of the line
+    gate: Gate | None = None
+    has_background: bool = False  # see the module, confusion
+
+    @cached_property
+    def thresholds(self) -> tuple[tuple[float, ...], ...]:
+        """Of each class: the grid, and its own."""
+        return tuple(tuple(sorted({*GRID, entry.threshold})) for entry in self.classes)
+
+    @cached_property
+    def own(self) -> tuple[int, ...]:
+        """The place of each class's own threshold among its thresholds."""
+        pairs = zip(self.thresholds, self.classes, strict=True)
+        return tuple(thresholds.index(entry.threshold) for thresholds, entry in pairs)
+
+    @cached_property
+    def raised(self) -> Sequence[DefectClass]:
+        """The classes as they are judged in frames from which the gate finds them absent."""
+        return raise_min_areas(self.classes, self.gate)
+
+
+def level_of(threshold: float) -> int:
+    """The least probability * 255, rounded, that reaches a threshold."""
+    return math.ceil(round(threshold * 255, 6))
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Connected pieces of one class: a row for each frame, threshold and area. All int64 [rows]."""
+
+    frame: Counts
+    threshold: Counts  # index among the class's thresholds
+    area: Counts  # pixels of each of these pieces
+    count: Counts  # how many there are
+    hit: Counts  # pixels of all of them that lie on true ones
+    right: Counts  # how many are right
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class in one frame."""
+
+    pieces: Counts  # [rows, 5]; the columns of `Pieces` without the frame
+    true_px: int
+    peak: int  # largest probability * 255
+    true_areas: Counts  # [n]; of the true pieces
+    true_found: Counts  # [thresholds]; how many of them were found, with the minimum area
+    level_px: Counts  # [256]; pixels by probability
+    level_true_px: Counts  # [256]; those of them that are true
+    found_px: int  # on the line: threshold, minimum area and gate
+    wrong_px: int  # found and not true, or true and not found, on the line
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """One frame."""
+
+    classes: tuple[ClassScores, ...]
+    confusion: Counts  # [1 + classes, 1 + classes]; true, found; the background first
+    absent: NDArray[np.bool_]  # [classes]
+    found: Bytes  # [lines, pixels], bit c-1; what the line would report
+
+    @property
+    def wrong_px(self) -> int:
+        """Pixels in which the line would be wrong, over all classes."""
+        return sum(entry.wrong_px for entry in self.classes)
+
+    @property
+    def dice(self) -> float:
+        """The mean Dice of the classes on the line; 1 where one is neither there nor found."""
+        values = []
+        for entry in self.classes:
+            total = entry.found_px + entry.true_px
+            values.append((total - entry.wrong_px) / total if total else 1.0)
+        return float(np.mean(values))
+
+
+def score_frame(prediction: Prediction, truth: Bytes, setting: Setting) -> FrameScores:
+    """Measure one frame.
+
+    Args:
+        prediction: what the model says of it.
+        truth: [lines, pixels] with bit c-1 set where class c is.
+        setting: what to measure.
+    """
+    found = np.zeros_like(truth)
+    absent = prediction.absent.astype(np.uint8)
+    in_frame = classes_of_frame(setting.classes, setting.raised, absent)
+    scores = []
+    for index, entry in enumerate(in_frame):
+        true = (truth & np.uint8(1 << index)) > 0
+        measured, mask = _score_class(
+            prediction.prob[index], true, setting.thresholds[index], setting.own[index], entry
+        )
+        scores.append(measured)
+        found |= mask << np.uint8(index)
+    confusion = _confusion(prediction.prob, truth, setting)
+    return FrameScores(tuple(scores), confusion, prediction.absent, found)
+
+
+def _score_class(
+    plane: Bytes, true: NDArray[np.bool_], thresholds: tuple[float, ...], own: int, now: DefectClass
+) -> tuple[ClassScores, Bytes]:
+    """One class in one frame, and its mask on the line, 0 or 1."""
+    level_px = np.bincount(plane.ravel(), minlength=LEVELS)
+    peak = int(np.flatnonzero(level_px)[-1])
+    truth = _Truth.of(true)
+    true_found = np.zeros(len(thresholds), np.int64)
+    mask = np.zeros(plane.shape, np.uint8)
+    rows: list[Counts] = []
+    window = _window(plane, level_of(thresholds[0]))
+    inside, true_inside = plane[window], true[window]
+    for step, threshold in enumerate(thresholds):
+        level = level_of(threshold)
+        if level > peak:
+            break  # thresholds rise: nothing is found at the others, either
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(
+            (inside >= level).view(np.uint8), connectivity=8
+        )
+        area = np.asarray(stats[:, cv2.CC_STAT_AREA], np.int64)
+        hit = np.bincount(labels[true_inside], minlength=len(area))
+        rows.append(_rows(step, area[1:], hit[1:]))
+        kept = area >= max(now.min_area_px, 1)
+        kept[0] = False  # what is not found
+        if step == own or len(truth.areas):
+            left = kept[labels]
+            true_found[step] = truth.found(left, window)
+            if step == own:
+                mask[window] = left
+    covered = mask.view(np.bool_)
+    measured = ClassScores(
+        pieces=np.concatenate(rows) if rows else np.zeros((0, 5), np.int64),
+        true_px=int(true.sum()),
+        peak=peak,
+        true_areas=truth.areas,
+        true_found=true_found,
+        level_px=level_px,
+        level_true_px=np.bincount(plane[true], minlength=LEVELS),
+        found_px=int(covered.sum()),
+        wrong_px=int((covered ^ true).sum()),
+    )
+    return measured, mask
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The true pieces of one class in one frame."""
+
+    labels: NDArray[np.int32] | None  # None: there are none
+    areas: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @classmethod
+    def of(cls, true: NDArray[np.bool_]) -> _Truth:
+        """Of a mask."""
+        if not true.any():
+            return cls(None)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(true.view(np.uint8), connectivity=8)
+        areas = np.asarray(stats[1:, cv2.CC_STAT_AREA], np.int64)
+        return cls(np.asarray(labels, np.int32), areas)
+
+    def found(self, mask: NDArray[np.bool_], window: tuple[slice, slice]) -> int:
+        """How many of them a mask inside a window finds."""
+        if self.labels is None:
+            return 0
+        covered = np.bincount(self.labels[window][mask], minlength=1 + len(self.areas))[1:]
+        return int((covered * OVERLAP_PARTS >= self.areas).sum())
+
+
+def _window(plane: Bytes, level: int) -> tuple[slice, slice]:
+    """The part of the plane outside which nothing reaches a level: pieces are searched there."""
+    ends = []
+    for axis in (1, 0):
+        there = np.flatnonzero(plane.max(axis=axis) >= level)
+        ends.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0, 1))
+    return ends[0], ends[1]
+
+
+def _rows(step: int, area: Counts, hit: Counts) -> Counts:
+    """The pieces at one threshold: a row for each area, so that noise has few rows, too."""
+    areas, place, count = np.unique(area, return_inverse=True, return_counts=True)
+    right = hit * OVERLAP_PARTS >= area
+    rows = np.zeros((len(areas), 5), np.int64)
+    rows[:, 0], rows[:, 1], rows[:, 2] = step, areas, count
+    np.add.at(rows[:, 3], place, hit)
+    np.add.at(rows[:, 4], place, right)
+    return rows
+
+
+def _confusion(prob: Bytes, truth: Bytes, setting: Setting) -> Counts:
+    if setting.has_background:
+        rest = 255 - prob.sum(axis=0, dtype=np.int16)
+        found = np.argmax(np.concatenate([rest[np.newaxis], prob.astype(np.int16)]), axis=0)
+    else:
+        levels = np.array([level_of(entry.threshold) for entry in setting.classes], np.uint8)
+        reached = np.where(prob >= levels[:, np.newaxis, np.newaxis], prob, np.uint8(0))
+        found = np.where(reached.any(axis=0), np.argmax(reached, axis=0) + 1, 0)
+    bit_of = np.array([0, *(1 << index for index in range(len(prob)))], np.uint8)
+    true = np.where(truth & bit_of[found], found, _FIRST_CLASS[truth])
+    count = 1 + len(prob)
+    return np.bincount((true * count + found).ravel(), minlength=count**2).reshape(count, count)

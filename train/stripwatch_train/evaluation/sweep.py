@@ -1,0 +1,100 @@
+"""The best threshold and minimum area of each class, from what was measured in each frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.metrics import ClassTable, Reals
+
+# Pixels. No larger than a hundredth of a frame: what is larger is no speck.
+AREAS_PX = (0, 10, 20, 40, 60, 100, 150, 200, 300, 400, 600, 800, 1000, 1400, 2000, 2800, 4000)
+FRAME_PARTS = 100
+TOLERANCE = 0.0005  # of mean Dice: so little is chance, and counts as equal
+PREFERRED = 0.5  # threshold that wins among equals: there a model's answer is steepest
+
+
+@dataclass(frozen=True)
+class Point:
+    """A threshold and a minimum area, and the mean Dice that they give."""
+
+    threshold: float
+    min_area_px: int
+    dice: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Mean Dice of one class over frames, by threshold and minimum area."""
+
+    name: str
+    thresholds: tuple[float, ...]
+    areas_px: tuple[int, ...]
+    dice: Reals  # [thresholds, areas]
+    own: Point  # as it is now
+    best: Point
+
+
+def sweep(table: ClassTable, frames: NDArray[np.bool_] | None = None) -> Sweep:
+    """Try all thresholds and minimum areas of a class.
+
+    The best is, of those within TOLERANCE of the highest mean Dice and not below what is now, the
+    one with the threshold nearest to 0.5; of equals that with the smaller area, then the lower
+    threshold. So it lies inside a plateau rather than on a peak of chance.
+
+    Args:
+        table: of the class.
+        frames: bool [frames], those that count; None = all.
+    """
+    entry = table.entry
+    largest = table.scores.frame_px_max // FRAME_PARTS
+    areas = sorted({*(area for area in AREAS_PX if area <= largest), entry.min_area_px})
+    kept = np.ones(len(table.true_px), np.bool_) if frames is None else frames
+    dice = np.array(
+        [
+            [table.dice(step, area)[kept].mean() for area in areas]
+            for step in range(len(table.thresholds))
+        ]
+    )
+
+    def point(step: int, place: int) -> Point:
+        return Point(table.thresholds[step], areas[place], float(dice[step, place]))
+
+    own = point(table.own, areas.index(entry.min_area_px))
+    equal = np.argwhere(dice >= max(dice.max() - TOLERANCE, own.dice))
+    best = min(
+        (point(*place) for place in equal.tolist()),
+        key=lambda entry: (
+            round(abs(entry.threshold - PREFERRED), 6),
+            entry.min_area_px,
+            entry.threshold,
+        ),
+    )
+    return Sweep(entry.name, table.thresholds, tuple(areas), dice, own, best)
+
+
+def sweep_all(scores: Scores) -> list[Sweep]:
+    """The sweep of each class over all frames."""
+    return [sweep(ClassTable(scores, index)) for index in range(len(scores.setting.classes))]
+
+
+def dice_elsewhere(scores: Scores) -> float | None:
+    """Mean Dice of each fold with what is best on the others: what tuning is worth on new frames.
+
+    None where there is one fold only.
+    """
+    folds = np.array(scores.folds)
+    numbers = np.unique(folds)
+    if len(numbers) < 2:
+        return None
+    values: list[Reals] = []
+    for index in range(len(scores.setting.classes)):
+        table = ClassTable(scores, index)
+        for fold in numbers:
+            chosen = sweep(table, folds != fold).best
+            dice = table.dice(table.thresholds.index(chosen.threshold), chosen.min_area_px)
+            values.append(dice[folds == fold])
+    return float(np.concatenate(values).mean())

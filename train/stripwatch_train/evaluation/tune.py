@@ -1,0 +1,157 @@
+"""The best thresholds and minimum areas, chosen on frames that the models never saw.
+
+Only segmentation models are tuned. Gates and classifiers keep their thresholds: theirs trade
+missed frames against time saved, which no Dice knows of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from stripwatch.errors import ModelError, StorageError
+from stripwatch.manifest import DefectClass
+from stripwatch_engine.composition import Composition, load_composition
+from stripwatch_engine.model_card import card_path, load_card
+from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.sweep import Sweep, dice_elsewhere, sweep_all
+from stripwatch_train.fitting.run_folder import MODEL_NAME, is_run, learnt_frames, load_run
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A model whose card is written."""
+
+    path: Path  # of the ONNX file
+    class_id: int | None = None  # it segments this class alone
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning came to."""
+
+    sweeps: tuple[Sweep, ...]  # by class
+    before: float  # mean Dice over all pairs of a frame and a class
+    after: float
+    # The same for each fold with what is best on the others; None where there is one fold only.
+    elsewhere: float | None
+
+
+def tune(scores: Scores) -> Tuned:
+    """Choose, from what was measured on validation frames."""
+    sweeps = tuple(sweep_all(scores))
+    before = float(np.mean([entry.own.dice for entry in sweeps]))
+    after = float(np.mean([entry.best.dice for entry in sweeps]))
+    return Tuned(sweeps, before, after, dice_elsewhere(scores))
+
+
+def _segmenters_of_run(folder: Path) -> list[Segmenter]:
+    """The segmentation models of a run, of all folds: those that are trained already.
+
+    Raises:
+        ConfigError: run.json cannot be read.
+    """
+    found = [
+        Segmenter(folder / member.name / MODEL_NAME, member.class_id)
+        for member in load_run(folder).members
+        if member.role == "segmentation"
+    ]
+    return [segmenter for segmenter in found if segmenter.path.is_file()]
+
+
+def segmenters_of(model: Path) -> list[Segmenter]:
+    """The segmentation models of a run, of an ONNX file or of a composition file.
+
+    Raises:
+        ConfigError: the run or the composition cannot be read.
+    """
+    if is_run(model):
+        return _segmenters_of_run(model)
+    if model.suffix != ".toml":
+        return [Segmenter(model)]
+    composition: Composition = load_composition(model)
+    single = composition.class_models.items()
+    return [
+        *(Segmenter(Path(path)) for path in composition.models),
+        *(Segmenter(Path(path), number) for number, paths in single for path in paths),
+    ]
+
+
+def learnt_among(model: Path, names: Sequence[str]) -> list[str]:
+    """Those of these frames that a run's models learnt, as the folder that they lie in tells.
+
+    Args:
+        model: as `predictor.open_predictor` takes it; of an engine nothing is known.
+        names: of the frames.
+
+    Raises:
+        ConfigError: the run or the composition cannot be read.
+    """
+    if model.is_dir() and not is_run(model):
+        return []
+    learnt = {name for entry in segmenters_of(model) for name in learnt_frames(entry.path)}
+    return [name for name in names if name in learnt]
+
+
+def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> list[Path]:
+    """Write what is best into the models' cards; returns the paths of the cards.
+
+    All are written beside the old ones before the first takes its place.
+
+    Raises:
+        ModelError: a card cannot be read, or has none of the classes that its model is for.
+        StorageError: a card cannot be written; then none has changed, unless the disk failed
+            between two renames.
+    """
+    cards = {card_path(entry.path): _tuned_card(entry, sweeps) for entry in segmenters}
+    drafts = {path: path.with_name(f".{path.name}.new") for path in cards}
+    try:
+        for path, data in cards.items():
+            _write_through(drafts[path], data)
+        for path, draft in drafts.items():
+            draft.replace(path)
+    except OSError as error:
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    return list(cards)
+
+
+def _tuned_card(segmenter: Segmenter, sweeps: Sequence[Sweep]) -> bytes:
+    card = load_card(segmenter.path)
+    number = segmenter.class_id
+    best = {
+        entry.name: entry.best
+        for index, entry in enumerate(sweeps, 1)
+        if number is None or number == index
+    }
+    if not any(entry.name in best for entry in card.classes):
+        raise ModelError(
+            f"{card_path(segmenter.path)}: has none of the classes {', '.join(best)}; correct the "
+            "names in it"
+        )
+
+    def tuned(entry: DefectClass) -> DefectClass:
+        if entry.name not in best:
+            return entry
+        point = best[entry.name]
+        return msgspec.structs.replace(
+            entry, threshold=point.threshold, min_area_px=point.min_area_px
+        )
+
+    changed = msgspec.structs.replace(card, classes=tuple(map(tuned, card.classes)))
+    return msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n"
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""A data set as one page of pictures and figures."""

@@ -1,0 +1,293 @@
+"""An exploration as one page: tables and pictures in the order in which one asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stripwatch_train.explore.counts import (
+    BLACK_MAX,
+    FENCE,
+    PERCENTILES,
+    Areas,
+    Combination,
+    Exploration,
+    FrameFacts,
+    large_share,
+)
+from stripwatch_train.explore.plots import (
+    areas_picture,
+    bars_picture,
+    brightness_picture,
+    frames_picture,
+    sizes_picture,
+)
+from stripwatch_train.page import Picture, Section, TableOf, write_page
+
+COMBINATIONS_MAX = 16  # that are drawn; the table has all
+SIZES_MAX = 10
+LARGE_MAX = 3  # of a class
+EXTREMES = 4  # darkest and brightest frames
+TITLE_CHARACTERS_MAX = 60
+
+SECTION_AREAS = (
+    "Logarithmic. What stripwatch reports is a connected piece, and min_area_px drops the smaller "
+    "ones: choose it from the left tail of the pieces, and compare with that of the frames, where "
+    "a defect that is lost is a frame that is lost. Pieces of a few pixels are often slips of the "
+    "one who drew them."
+)
+
+
+def write_exploration(
+    exploration: Exploration, folder: Path, *, samples: int, seed: int = 0
+) -> Path:
+    """Write index.html and its pictures.
+
+    Args:
+        exploration: to show.
+        folder: to write.
+        samples: frames to draw of each combination of classes.
+        seed: of their choice.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ConfigError: an image cannot be read any more.
+        StorageError: the folder cannot be written.
+    """
+    data_set = exploration.data_set
+    sections = [
+        *_findings(exploration),
+        _classes(exploration),
+        _combinations(exploration),
+        *([_areas(exploration)] if any(frame.combination for frame in exploration.frames) else []),
+        _sizes(exploration),
+    ]
+    if exploration.pixels is not None:
+        sections.append(_overlays(exploration, samples, seed))
+    sections += _large(exploration)
+    if exploration.pixels is not None:
+        sections.append(_brightness(exploration))
+    frames, classes = len(exploration.frames), len(data_set.classes)
+    lead = f"{frames:,} frames, {classes} classes."
+    return write_page(folder, f"Data set {data_set.source}", lead, sections)
+
+
+def class_rows(exploration: Exploration) -> list[tuple[str, ...]]:
+    """For reading: class, frames, their share, frames of it alone, pieces, share of all pixels."""
+    total = len(exploration.frames)
+    alone = dict(exploration.combinations())
+    clean = alone.get((), 0)
+    rows: list[tuple[str, ...]] = [
+        ("clean", f"{clean:,}", _percent(clean / total), "", "", ""),
+    ]
+    for entry, share in zip(exploration.data_set.classes, exploration.class_shares(), strict=True):
+        frames = len(exploration.with_class(entry.id))
+        pieces = len(exploration.piece_areas(entry.id))
+        numbers = (f"{frames:,}", _percent(frames / total), f"{alone.get((entry.id,), 0):,}")
+        rows.append((entry.name, *numbers, f"{pieces:,}", _percent(share)))
+    return rows
+
+
+CLASS_HEAD = ("class", "frames", "of all", "with it alone", "pieces", "of all pixels")
+
+
+def combination_rows(exploration: Exploration) -> list[tuple[str, ...]]:
+    """For reading: combination, frames, their share."""
+    total = len(exploration.frames)
+    return [
+        (exploration.name(combination), f"{count:,}", _percent(count / total))
+        for combination, count in exploration.combinations()
+    ]
+
+
+COMBINATION_HEAD = ("classes in a frame", "frames", "of all")
+
+
+def _findings(exploration: Exploration) -> list[Section]:
+    findings = list(exploration.data_set.findings)
+    if exploration.pixels is None:
+        findings.append(
+            "The images are not there: overlays and brightness are left out, and the largest "
+            "masks are named but not shown. "
+            "Frames that the table does not name are not counted, clean ones among them."
+        )
+    rows = tuple((finding,) for finding in findings)
+    table = TableOf(("what was noticed while reading",), rows)
+    return [Section("Noticed", tables=(table,))] if rows else []
+
+
+def _classes(exploration: Exploration) -> Section:
+    clean = sum(not frame.combination for frame in exploration.frames)
+    rows = [("clean", clean, 0)] + [
+        (entry.name, len(exploration.with_class(entry.id)), entry.id)
+        for entry in exploration.data_set.classes
+    ]
+    caption = "Frames that have a class; one with several counts for each."
+    background = exploration.background_share()
+    return Section(
+        "Classes",
+        f"Of all pixels {_percent(background)} are of no class.",
+        tables=(TableOf(CLASS_HEAD, tuple(class_rows(exploration))),),
+        pictures=(bars_picture("classes", rows, len(exploration.frames), caption),),
+    )
+
+
+def _combinations(exploration: Exploration) -> Section:
+    found = exploration.combinations()
+    shown = [
+        (exploration.name(classes), count, classes[0] if len(classes) == 1 else 0)
+        for classes, count in found[:COMBINATIONS_MAX]
+    ]
+    caption = "Frames by the classes that they have" + _up_to(len(shown), len(found))
+    return Section(
+        "Combinations of classes",
+        tables=(TableOf(COMBINATION_HEAD, tuple(combination_rows(exploration))),),
+        pictures=(bars_picture("combinations", shown, len(exploration.frames), caption),),
+    )
+
+
+def _areas(exploration: Exploration) -> Section:
+    head = ("pixels", "number", "smallest", *(f"{percent} %" for percent in PERCENTILES), "largest")
+    frames: list[tuple[str, ...]] = []
+    pieces: list[tuple[str, ...]] = []
+    for entry in exploration.data_set.classes:
+        if exploration.with_class(entry.id):
+            frames.append((f"{entry.name}, a frame", *_spread(exploration.frame_areas(entry.id))))
+            pieces.append((f"{entry.name}, a piece", *_spread(exploration.piece_areas(entry.id))))
+    caption = "Frames and pieces by size. Lines, from the left: the 1st, 5th and 50th "
+    return Section(
+        "Mask areas",
+        SECTION_AREAS,
+        tables=(TableOf(head, tuple(frames)), TableOf(head, tuple(pieces))),
+        pictures=(areas_picture(exploration, caption + "percentile."),),
+    )
+
+
+def _sizes(exploration: Exploration) -> Section:
+    sizes = Counter(frame.shape for frame in exploration.frames)
+    total = len(exploration.frames)
+    rows = [
+        (f"{lines} x {pixels}", f"{count:,}", _percent(count / total))
+        for (lines, pixels), count in sizes.most_common(SIZES_MAX)
+    ]
+    rest = total - sum(count for _, count in sizes.most_common(SIZES_MAX))
+    if rest:
+        others = f"{len(sizes) - SIZES_MAX} other sizes"
+        rows.append((others, f"{rest:,}", _percent(rest / total)))
+    pictures = (sizes_picture(exploration, "Each dot is a frame."),) if len(sizes) > 1 else ()
+    table = TableOf(("lines x pixels", "frames", "of all"), tuple(rows))
+    return Section("Image sizes", tables=(table,), pictures=pictures)
+
+
+def _overlays(exploration: Exploration, samples: int, seed: int) -> Section:
+    generator = np.random.default_rng(seed)
+    pictures: list[Picture] = []
+    found = exploration.combinations()
+    for combination, count in found[:COMBINATIONS_MAX]:
+        frames = [frame for frame in exploration.frames if frame.combination == combination]
+        chosen = sorted(generator.choice(count, min(samples, count), replace=False).tolist())
+        some = [frames[index] for index in chosen]
+        titles = [_title(frame, exploration, combination) for frame in some]
+        name = "overlays-" + ("-".join(map(str, combination)) or "clean")
+        caption = f"{exploration.name(combination)}: {len(some)} of {count:,} frames."
+        pictures.append(frames_picture(name, some, titles, exploration, caption))
+    return Section(
+        "Frames of each combination",
+        f"Chosen by chance, with seed {seed}" + _up_to(len(pictures), len(found)),
+        pictures=tuple(pictures),
+    )
+
+
+def _large(exploration: Exploration) -> list[Section]:
+    rows: list[tuple[str, ...]] = []
+    shown: list[FrameFacts] = []
+    titles: list[str] = []
+    for entry in exploration.data_set.classes:
+        frames = sorted(exploration.with_class(entry.id), key=lambda frame: -frame.share(entry.id))
+        if not frames:
+            continue
+        shares = [frame.share(entry.id) for frame in frames]
+        limit = large_share(shares)
+        above = sum(share > limit for share in shares)
+        numbers = map(_percent, (float(np.median(shares)), limit, shares[0]))
+        # Without any, the largest says what large means here.
+        largest = frames[: min(max(above, 1), LARGE_MAX)]
+        rows.append((entry.name, *numbers, f"{above:,}", ", ".join(map(_short, largest))))
+        for frame in largest:
+            if frame not in shown:
+                shown.append(frame)
+                titles.append(_title(frame, exploration, frame.combination))
+    if not rows:
+        return []
+    head = ("class", "median share of a frame", "limit", "largest", "frames above", "the largest")
+    text = (
+        f"Above the upper quartile by more than {FENCE:g} times the distance of the quartiles. "
+        "Look whether such a mask is a large defect or a slip, such as an outline that was closed "
+        "the wrong way round."
+    )
+    caption = f"For each class: the largest above the limit, {LARGE_MAX} at most, or the largest."
+    table = TableOf(head, tuple(rows))
+    if exploration.pixels is None:
+        return [Section("Large masks", text, (table,))]
+    picture = frames_picture("large-masks", shown, titles, exploration, caption)
+    return [Section("Large masks", text, (table,), (picture,))]
+
+
+def _brightness(exploration: Exploration) -> Section:
+    pixels = exploration.pixels
+    assert pixels is not None
+    ordered = sorted(exploration.frames, key=lambda frame: (frame.mean, frame.sample.name))
+    # Few frames are not shown twice.
+    number = min(EXTREMES, -(-len(ordered) // 2))
+    pictures = [
+        brightness_picture(exploration, "Frames by brightness and by what is black; all pixels.")
+    ]
+    for name, frames in (("darkest", ordered[:number]), ("brightest", ordered[::-1][:number])):
+        titles = [f"{_short(frame)}: mean {frame.mean:.0f}" for frame in frames]
+        caption = f"The {name} frames."
+        pictures.append(frames_picture(name, frames, titles, exploration, caption))
+    rows = (
+        ("mean", f"{pixels.mean:.4f}", f"{255 * pixels.mean:.1f}"),
+        ("std", f"{pixels.std:.4f}", f"{255 * pixels.std:.1f}"),
+    )
+    tenth = sum(frame.black > 0.1 for frame in exploration.frames)
+    text = (
+        "The mean and the spread of all pixels, by which a model's input is scaled and which "
+        f"model.json carries. {tenth:,} frames are black (level {BLACK_MAX} or below) by more than "
+        "a tenth: what lies beside the strip, or frames that were taken in the dark."
+    )
+    table = TableOf(("of all pixels", "as 0 to 1", "of 255"), rows)
+    return Section("Brightness", text, (table,), tuple(pictures))
+
+
+def _title(frame: FrameFacts, exploration: Exploration, combination: Combination) -> str:
+    # Titles are wrapped, but not between a number and its unit.
+    areas = (
+        f"{exploration.name((c,))} {frame.areas[c - 1]:,}\N{NO-BREAK SPACE}px" for c in combination
+    )
+    return ": ".join(part for part in (_short(frame), ", ".join(areas)) if part)
+
+
+def _short(frame: FrameFacts) -> str:
+    name = frame.sample.name
+    return name if len(name) <= TITLE_CHARACTERS_MAX else "..." + name[-TITLE_CHARACTERS_MAX:]
+
+
+def _spread(areas: Areas) -> tuple[str, ...]:
+    percentiles: Sequence[float] = np.percentile(areas, PERCENTILES).tolist()
+    ends = (f"{int(areas.min()):,}", f"{int(areas.max()):,}")
+    return (f"{len(areas):,}", ends[0], *(f"{value:,.0f}" for value in percentiles), ends[1])
+
+
+def _up_to(shown: int, found: int) -> str:
+    return "." if shown == found else f"; the {shown} most frequent of {found} combinations."
+
+
+def _percent(share: float) -> str:
+    digits = 1 if share >= 0.001 or share == 0 else 3
+    return f"{100 * share:.{digits}f} %"

@@ -1,0 +1,1 @@
+"""From a recipe and labelled frames to exported models."""

@@ -1,0 +1,259 @@
+"""From checkpoints to ONNX files with their model.json, and the files that join them.
+
+Every ONNX file is compared with the network that it was made of before it takes its place.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.jit import TracerWarning  # type: ignore[attr-defined]
+
+from stripwatch.errors import ModelError, StorageError
+from stripwatch.manifest import DefectClass
+from stripwatch_engine.model_card import ModelCard, ModelInput, load_card, save_card
+from stripwatch_engine.reference import Session
+from stripwatch_train.data.samples import DataSet
+from stripwatch_train.fitting.checkpoints import BEST, load_weights
+from stripwatch_train.fitting.frames import Frames, View
+from stripwatch_train.fitting.networks import make_network
+from stripwatch_train.fitting.recipe import Classes, Recipe, load_recipe
+from stripwatch_train.fitting.run_folder import (
+    DEPLOYMENT_NAME,
+    MODEL_NAME,
+    RECIPE_NAME,
+    MemberFile,
+    RunFile,
+    fold_deployment,
+    load_run,
+    open_run_data,
+)
+
+OPSET = 17
+FRAMES_COMPARED = 3
+# Of logits, whose scale is that of their largest: float32 sums in another order. A wrong
+# operator differs by far more.
+ERROR_MAX = 1e-3
+
+
+def view_of(recipe: Recipe, run: RunFile, entry: MemberFile) -> View:
+    """How one model of a run sees frames."""
+    return View(
+        member=next(member for member in recipe.members if member.name == entry.recipe_name),
+        frame_shape=run.frame_shape,
+        classes=len(run.classes),
+        class_id=entry.class_id,
+        mean=run.mean,
+        std=run.std,
+    )
+
+
+def export_run(
+    folder: Path, *, checkpoint: str = BEST, frame_shape: tuple[int, int] | None = None
+) -> dict[str, float]:
+    """Write the models of a run's checkpoints again, and its composition files.
+
+    Thresholds and minimum areas of cards that are there are kept.
+
+    Args:
+        folder: of the run.
+        checkpoint: which one of each model.
+        frame_shape: lines, pixels of the frames that they will see; None = those of training.
+
+    Returns:
+        For each model that has the checkpoint, as `export_member`.
+
+    Raises:
+        ConfigError: the run or its data cannot be read.
+        ModelError: as `export_member`, or no model has the checkpoint.
+        StorageError: the files cannot be written.
+    """
+    run = load_run(folder)
+    recipe = load_recipe(str(folder / RECIPE_NAME))
+    data_set = open_run_data(folder, run)
+    seen = msgspec.structs.replace(run, frame_shape=frame_shape) if frame_shape else run
+    done = {}
+    for entry in run.members:
+        path = folder / entry.name
+        if (path / checkpoint).exists():
+            view = view_of(recipe, seen, entry)
+            card = make_card(view, run, recipe.classes, command="")
+            if (path / MODEL_NAME).exists():  # what `tune` found stays
+                before = load_card(path / MODEL_NAME)
+                card = msgspec.structs.replace(card, classes=before.classes, command=before.command)
+            done[entry.name] = export_member(path, view, card, data_set, checkpoint)
+    if not done:
+        raise ModelError(f"{folder}: no model has a {checkpoint} yet; go on with its fit")
+    write_deployments(folder, recipe, run)
+    return done
+
+
+def export_member(
+    folder: Path,
+    view: View,
+    card: ModelCard,
+    data_set: DataSet,
+    checkpoint: str = BEST,
+) -> float:
+    """Write model.onnx and model.json (`card`, with the metrics) of a checkpoint in a folder.
+
+    The model takes float32 [n, 1, h, w], n being free, and answers with logits [n, outputs, h, w],
+    or [n, outputs] of a gate or a classifier.
+
+    Returns:
+        The largest difference between PyTorch's answers and ONNX Runtime's, over the largest
+        answer, on real frames.
+
+    Raises:
+        ModelError: the checkpoint is missing or damaged, or the ONNX file computes something else.
+        StorageError: the files cannot be written.
+    """
+    weights, metrics = load_weights(folder / checkpoint)
+    blank = msgspec.structs.replace(view.member.network, weights="")
+    network = make_network(blank, view.outputs)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{folder / checkpoint} is of another network: {error}") from error
+    network.eval()
+    path = folder / MODEL_NAME
+    draft = path.with_suffix(".part")
+    try:
+        _write_onnx(network, view, draft)
+        difference = _compare(network, draft, _some_images(view, data_set))
+        rounded = {name: round(value, 4) for name, value in metrics.items()}
+        save_card(path, msgspec.structs.replace(card, metrics=rounded))
+        draft.replace(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    except ModelError:
+        draft.unlink(missing_ok=True)
+        raise
+    return difference
+
+
+def make_card(view: View, run: RunFile, classes: Classes, command: str) -> ModelCard:
+    """What is known of a model before it is measured."""
+    member = view.member
+    presence = classes.presence_threshold
+    areas = classes.min_areas_px + (0,) * len(run.classes)
+    known = tuple(
+        DefectClass(id=number, name=name, threshold=classes.threshold, min_area_px=area)
+        for number, (name, area) in enumerate(zip(run.classes, areas, strict=False), 1)
+    )
+    if member.role == "gate":
+        known = (DefectClass(id=1, name="defect", threshold=presence),)
+    elif member.role == "classifier":
+        known = tuple(
+            DefectClass(id=entry.id, name=entry.name, threshold=presence) for entry in known
+        )
+    elif view.class_id is not None:
+        known = (msgspec.structs.replace(known[view.class_id - 1], id=1),)
+    height, width = view.image_shape
+    return ModelCard(
+        input=ModelInput(channels=1, height=height, width=width),
+        mean=view.mean,
+        std=view.std,
+        activation=member.activation,
+        classes=known,
+        background=member.activation == "softmax",
+        data=f"{Path(run.data).name}, sha256 {run.data_sha256[:16]}",
+        command=command,
+    )
+
+
+def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
+    """The tracing exporter needs nothing beyond torch, and keeps the weights in one file."""
+    with warnings.catch_warnings():
+        # It says of itself that a newer one exists, of shapes in Python that they are fixed, and of
+        # slices in steps (EfficientNet) that they are left as they are.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1")
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, 1, *view.image_shape),),
+            str(path),
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_axes={"image": {0: "n"}, "logits": {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def _some_images(view: View, data_set: DataSet) -> Tensor:
+    """Whole frames as the network sees them, float32 [n, 1, h, w], spread over the data."""
+    frames = Frames(data_set.samples, view, seed=0)
+    picked = np.linspace(0, len(data_set.samples) - 1, FRAMES_COMPARED).astype(int).tolist()
+    return torch.stack([frames[index, -1, 0][0] for index in picked])
+
+
+def _compare(network: nn.Module, path: Path, images: Tensor) -> float:
+    with torch.no_grad():
+        wanted = network(images).numpy()
+    if not np.isfinite(wanted).all():
+        raise ModelError(
+            f"{path.parent}: the network answers with what is no number: its training diverged; "
+            "train it anew with a lower optimizer.learning_rate, or with optimizer.gradient_clip=1"
+        )
+    found = Session(onnx.load(path)).run({"image": images.numpy()})["logits"]
+    error = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
+    if not error <= ERROR_MAX:  # also where one of them is not a number
+        raise ModelError(
+            f"{path}: differs from PyTorch by {error:.3g} of its largest answer (at most "
+            f"{ERROR_MAX:g}); the network uses something that ONNX's export does not translate"
+        )
+    return error
+
+
+def write_deployments(folder: Path, recipe: Recipe, run: RunFile) -> None:
+    """Write the composition files for `engine-build`: of all models that are trained, and by fold.
+
+    A file would be of no use as long as nothing in it segments; then it is not written.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    done = [member for member in run.members if (folder / member.name / MODEL_NAME).exists()]
+    wanted = {folder / DEPLOYMENT_NAME: done}
+    for fold in {member.fold for member in done}:
+        wanted[fold_deployment(folder, fold)] = [entry for entry in done if entry.fold == fold]
+    try:
+        for path, members in wanted.items():
+            if any(member.role == "segmentation" for member in members):
+                path.write_text(_composition(recipe, members), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+
+
+def _composition(recipe: Recipe, members: Sequence[MemberFile]) -> str:
+    def paths(role: str, class_id: int | None = None) -> str:
+        names = [
+            f'"{member.name}/{MODEL_NAME}"'
+            for member in members
+            if (member.role, member.class_id) == (role, class_id)
+        ]
+        return f"[{', '.join(names)}]"
+
+    settings = recipe.deployment
+    lines = [
+        f"models = {paths('segmentation')}",
+        f"flip = {str(settings.flip).lower()}",
+        f"gate = {paths('gate')}",
+        f"classifier = {paths('classifier')}",
+        f'gate_mode = "{settings.gate_mode}"',
+        f"min_area_factor = {settings.min_area_factor}",
+        "",
+        "[class_models]",
+    ]
+    ids = sorted({member.class_id for member in members if member.class_id})
+    lines += [f"{class_id} = {paths('segmentation', class_id)}" for class_id in ids]
+    return "\n".join(lines) + "\n"

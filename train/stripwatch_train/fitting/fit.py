@@ -1,0 +1,292 @@
+"""Training a recipe's models, one after the other, fold by fold.
+
+What lies in the folder of the run decides what is left to do: a model that was exported is done,
+one with a checkpoint goes on from it. So the command of a run that was killed is its own resume.
+Under torchrun every process runs this; only the first writes.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch_train.data.brightness import pixel_statistics
+from stripwatch_train.data.data_set import open_data_set
+from stripwatch_train.data.folds import FoldFile, class_table, load_folds, make_folds, save_folds
+from stripwatch_train.data.samples import DataSet, Sample, fingerprint, image_shape, load_mask
+from stripwatch_train.fitting.augment import chance_of
+from stripwatch_train.fitting.epochs import Epochs
+from stripwatch_train.fitting.export import export_member, make_card, view_of, write_deployments
+from stripwatch_train.fitting.extra_labels import folds_alike, taught_files
+from stripwatch_train.fitting.frames import common_shape
+from stripwatch_train.fitting.learner import Learner
+from stripwatch_train.fitting.losses import balanced_weights
+from stripwatch_train.fitting.recipe import Member, Recipe
+from stripwatch_train.fitting.run_folder import (
+    FOLDS_NAME,
+    RECIPE_NAME,
+    MemberFile,
+    RunFile,
+    is_run,
+    is_trained,
+    load_run,
+    mark_trained,
+    save_run,
+)
+from stripwatch_train.fitting.trainer import is_first_process, processes, train
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What a run is made of besides its recipe."""
+
+    data: Path
+    output: Path
+    classes: tuple[str, ...] | None = None
+    folds: Path | None = None  # file of `stripwatch-train folds`; None = made here
+    teacher: Path | None = None  # folder of `stripwatch-train predict --soft`
+    pseudo: Path | None = None  # data set of pseudo-labels
+    only: tuple[str, ...] = ()  # members, or models by their folders; () = all
+    workers: int = 0  # processes that load frames
+    accelerator: str = "auto"
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all models of a run share."""
+
+    recipe: Recipe
+    settings: FitSettings
+    data_set: DataSet
+    file: RunFile
+    fold_of: NDArray[np.int64]  # of each sample
+    clean: NDArray[np.bool_]  # of each sample
+    taught: dict[str, Path]  # by the samples' names: what a teacher says of them
+    pseudo: tuple[Sample, ...]
+    pseudo_folds: list[frozenset[int]]  # of each of them the folds that it looks like
+
+
+def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
+    """Train what of a recipe is not yet trained, and export it.
+
+    Args:
+        name: of the recipe, for the record.
+        recipe: what to train.
+        settings: on what, and where to.
+
+    Returns:
+        What the folder of the run says about itself.
+
+    Raises:
+        ConfigError: the data cannot be used, or the folder holds another run.
+        ModelError: a checkpoint is damaged.
+        StorageError: the folder cannot be written.
+    """
+    data_set = open_data_set(settings.data, settings.classes)
+    for finding in data_set.findings:
+        sys.stderr.write(f"{finding}\n")
+    class_names = tuple(entry.name for entry in data_set.classes)
+    if is_first_process():
+        sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
+    frame_shape, others = common_shape(data_set.samples)
+    if others and is_first_process():
+        lines, pixels = frame_shape
+        sys.stderr.write(
+            f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
+        )
+    pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
+    brightness = pixel_statistics(data_set.samples)
+    if not brightness.std:
+        raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
+    run = RunFile(
+        recipe=name,
+        data=str(settings.data.resolve()),
+        classes=class_names,
+        data_sha256=fingerprint(data_set),
+        frame_shape=frame_shape,
+        mean=round(brightness.mean, 6),
+        std=round(brightness.std, 6),
+        members=tuple(_members(recipe, data_set)),
+        teacher=settings.teacher.name if settings.teacher else "",
+        pseudo=_record_of(settings.pseudo, pseudo) if settings.pseudo and pseudo else "",
+    )
+    taught = taught_files(settings.teacher, data_set, recipe)
+    folds = _begin(recipe, run, settings, data_set)
+    fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
+    shared = _Run(
+        recipe=recipe,
+        settings=settings,
+        data_set=data_set,
+        file=run,
+        fold_of=fold_of,
+        clean=~np.asarray(class_table(data_set).any(axis=1)),
+        taught=taught,
+        pseudo=pseudo.samples if pseudo else (),
+        pseudo_folds=folds_alike(pseudo, data_set, fold_of) if pseudo else [],
+    )
+    for entry in _chosen(run, settings.only):
+        if not is_trained(settings.output, entry):
+            _fit_member(shared, entry)
+    if is_first_process():
+        write_deployments(settings.output, recipe, run)
+    return run
+
+
+def _record_of(path: Path, data_set: DataSet) -> str:
+    """What run.json says of a data set, without this machine's path."""
+    return f"{path.name}, sha256 {fingerprint(data_set)[:16]}"
+
+
+def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
+    """The models to train now."""
+    known = {name for entry in run.members for name in (entry.name, entry.recipe_name)}
+    strange = set(only) - known
+    if strange:
+        raise ConfigError(
+            f"--only {', '.join(sorted(strange))}: the recipe has {', '.join(sorted(known))}"
+        )
+    return [
+        entry
+        for entry in run.members
+        if not only or entry.name in only or entry.recipe_name in only
+    ]
+
+
+def _members(recipe: Recipe, data_set: DataSet) -> Iterator[MemberFile]:
+    """The models to train: for each fold all members, those of one class for each class."""
+    for fold in recipe.train_folds:
+        for member in recipe.members:
+            ids = [entry.id for entry in data_set.classes] if member.per_class else [None]
+            for class_id in ids:
+                own = f"-class{class_id}" if class_id else ""
+                yield MemberFile(
+                    name=f"{member.name}{own}-fold{fold}",
+                    role=member.role,
+                    fold=fold,
+                    class_id=class_id,
+                )
+
+
+def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet) -> FoldFile:
+    """Make the folder of the run, or check that it holds this very run."""
+    folder = settings.output
+    recipe_path, folds_path = folder / RECIPE_NAME, folder / FOLDS_NAME
+    wanted = msgspec.json.format(msgspec.json.encode(recipe), indent=2) + b"\n"
+    if is_run(folder):
+        before = load_run(folder)
+        moved = msgspec.structs.replace(before, data=run.data)  # the same data, elsewhere
+        if moved != run or not recipe_path.is_file() or recipe_path.read_bytes() != wanted:
+            what = "other settings" if before.data_sha256 == run.data_sha256 else "other data"
+            raise ConfigError(
+                f"{folder}: holds a run with {what}; go on with the very command that began it, "
+                "give another --output, or remove it"
+            )
+        folds = load_folds(folds_path, data_set)[0]
+        if settings.folds and load_folds(settings.folds, data_set)[0].fold_of != folds.fold_of:
+            raise ConfigError(
+                f"{settings.folds}: has other folds than {folds_path}, with which this run began; "
+                "leave it out, or give another --output"
+            )
+        if before != run and is_first_process():
+            save_run(folder, run)  # where the data are now
+        return folds
+    folds = _folds(recipe, settings, data_set)
+    if is_first_process():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            recipe_path.write_bytes(wanted)
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+        save_folds(folds_path, folds)
+        save_run(folder, run)  # last: what has a run.json has the rest
+    return folds
+
+
+def _folds(recipe: Recipe, settings: FitSettings, data_set: DataSet) -> FoldFile:
+    if not settings.folds:
+        return make_folds(data_set, recipe.folds, recipe.seed)
+    folds, _ = load_folds(settings.folds, data_set)
+    if folds.folds != recipe.folds:
+        raise ConfigError(
+            f"{settings.folds}: has {folds.folds} folds, the recipe {recipe.folds}; give --set "
+            f"folds={folds.folds}"
+        )
+    return folds
+
+
+def _fit_member(run: _Run, entry: MemberFile) -> None:
+    """Train one model and export it."""
+    view = view_of(run.recipe, run.file, entry)
+    member = view.member
+    inside = np.flatnonzero(run.fold_of != entry.fold)
+    labelled = [run.data_set.samples[index] for index in inside]
+    pseudo = _pseudo(run, entry.fold)
+    training = [*labelled, *pseudo]
+    # Members of an ensemble that differ in nothing else begin differently.
+    seed = zlib.crc32(f"{run.recipe.seed} {entry.name}".encode())
+    epochs = Epochs(
+        training=training,
+        validation=[run.data_set.samples[i] for i in np.flatnonzero(run.fold_of == entry.fold)],
+        clean=np.concatenate([run.clean[inside], np.zeros(len(pseudo), np.bool_)]),
+        pseudo=np.arange(len(training)) >= len(labelled),
+        view=view,
+        seed=seed,
+        taught=[run.taught.get(sample.name) for sample in labelled] + [None] * len(pseudo),
+        workers=run.settings.workers,
+    )
+    steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
+    with chance_of(seed):  # the same weights to begin with, on every machine
+        names, weights = _scored_names(run.file, entry), _class_weights(run, member, labelled)
+        model = Learner(member, view.outputs, names, weights, steps, seed)
+    folder = run.settings.output / entry.name
+    train(model, epochs, member, folder, run.settings.accelerator)
+    if is_first_process():
+        card = make_card(view, run.file, run.recipe.classes, run.settings.command)
+        export_member(folder, view, card, run.data_set)
+        mark_trained(run.settings.output, entry)
+
+
+def _pseudo(run: _Run, fold: int) -> list[Sample]:
+    """The pseudo-labelled frames that look like none of the frames of a fold."""
+    pairs = zip(run.pseudo, run.pseudo_folds, strict=True)
+    kept = [sample for sample, folds in pairs if fold not in folds]
+    left_out = len(run.pseudo) - len(kept)
+    if left_out and is_first_process():
+        sys.stderr.write(
+            f"{run.settings.pseudo}: {left_out} of {len(run.pseudo)} frames look like validation "
+            f"frames of fold {fold} and are left out\n"
+        )
+    if run.pseudo and not kept:
+        raise ConfigError(
+            f"--pseudo {run.settings.pseudo}: all its frames are, or look like, frames on which "
+            "this run is validated; label new ones"
+        )
+    return kept
+
+
+def _scored_names(run: RunFile, entry: MemberFile) -> tuple[str, ...]:
+    if entry.role == "gate":
+        return ("defect",)
+    return (run.classes[entry.class_id - 1],) if entry.class_id else run.classes
+
+
+def _class_weights(run: _Run, member: Member, labelled: list[Sample]) -> tuple[float, ...]:
+    weights = member.loss.class_weights
+    if weights != "balanced":
+        return weights
+    count = len(run.file.classes)
+    pixels = np.zeros(1 + count)
+    for sample in labelled:
+        mask = load_mask(sample, image_shape(sample.image))
+        pixels[0] += np.count_nonzero(mask == 0)
+        pixels[1:] += [np.count_nonzero(mask >> bit & 1) for bit in range(count)]
+    return balanced_weights(pixels / pixels.sum())

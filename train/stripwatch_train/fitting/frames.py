@@ -1,0 +1,195 @@
+"""Frames and masks as a network learns from them: cut, changed by chance, made smaller."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+from torchvision.transforms.v2 import functional as image_functional
+
+from stripwatch.errors import ConfigError
+from stripwatch_train.data.samples import (
+    MaskFile,
+    Sample,
+    image_shape,
+    load_image,
+    load_mask,
+    opened,
+)
+from stripwatch_train.fitting.augment import between, chance, chance_of, lighting, moving
+from stripwatch_train.fitting.recipe import Member
+
+DEFECT = 128  # of 255: from here on a pixel counts as one of the class
+
+Key = tuple[int, int, int]  # of a sample: index, epoch, position in it
+Shape = tuple[int, int]  # lines, pixels
+Planes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class View:
+    """How a member sees frames."""
+
+    member: Member
+    frame_shape: Shape  # frames of other shapes are brought to it
+    classes: int
+    class_id: int | None  # the only class that it learns
+    mean: float  # of pixels as 0 to 1
+    std: float
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the network's answer."""
+        if self.member.role == "gate" or self.class_id is not None:
+            return 1
+        return self.classes + (self.member.activation == "softmax")
+
+    @property
+    def image_shape(self) -> Shape:
+        """Of the image that the network takes for a whole frame; rounded up."""
+        lines, pixels = self.frame_shape
+        shrink = self.member.images.shrink
+        return -(-lines // shrink[0]), -(-pixels // shrink[1])
+
+
+def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
+    """The shape that most frames have, and how many have another.
+
+    Raises:
+        ConfigError: an image cannot be opened, or its mask is of another shape.
+    """
+    counted: Counter[Shape] = Counter()
+    for sample in samples:
+        shape = image_shape(sample.image)
+        counted[shape] += 1
+        if isinstance(sample.masks, MaskFile) and image_shape(sample.masks.path) != shape:
+            raise ConfigError(
+                f"{sample.masks.path}: is not as large as {sample.image}; make the mask anew"
+            )
+    shape, count = counted.most_common(1)[0]
+    return shape, len(samples) - count
+
+
+class Frames(Dataset[tuple[Tensor, Tensor]]):
+    """Images float32 [1, h, w] and targets float32, [outputs, h, w] or [outputs].
+
+    A key of epoch -1 gives the whole frame as it is, any other a crop, changed by chance.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        view: View,
+        seed: int,
+        taught: Sequence[Path | None] = (),
+    ) -> None:
+        """`taught`: of each sample the file of a teacher's probabilities; None, () = no teacher."""
+        self._samples = samples
+        self._view = view
+        self._seed = seed
+        self._taught = taught if view.member.loss.teacher else ()
+        self._moving = moving(view.member.augmentation)
+        self._lighting = lighting(view.member.augmentation)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        """The image and the target of a key.
+
+        Raises:
+            ConfigError: an image, a mask or a teacher's file cannot be read.
+        """
+        index, epoch, position = key
+        taught = self._taught[index] if self._taught and epoch >= 0 else None
+        stack = self._stack(self._samples[index], taught)
+        if epoch < 0:
+            return self._example(stack[:1], stack[1:])
+        with chance_of(self._seed, epoch, position):
+            stack = self._moving(self._cut(stack))
+            return self._example(self._lighting(stack[:1]), stack[1:])
+
+    def _stack(self, sample: Sample, taught: Path | None) -> Tensor:
+        """The image over its masks, uint8 [1 + classes, lines, pixels]; masks are 0 to 255."""
+        view = self._view
+        image = load_image(sample)
+        shape = (image.shape[0], image.shape[1])
+        mask = load_mask(sample, shape)
+        wanted = range(view.classes) if view.class_id is None else [view.class_id - 1]
+        planes = np.stack([(mask >> bit & 1) * np.uint8(255) for bit in wanted])
+        if taught:
+            planes = self._softened(taught, planes, list(wanted))
+        stack = torch.from_numpy(np.concatenate([image[None], planes]))
+        if shape != view.frame_shape:
+            stack = _resize(stack, view.frame_shape)
+        return stack
+
+    def _softened(self, path: Path, planes: Planes, wanted: list[int]) -> Planes:
+        """The planes on their way to what the teacher says."""
+        with opened(path, ("PNG",)) as file:
+            said = np.array(file).reshape(self._view.classes, *planes.shape[1:])[wanted]
+        share = self._view.member.loss.teacher
+        return np.rint(planes * (1 - share) + said * share).astype(np.uint8)
+
+    def _cut(self, stack: Tensor) -> Tensor:
+        """A crop of the frame, stretched by chance along the strip."""
+        images, whole = self._view.member.images, self._view.image_shape
+        lines, pixels = (
+            min(side, limit) * factor
+            for side, limit, factor in zip(images.crop or whole, whole, images.shrink, strict=True)
+        )
+        stretch = self._view.member.augmentation.stretch
+        wide = min(pixels, stack.shape[2])
+        high = min(round(lines * (1 + stretch * (2 * chance() - 1))), stack.shape[1])
+        on_defect = chance() < images.on_defect
+        left = self._start(stack[1:].amax(dim=(0, 1)), wide, on_defect=on_defect)
+        columns = stack[1:, :, left : left + wide]
+        top = self._start(columns.amax(dim=(0, 2)), high, on_defect=on_defect)
+        stack = stack[:, top : top + high, left : left + wide]
+        if (high, wide) == (lines, pixels):
+            return stack
+        return _resize(stack, (lines, pixels))
+
+    @staticmethod
+    def _start(covered: Tensor, length: int, *, on_defect: bool) -> int:
+        """Where a crop begins along one side, of which `covered` says where defects are."""
+        last = len(covered) - length
+        places = (covered >= DEFECT).nonzero()[:, 0]
+        if not (on_defect and len(places)):
+            return between(0, last)
+        wanted = int(places[between(0, len(places) - 1)]) - between(0, length - 1)
+        return min(max(wanted, 0), last)
+
+    def _example(self, image: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        view = self._view
+        small = self._smaller(image.float() / 255)
+        target = self._smaller(planes.float() / 255)
+        role = view.member.role
+        if role != "segmentation":  # a thin defect is one, too, however small the image is made
+            target = (planes >= DEFECT).float().amax(dim=(1, 2))
+            target = target.amax(dim=0, keepdim=True) if role == "gate" else target
+        elif view.member.activation == "softmax":
+            # Where classes overlap, their sum is over 1.
+            total = target.sum(dim=0, keepdim=True)
+            target = torch.cat([(1 - total).clamp(min=0), target]) / total.clamp(min=1)
+        return (small - view.mean) / view.std, target
+
+    def _smaller(self, planes: Tensor) -> Tensor:
+        """As the inspection graph does it: whole factors by averaging, else bilinear."""
+        shrink = self._view.member.images.shrink
+        lines, pixels = planes.shape[1:]
+        size = (-(-lines // shrink[0]), -(-pixels // shrink[1]))
+        if lines % size[0] == 0 and pixels % size[1] == 0:
+            block = (lines // size[0], pixels // size[1])
+            return functional.avg_pool2d(planes[None], block)[0]
+        return functional.interpolate(planes[None], size, mode="bilinear")[0]
+
+
+def _resize(stack: Tensor, shape: Shape) -> Tensor:
+    resized: Tensor = image_functional.resize(stack, list(shape), antialias=True)
+    return resized

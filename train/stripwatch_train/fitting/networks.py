@@ -1,0 +1,273 @@
+"""Networks: float32 [n, 1, h, w] to logits, [n, outputs, h, w] or, of classifiers, [n, outputs]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from torch import Tensor, nn
+
+from stripwatch.errors import ConfigError
+from stripwatch_train.fitting.recipe import Network
+
+_SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
+    "unet": smp.Unet,
+    "unetplusplus": smp.UnetPlusPlus,
+    "fpn": smp.FPN,
+}
+
+
+Level = Callable[[int, int], nn.Module]  # of so many channels, to so many
+
+
+class PlainUnet(nn.Module):
+    """A U-Net without a pretrained encoder: Ronneberger et al., arXiv:1505.04597, padded.
+
+    Residual, each level's two convolutions learn what to add: Zhang, Liu and Wang, "Road Extraction
+    by Deep Residual U-Net", arXiv:1711.10684. Additive, a level joins what comes down and what
+    comes up by adding them, which halves the cost of its first convolution: Chaurasia and
+    Culurciello, "LinkNet", arXiv:1707.03718.
+    """
+
+    def __init__(self, outputs: int, channels: tuple[int, ...], kind: str) -> None:
+        """`channels`: of the levels, shallowest first; `kind`: vanilla-, additive- or residual-."""
+        super().__init__()
+        level: Level = _ResidualLevel if kind == "residual-unet" else _PlainLevel
+        first = partial(_ResidualLevel, of_image=True) if kind == "residual-unet" else level
+        pairs = list(pairwise(channels))
+        self.adds = kind == "additive-unet"
+        self.first = first(1, channels[0])
+        self.down = nn.ModuleList(level(above, below) for above, below in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(below, above, 2, 2) for above, below in pairs)
+        self.join = nn.ModuleList(
+            level(above if self.adds else 2 * above, above) for above, _ in pairs
+        )
+        self.head = nn.Conv2d(channels[0], outputs, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits."""
+        x = self.first(image)
+        skips = []
+        for down in self.down:
+            skips.append(x)
+            x = down(nn.functional.max_pool2d(x, 2))
+        for up, join in zip(reversed(self.up), reversed(self.join), strict=True):
+            skip, x = skips.pop(), up(x)
+            x = join(skip + x if self.adds else torch.cat([skip, x], dim=1))
+        logits: Tensor = self.head(x)
+        return logits
+
+
+class _PlainLevel(nn.Sequential):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class _ResidualLevel(nn.Module):
+    def __init__(self, inputs: int, outputs: int, *, of_image: bool = False) -> None:
+        super().__init__()
+        # Of an image it would cut off what is darker than the mean.
+        before = [] if of_image else [nn.BatchNorm2d(inputs), nn.ReLU()]
+        self.body = nn.Sequential(
+            *before,
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.shortcut(x) + self.body(x)
+        return result
+
+
+class AnySize(nn.Module):
+    """A segmentation network for images whose sides are no multiples of what it needs.
+
+    Below and right the image's last line and pixel go on; the answer is cut to the image.
+    """
+
+    def __init__(self, inner: nn.Module, multiple: int) -> None:
+        """`multiple`: of which the sides of what `inner` takes must be."""
+        super().__init__()
+        self.inner = inner
+        self.multiple = multiple
+
+    @property
+    def encoder(self) -> nn.Module | None:
+        """Of the network, where it has one."""
+        return getattr(self.inner, "encoder", None)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits."""
+        lines, pixels = image.shape[-2:]
+        below, right = -lines % self.multiple, -pixels % self.multiple
+        if not (below or right):  # a cut of nothing would stay in the exported graph
+            whole: Tensor = self.inner(image)
+            return whole
+        padded = nn.functional.pad(image, (0, right, 0, below), mode="replicate")
+        logits: Tensor = self.inner(padded)
+        return logits[..., :lines, :pixels]
+
+
+def make_network(network: Network, outputs: int) -> nn.Module:
+    """A network with the encoder's weights that it asks for, and else fresh ones.
+
+    Raises:
+        ConfigError: there is no such encoder, its weights cannot be had, or numbers do not fit.
+    """
+    kind = network.architecture
+    if kind in ("vanilla-unet", "additive-unet", "residual-unet"):
+        if len(network.channels) != network.depth + 1:
+            raise ConfigError(
+                f"network.channels has {len(network.channels)} numbers; {kind} of depth "
+                f"{network.depth} needs {network.depth + 1}, one for each level"
+            )
+        return AnySize(PlainUnet(outputs, network.channels, kind), 2**network.depth)
+    try:
+        if kind == "classifier":
+            return _make_classifier(network, outputs)
+        return AnySize(_make_segmenter(network, outputs), 2**network.depth)
+    except ConfigError:
+        raise
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"cannot build {kind!r} with encoder {network.encoder!r}, depth {network.depth}, "
+            f"channels {network.channels}: {error}"
+        ) from error
+
+
+def _make_segmenter(network: Network, outputs: int) -> nn.Module:
+    if network.architecture == "unetplusplus" and network.depth < 2:
+        raise ConfigError("network.depth is 1; unetplusplus needs 2 or more")
+    options: dict[str, Any] = {"encoder_depth": network.depth}
+    if network.architecture == "fpn":
+        options["decoder_pyramid_channels"] = network.channels[0]
+        # Its largest level is the third from below; the answer is brought from there to the image.
+        options["upsampling"] = 2 ** max(0, network.depth - 3)
+    else:
+        options["decoder_channels"] = network.channels
+    make = _SEGMENTERS[network.architecture]
+
+    def build(weights: str | bool | None, channels: int) -> nn.Module:
+        return make(
+            network.encoder,
+            encoder_weights=weights,
+            in_channels=channels,
+            classes=outputs,
+            **options,
+        )
+
+    path = _weights_file(network)
+    if not path:
+        # Encoders of timm have their weights' name in their own.
+        named = True if network.encoder.startswith("tu-") else network.weights
+        return _fetched(network, lambda: build(named if network.weights else None, 1))
+    # Weights are of colour images: their first layer is made grey after they are loaded.
+    colour = build(None, 3)
+    own = colour.encoder.state_dict()  # type: ignore[union-attr]
+
+    def take(found: dict[str, Tensor]) -> None:
+        # Files of whole classifiers have layers more, and names without the wrapper's.
+        named = {name if name in own else f"model.{name}": value for name, value in found.items()}
+        kept = {name: value for name, value in named.items() if name in own}
+        colour.encoder.load_state_dict(kept)  # type: ignore[union-attr]
+
+    _load_weights(network, path, take)
+    grey = build(None, 1)
+    wanted = grey.encoder.state_dict()  # type: ignore[union-attr]
+    found = colour.encoder.state_dict()  # type: ignore[union-attr]
+    grey.encoder.load_state_dict(  # type: ignore[union-attr]
+        {name: _grey(found[name], value) for name, value in wanted.items()}
+    )
+    return grey
+
+
+def _make_classifier(network: Network, outputs: int) -> nn.Module:
+    path = _weights_file(network)
+    options: dict[str, Any] = {"in_chans": 1, "num_classes": outputs}
+    if not path:
+        if network.weights not in ("", "imagenet"):
+            raise ConfigError(
+                f"network.weights: a classifier has imagenet's, not {network.weights!r}; others "
+                f"are named behind the encoder: network.encoder={network.encoder}.NAME"
+            )
+        pretrained = bool(network.weights)
+        return _fetched(
+            network, lambda: timm.create_model(network.encoder, pretrained=pretrained, **options)
+        )
+    # timm's own way would pass over weights of another network without a word.
+    model: nn.Module = timm.create_model(network.encoder, **options)
+    last: Any = model.pretrained_cfg["classifier"]  # type: ignore[index]
+    layers = (last,) if isinstance(last, str) else last
+    own = model.state_dict()
+    head = {name: value for name, value in own.items() if name.rpartition(".")[0] in layers}
+    _load_weights(
+        network,
+        path,
+        lambda found: model.load_state_dict(
+            {name: _grey(value, own.get(name, value)) for name, value in found.items()} | head
+        ),
+    )
+    return model
+
+
+def _weights_file(network: Network) -> Path | None:
+    """The file that `weights` names; a name has no suffix and no folder."""
+    path = Path(network.weights)
+    if not network.weights or (not path.suffix and len(path.parts) == 1):
+        return None
+    if not path.is_file():
+        raise ConfigError(
+            f"network.weights: {path} is missing; give a file of {network.encoder}'s weights, "
+            "imagenet, or nothing to begin with random ones"
+        )
+    return path
+
+
+def _load_weights(
+    network: Network, path: Path, take: Callable[[dict[str, Tensor]], object]
+) -> None:
+    try:
+        take(timm.models.load_state_dict(str(path)))
+    except Exception as error:  # torch.load and safetensors raise what they like
+        first = str(error).partition("\n")[0]
+        raise ConfigError(f"{path}: does not hold weights of {network.encoder}: {first}") from error
+
+
+def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` makes; where weights cannot be fetched, that is said."""
+    if not network.weights:
+        return build()
+    try:
+        return build()
+    except KeyError as error:  # of segmentation-models-pytorch: no such name
+        raise ConfigError(f"encoder {network.encoder!r}: {error.args[0]}") from error
+    except Exception as error:
+        if isinstance(error, ValueError | RuntimeError) and "http" not in repr(error).lower():
+            raise
+        raise ConfigError(
+            f"the {network.weights} weights of encoder {network.encoder!r} cannot be fetched "
+            f"({type(error).__name__}); connect to the network once, give a file with --set "
+            "network.weights=FILE, or begin with random weights with --set network.weights="
+        ) from error
+
+
+def _grey(found: Tensor, wanted: Tensor) -> Tensor:
+    """Weights for a grey image, of those for a colour image: its channels are the same picture."""
+    of_colour = found.shape[1:2] == (3,) and wanted.shape[1:2] == (1,)
+    return found.sum(dim=1, keepdim=True) if of_colour else found

@@ -1,0 +1,300 @@
+"""A recipe: everything that decides how the models of a run are made, apart from the data.
+
+In a file, `[base]` holds what all members share, and each `[[members]]` only what differs:
+
+    about = "one sentence"
+    [base.network]
+    architecture = "unet"
+    encoder = "resnet34"
+    [[members]]
+    name = "segmentation"
+
+`stripwatch-train fit NAME` takes the recipes of this package; a path takes yours.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from stripwatch.errors import ConfigError
+from stripwatch.manifest import CLASSES_MAX, Probability
+from stripwatch_train.fitting.run_folder import Role
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$(?!\n)")]
+Table = dict[str, Any]
+
+
+class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is trained."""
+
+    architecture: (
+        Literal["vanilla-unet", "additive-unet", "residual-unet"]  # our own: networks.PlainUnet
+        | Literal["unet", "unetplusplus", "fpn"]  # of segmentation-models-pytorch
+        | Literal["classifier"]  # of timm
+    ) = "unet"
+    encoder: str = "resnet34"  # name at segmentation-models-pytorch, or at timm for a classifier
+    # Of the encoder: name at its hub (timm's have theirs in the encoder's name), path of a file,
+    # "" = random.
+    weights: str = "imagenet"
+    depth: Annotated[int, Meta(ge=1, le=6)] = 5  # how often the image is halved
+    # Channels of the decoder, deepest first; of a network without encoder: of its levels,
+    # shallowest first, one more than `depth`; of an FPN: of its pyramid, one number.
+    channels: Annotated[tuple[Count, ...], Meta(min_length=1)] = (256, 128, 64, 32, 16)
+
+
+class Images(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the network sees of a frame."""
+
+    shrink: tuple[Count, Count] = (1, 1)  # the frame's lines and pixels, by these factors
+    crop: tuple[Count, Count] | None = None  # lines, pixels of training's crops of that image
+    on_defect: Share = 0.5  # of crops, where a frame has a defect, are put over it
+    clean: Share | None = None  # of training's frames; None = as in the data
+    pseudo: Share = 0.12  # of training's frames, where pseudo-labelled ones are given
+
+
+class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How training changes images by chance; never by rotation: a line scans one way."""
+
+    flip_lines: Share = 0.5  # the strip runs the other way
+    flip_pixels: Share = 0.5  # the camera looks mirrored
+    stretch: Annotated[float, Meta(ge=0, le=0.5)] = 0.1  # along the strip: encoder and speed
+    gain: Annotated[float, Meta(ge=0, lt=1)] = 0.2  # brightness times 1 - gain to 1 + gain
+    contrast: Annotated[float, Meta(ge=0, lt=1)] = 0.2
+    noise: NotNegative = 0.0  # standard deviation, of pixels as 0 to 1
+    dropout_lines: Share = 0.1  # of images lose some scan lines
+
+
+class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sum of losses, each with its weight; 0 leaves it out."""
+
+    bce: NotNegative = 0.5
+    dice: NotNegative = 0.5
+    cross_entropy: NotNegative = 0.0  # of activation softmax
+    # Of cross_entropy: the background's, then the classes'; `balanced`: the rarer the heavier.
+    class_weights: tuple[Positive, ...] | Literal["balanced"] = ()
+    teacher: Share = 0.0  # of the target, where a teacher's probabilities are given
+
+
+class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How weights follow gradients, and how the learning rate goes."""
+
+    kind: Literal["adam", "adamw", "radam", "sgd"] = "adamw"
+    learning_rate: Positive = 1e-3
+    encoder_learning_rate: Positive | None = None  # None = learning_rate
+    weight_decay: NotNegative = 1e-4
+    warm_up: Share = 0.03  # of all steps, linear from 0
+    flat: Share = 0.0  # of all steps, before the cosine down to 0
+    gradient_clip: NotNegative = 0.0  # norm of all gradients together; 0 = none
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        if self.warm_up + self.flat > 1:
+            raise ValueError("optimizer: warm_up and flat are more than all steps together")
+
+
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long, in what batches, and what is kept."""
+
+    epochs: Count = 40
+    frames_per_epoch: Annotated[int, Meta(ge=0)] = 0  # 0 = as many as there are
+    batch: Count = 8  # of each process
+    accumulate: Count = 1  # batches for each step
+    average: Annotated[float, Meta(ge=0, lt=1)] = 0.998  # decay of the weights' moving average
+    patience: Annotated[int, Meta(ge=0)] = 0  # epochs without a better score; 0 = to the end
+    precision: Literal["auto", "32", "16-mixed", "bf16-mixed"] = "auto"  # 16-mixed on a GPU
+
+
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of a run, for each fold."""
+
+    name: Name = "segmentation"
+    role: Role = "segmentation"
+    per_class: bool = False  # one model for each class
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    network: Network = Network()
+    images: Images = Images()
+    augmentation: Augmentation = Augmentation()
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        network, loss = self.network, self.loss
+        if (self.role == "segmentation") == (network.architecture == "classifier"):
+            raise ValueError(
+                f"a member of role {self.role!r} cannot be of architecture "
+                f"{network.architecture!r}: gates and classifiers are classifiers, and only they"
+            )
+        if self.per_class and self.role != "segmentation":
+            raise ValueError("per_class is for members that segment")
+        if self.activation == "softmax" and (self.per_class or self.role != "segmentation"):
+            raise ValueError("activation softmax is for members that segment several classes")
+        if self.activation == "softmax" and loss.bce:
+            raise ValueError("loss.bce is for activation sigmoid; with softmax use cross_entropy")
+        if self.activation == "sigmoid" and loss.cross_entropy:
+            raise ValueError("loss.cross_entropy is for activation softmax; with sigmoid use bce")
+        if loss.class_weights and not loss.cross_entropy:
+            raise ValueError("loss.class_weights are of loss.cross_entropy, which is 0")
+        if not loss.bce + loss.dice + loss.cross_entropy:
+            raise ValueError("loss: all weights are 0; nothing would be learnt")
+        if self.role != "segmentation" and not loss.bce:
+            raise ValueError("loss.bce is what gates and classifiers learn from; it is 0")
+
+
+class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the models' cards say before `stripwatch-train tune` finds better."""
+
+    threshold: Probability = 0.5
+    presence_threshold: Probability = 0.5  # of gates and classifiers
+    min_areas_px: tuple[Annotated[int, Meta(ge=0)], ...] = ()  # by class; () = 0
+
+
+class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the models work together; see `engine-build`."""
+
+    flip: bool = False
+    gate_mode: Literal["skip", "soft"] = "soft"
+    min_area_factor: Annotated[float, Meta(ge=1)] = 5.0
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole recipe."""
+
+    about: str
+    members: Annotated[tuple[Member, ...], Meta(min_length=1)]
+    folds: Annotated[int, Meta(ge=2)] = 5
+    train_folds: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)] = (0,)
+    seed: Annotated[int, Meta(ge=0)] = 0
+    classes: Classes = Classes()
+    deployment: Deployment = Deployment()
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two members have the same name in {', '.join(names)}")
+        for name in names:
+            if name in Member.__struct_fields__ or re.search(r"-(class|fold)\d+$", name):
+                raise ValueError(
+                    f"a member cannot be called {name!r}: keys and folders are called so"
+                )
+        if max(self.train_folds) >= self.folds or len(set(self.train_folds)) != len(
+            self.train_folds
+        ):
+            raise ValueError(f"train_folds must be different numbers from 0 to {self.folds - 1}")
+        if not any(member.role == "segmentation" for member in self.members):
+            raise ValueError("no member segments")
+        if len(self.classes.min_areas_px) > CLASSES_MAX:
+            raise ValueError(f"classes.min_areas_px: at most {CLASSES_MAX}")
+
+
+def recipe_names() -> list[str]:
+    """The recipes of this package."""
+    folder = resources.files("stripwatch_train") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe of this package by name, or that of a .toml or .json file.
+
+    Args:
+        name: name or path.
+        changes: `key=value` with TOML values, for example `schedule.epochs=3`. Keys of members
+            (`network.encoder`) change every member, after a member's name (`gate.network.encoder`)
+            that one; others change the recipe.
+
+    Raises:
+        ConfigError: there is no such recipe, or it breaks a rule.
+    """
+    table = _read(name)
+    base = table.pop("base", {})
+    try:
+        members = [_merged(base, member) for member in table.get("members", [{}])]
+        for change in changes:
+            key, value = _change(change)
+            parts = key.split(".")
+            named = [member.get("name", Member().name) == parts[0] for member in members]
+            if any(named):
+                own = _nested(parts[1:], value)
+                members = [
+                    _merged(member, own) if is_meant else member
+                    for member, is_meant in zip(members, named, strict=True)
+                ]
+            elif parts[0] in Member.__struct_fields__:
+                members = [_merged(member, _nested(parts, value)) for member in members]
+            elif parts[0] in ("base", "members"):  # or it would be passed over
+                raise ConfigError(
+                    f"--set {change}: write KEY=VALUE for all members, NAME.KEY=VALUE for one"
+                )
+            else:
+                table = _merged(table, _nested(parts, value))
+        return msgspec.convert(table | {"members": members}, Recipe)
+    except (msgspec.ValidationError, AttributeError, TypeError) as error:
+        raise ConfigError(f"recipe {name}: {error}") from error
+
+
+def _read(name: str) -> Table:
+    path = Path(name)
+    if path.suffix not in (".toml", ".json"):
+        if name not in recipe_names():
+            known = ", ".join(recipe_names())
+            raise ConfigError(
+                f"there is no recipe {name!r}; there are {known}, or give the path of a .toml file"
+            )
+        text = (resources.files("stripwatch_train") / "recipes" / f"{name}.toml").read_text("utf-8")
+        return tomllib.loads(text)
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        return msgspec.json.decode(text, type=Table)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # also what msgspec and tomllib raise
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """A key and the value, which is TOML; what is not TOML is a string."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"--set {text}: write KEY=VALUE, for example schedule.epochs=3")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _nested(keys: Sequence[str], value: Any) -> Table:  # noqa: ANN401 - of any type of TOML
+    for key in reversed(keys):
+        value = {key: value}
+    if not isinstance(value, dict):
+        raise ConfigError("--set NAME=VALUE: a member's name needs a key behind it: gate.KEY=VALUE")
+    return value
+
+
+def _merged(below: Table, above: Table) -> Table:
+    """Both tables' keys; where both have one, tables are merged and other values are `above`'s."""
+    return below | {
+        key: _merged(below[key], value)
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+        else value
+        for key, value in above.items()
+    }

@@ -1,0 +1,191 @@
+"""What lies in the folder of a training run, so that other commands find it again.
+
+run.json                what was trained on what: RunFile
+recipe.json             the recipe, as it ran
+folds.json              which frame is in which fold
+<member>/               one for each model: last.ckpt, best.ckpt, metrics.csv, model.onnx,
+                        model.json; trained, an empty file, once its training is over
+deployment.toml         all models together, for engine-build
+deployment-fold<N>.toml only the models that never saw fold N, for evaluation
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch_train.data.data_set import open_data_set
+from stripwatch_train.data.folds import load_folds, read_folds
+from stripwatch_train.data.samples import DataSet, Sample
+
+RUN_NAME = "run.json"
+FOLDS_NAME = "folds.json"
+RECIPE_NAME = "recipe.json"
+DEPLOYMENT_NAME = "deployment.toml"
+MODEL_NAME = "model.onnx"
+TRAINED_NAME = "trained"
+
+Role = Literal["segmentation", "gate", "classifier"]
+
+
+class MemberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model of a run."""
+
+    name: str  # its folder
+    role: Role
+    fold: int  # that it is validated on, and never sees
+    class_id: int | None = None  # segments this class alone
+
+    @property
+    def recipe_name(self) -> str:
+        """Of the member of the recipe that it is a model of."""
+        name = self.name.removesuffix(f"-fold{self.fold}")
+        return name.removesuffix(f"-class{self.class_id}") if self.class_id else name
+
+
+class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`run.json`."""
+
+    recipe: str  # its name
+    data: str  # path of the data set
+    classes: tuple[str, ...]
+    data_sha256: str  # samples.fingerprint
+    frame_shape: tuple[int, int]  # lines, pixels, of most frames
+    mean: float  # of their pixels as 0 to 1
+    std: float
+    members: tuple[MemberFile, ...]
+    teacher: str = ""  # name of the folder
+    pseudo: str = ""  # name of the data set
+    v: Literal[1] = 1
+
+
+@dataclass(frozen=True)
+class ValidationPart:
+    """A fold, and what may be evaluated on it."""
+
+    fold: int
+    deployment: Path  # composition file of the models that never saw the fold
+    samples: tuple[Sample, ...]
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is the folder of a training run."""
+    return (path / RUN_NAME).is_file()
+
+
+def load_run(folder: Path) -> RunFile:
+    """Read run.json.
+
+    Raises:
+        ConfigError: it is missing or damaged.
+    """
+    path = folder / RUN_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunFile)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror}; `stripwatch-train fit` writes it"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not a {RUN_NAME}: {error}") from None
+
+
+def save_run(folder: Path, run: RunFile) -> None:
+    """Write run.json.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(run), indent=2)
+    draft = folder / f"{RUN_NAME}.part"
+    try:
+        draft.write_bytes(data + b"\n")
+        draft.replace(folder / RUN_NAME)
+    except OSError as error:
+        raise StorageError(f"{folder / RUN_NAME} cannot be written: {error.strerror}") from error
+
+
+def open_run_data(folder: Path, run: RunFile) -> DataSet:
+    """The data that a run was trained on.
+
+    Raises:
+        ConfigError: they are not there any more, or cannot be read.
+    """
+    if not Path(run.data).exists():
+        raise ConfigError(
+            f"{folder}: was trained on {run.data}, which is not there; give its fit again, with "
+            "--data where these data are now: nothing is trained anew"
+        )
+    return open_data_set(Path(run.data), run.classes)
+
+
+def learnt_frames(model: Path) -> set[str]:
+    """The names of the frames that an ONNX file learnt; none of a file that lies in no run.
+
+    Raises:
+        ConfigError: the run that it lies in cannot be read.
+    """
+    folder = model.resolve().parent
+    run = folder.parent
+    if not is_run(run):
+        return set()
+    left_out = {member.name: member.fold for member in load_run(run).members}
+    if folder.name not in left_out:
+        return set()
+    fold_of = read_folds(run / FOLDS_NAME).fold_of
+    return {name for name, fold in fold_of.items() if fold != left_out[folder.name]}
+
+
+def is_trained(folder: Path, entry: MemberFile) -> bool:
+    """Whether a model's training is over and its export there; one that goes on may have one."""
+    return all((folder / entry.name / name).exists() for name in (TRAINED_NAME, MODEL_NAME))
+
+
+def mark_trained(folder: Path, entry: MemberFile) -> None:
+    """Note that a model's training is over.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    path = folder / entry.name / TRAINED_NAME
+    try:
+        path.touch()
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def fold_deployment(folder: Path, fold: int) -> Path:
+    """The composition file of the models that never saw a fold."""
+    return folder / f"deployment-fold{fold}.toml"
+
+
+def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]:
+    """The data of a run, and each fold for which it has models that never saw it.
+
+    Raises:
+        ConfigError: the run or its data cannot be read.
+    """
+    run = load_run(folder)
+    folds = [
+        fold
+        for fold in sorted({member.fold for member in run.members})
+        if fold_deployment(folder, fold).is_file()
+    ]
+    if not folds:
+        raise ConfigError(f"{folder}: no model that segments is trained yet; go on with its fit")
+    data_set = open_run_data(folder, run)
+    _, fold_of = load_folds(folder / FOLDS_NAME, data_set)
+    parts = tuple(
+        ValidationPart(
+            fold,
+            fold_deployment(folder, fold),
+            tuple(data_set.samples[index] for index in np.flatnonzero(fold_of == fold)),
+        )
+        for fold in folds
+    )
+    return data_set, parts

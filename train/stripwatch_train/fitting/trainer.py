@@ -1,0 +1,127 @@
+"""One model's training by Lightning: devices, precision, averaging, stopping, logs, resuming."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import torch
+from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch_train.fitting.checkpoints import (
+    LAST,
+    Curve,
+    Patience,
+    WholeCheckpoints,
+    last_and_best,
+    load_weights,
+)
+from stripwatch_train.fitting.epochs import Epochs
+from stripwatch_train.fitting.learner import Learner, average
+from stripwatch_train.fitting.recipe import Member
+
+LOGS = "tensorboard"
+
+
+def processes() -> tuple[int, int]:
+    """How many processes torchrun started, on how many machines; 1, 1 without it."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
+    return world, world // local
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes files."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accelerator: str) -> None:
+    """Train until the schedule ends, from the last checkpoint in the folder if there is one.
+
+    Raises:
+        ConfigError: there is no such accelerator.
+        ModelError: the checkpoint is damaged.
+        StorageError: a checkpoint or a log cannot be written.
+        KeyboardInterrupt: somebody stopped it.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("--accelerator gpu: PyTorch finds no GPU here; leave it out, or give cpu")
+    last = folder / LAST
+    going_on = last.exists()
+    if going_on:
+        load_weights(last)  # says what is wrong with it
+    with warnings.catch_warnings():
+        _quiet_lightning()
+        trainer = _make_trainer(member, folder, accelerator)
+        try:
+            trainer.fit(
+                learner,
+                datamodule=epochs,
+                ckpt_path=last if going_on else None,
+                weights_only=True,
+            )
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be written: {error}") from error
+
+
+def _make_trainer(member: Member, folder: Path, accelerator: str) -> pl.Trainer:
+    schedule = member.schedule
+    world, nodes = processes()
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    precision: Any = schedule.precision
+    if precision == "auto":
+        precision = "16-mixed" if on_gpu else "32"
+    shows_bar = sys.stderr.isatty() and is_first_process()
+    callbacks: list[Callback] = [Curve(folder, folder.name, speak=not shows_bar)]
+    if schedule.average:
+        average_fn = functools.partial(average, decay=schedule.average)
+        callbacks.append(WeightAveraging(avg_fn=average_fn))
+    if schedule.patience:
+        callbacks.append(Patience("score", patience=schedule.patience, mode="max"))
+    if shows_bar:
+        callbacks.append(RichProgressBar())
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=world // nodes,
+        num_nodes=nodes,
+        # Some encoders hold layers beyond the depth that is asked for.
+        strategy="ddp_find_unused_parameters_true" if world > 1 else "auto",
+        precision=precision,
+        max_epochs=schedule.epochs,
+        accumulate_grad_batches=schedule.accumulate,
+        gradient_clip_val=member.optimizer.gradient_clip or None,
+        callbacks=[*callbacks, *last_and_best(folder)],
+        plugins=[WholeCheckpoints()],
+        logger=TensorBoardLogger(folder, name=LOGS, version=""),
+        default_root_dir=folder,
+        reload_dataloaders_every_n_epochs=1,  # which frames an epoch takes depends on its number
+        use_distributed_sampler=False,  # epochs.py shares them out
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        enable_model_summary=False,
+        enable_progress_bar=shows_bar,
+    )
+
+
+def _quiet_lightning() -> None:
+    """Leave out advertisements, and warnings about what is on purpose."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for words in (
+        ".*does not have many workers.*",  # a worker more costs a core of the same machine
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*tensorboardX.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
+    ):
+        warnings.filterwarnings("ignore", words)
