@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from stripwatch.manifest import Manifest
 from stripwatch_engine.build import build
-from stripwatch_engine.composition import Composition
+from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
 
 # The same examples in every run; `pytest --hypothesis-profile explore` looks for new ones.

@@ -17,7 +17,7 @@ from stripwatch.cli.main import main
 from stripwatch.cli.main import make_parser as stripwatch_parser
 from stripwatch.errors import ExitCode
 from stripwatch.testing import fake_line
-from stripwatch_engine.parser import make_parser as build_parser
+from stripwatch_engine.cli.flags import make_parser as build_parser
 from stripwatch_train.cli.main import make_parser as train_parser
 
 ROOT = Path(__file__).resolve().parents[1]

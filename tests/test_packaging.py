@@ -70,7 +70,7 @@ def test_a_missing_file_says_what_to_do() -> None:
 
 def test_the_daemon_starts_without_torch() -> None:
     """torch never reaches the line PC."""
-    script = "import sys, stripwatch.app, stripwatch_engine.cli; print('torch' in sys.modules)"
+    script = "import sys, stripwatch.app, stripwatch_engine.cli.main; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

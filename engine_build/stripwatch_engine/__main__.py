@@ -2,6 +2,6 @@
 
 import sys
 
-from stripwatch_engine.cli import main
+from stripwatch_engine.cli.main import main
 
 sys.exit(main())

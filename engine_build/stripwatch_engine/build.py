@@ -21,20 +21,26 @@ from stripwatch.manifest import (
     load_manifest,
     sha256_files,
 )
-from stripwatch_engine import openvino_build, reference
 from stripwatch_engine.build_key import build_key
-from stripwatch_engine.deployment import Deployment, load_deployment, one_opset
-from stripwatch_engine.emulate import emulate_half
 from stripwatch_engine.folder import hashed_names, locked, publish
-from stripwatch_engine.frames import CALIBRATION_SEED, VERIFICATION_SEED, FrameSet, load_frames
-from stripwatch_engine.graph import compose_inspection_graph, image_graph
-from stripwatch_engine.half import convert, find_dangerous
-from stripwatch_engine.member import Member, with_model
-from stripwatch_engine.quantize import OPSET_HALF_SCALES, quantize_model
-from stripwatch_engine.report import draw_report
+from stripwatch_engine.graph.compose import compose_inspection_graph, image_graph
+from stripwatch_engine.models import reference
+from stripwatch_engine.models.deployment import Deployment, load_deployment, one_opset
+from stripwatch_engine.models.member import Member, with_model
+from stripwatch_engine.precision.emulate import emulate_half
+from stripwatch_engine.precision.float16 import convert, find_dangerous
+from stripwatch_engine.precision.int8 import OPSET_HALF_SCALES, quantize_model
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.tensorrt_build import build_plan, check_settings
-from stripwatch_engine.verify import Masks, compare, faults, run_engine, run_graph
+from stripwatch_engine.targets import openvino as openvino_target
+from stripwatch_engine.targets.tensorrt import build_plan, check_settings
+from stripwatch_engine.verify.agreement import Masks, compare, faults, run_engine, run_graph
+from stripwatch_engine.verify.frames import (
+    CALIBRATION_SEED,
+    VERIFICATION_SEED,
+    FrameSet,
+    load_frames,
+)
+from stripwatch_engine.verify.pictures import draw_report
 
 PLAN_FILE = "inspection.plan"
 HALF_FRAMES = 2  # that a conversion to float16 is compared on, node by node
@@ -121,8 +127,8 @@ class _Job:
             graph = compose_inspection_graph(deployment, bytes_early=True)
             shown = self.calibration.frames if self.calibration else None
             self.options.progress("building", 0, 0)
-            files: tuple[str, ...] = openvino_build.FILES
-            builder = openvino_build.write_openvino(graph, deployment, settings, shown, self.draft)
+            files: tuple[str, ...] = openvino_target.FILES
+            builder = openvino_target.write_openvino(graph, deployment, settings, shown, self.draft)
         else:
             lowered, emulated, kept = self._lowered()
             graph = compose_inspection_graph(lowered, bytes_early=False)

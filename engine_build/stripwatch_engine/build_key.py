@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
-from stripwatch_engine.deployment import Deployment
-from stripwatch_engine.frames import FrameSet
+from stripwatch_engine.models.deployment import Deployment
 from stripwatch_engine.settings import BuildSettings
+from stripwatch_engine.verify.frames import FrameSet
 
 LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13")
 

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.manifest import Precision
-from stripwatch_engine.composition import Composition
-from stripwatch_engine.member import CardFlags
+from stripwatch_engine.models.composition import Composition
+from stripwatch_engine.models.member import CardFlags
 
 BuildTarget = Literal["openvino", "tensorrt", "tensorrt-rtx"]
 # Largest difference to the float32 graph: least Dice of a class's masks, and largest mean error

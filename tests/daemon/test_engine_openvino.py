@@ -20,7 +20,7 @@ from stripwatch.engines.load import engine_factory
 from stripwatch.engines.openvino import OpenVinoEngine
 from stripwatch.errors import DeviceError, ModelError
 from stripwatch.manifest import DefectClass, Manifest, load_manifest, save_manifest
-from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 
 SHAPE = (32, 80)
 HALF = np.full(2, 0.5, np.float32)

@@ -18,7 +18,7 @@ USERS = (
     ENGINES / "trt.py",
     ENGINES / "trt_plan.py",
     ENGINES / "trt_log.py",
-    ROOT / "engine_build/stripwatch_engine/tensorrt_build.py",
+    ROOT / "engine_build/stripwatch_engine/targets/tensorrt.py",
 )
 SETTINGS = """
 [mypy]

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stripwatch.manifest import DefectClass
-from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 

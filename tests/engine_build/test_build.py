@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stripwatch.errors import ExitCode, ModelError
 from stripwatch.manifest import Manifest, load_manifest
-from stripwatch_engine.cli import main
-from stripwatch_engine.model_card import ModelCard, load_card, save_card
+from stripwatch_engine.cli.main import main
+from stripwatch_engine.models.model_card import ModelCard, load_card, save_card
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]

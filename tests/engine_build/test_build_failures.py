@@ -19,8 +19,8 @@ from onnx import helper, numpy_helper
 
 from stripwatch.errors import ExitCode
 from stripwatch.manifest import Manifest, load_manifest
-from stripwatch_engine.cli import main
-from stripwatch_engine.model_card import ModelCard
+from stripwatch_engine.cli.main import main
+from stripwatch_engine.models.model_card import ModelCard
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]

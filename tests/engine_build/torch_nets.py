@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from stripwatch.manifest import DefectClass
-from stripwatch_engine.model_card import ModelCard, ModelInput
-from stripwatch_engine.reference import Session
+from stripwatch_engine.models.model_card import ModelCard, ModelInput
+from stripwatch_engine.models.reference import Session
 
 Bytes = NDArray[np.uint8]
 Reals = NDArray[np.float32]

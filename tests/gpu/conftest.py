@@ -21,8 +21,8 @@ from onnx import TensorProto, helper, numpy_helper
 from stripwatch.engines.identity import GpuTarget
 from stripwatch.manifest import DefectClass, Precision
 from stripwatch_engine.build import build
-from stripwatch_engine.composition import Composition
-from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.models.composition import Composition
+from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 from stripwatch_engine.settings import BuildSettings
 
 HERE = Path(__file__).resolve().parent

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch_engine.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = (256, 1600)

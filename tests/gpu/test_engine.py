@@ -20,7 +20,7 @@ from stripwatch.engines.trt_plan import batch_sizes
 from stripwatch.manifest import load_manifest
 from stripwatch.slots import slot_count
 from stripwatch.synthetic import SyntheticStrip
-from stripwatch_engine.verify import compare, faults, run_engine
+from stripwatch_engine.verify.agreement import compare, faults, run_engine
 
 SHAPE = (32, 80)
 EDGE_SHAPE = (256, 1600)

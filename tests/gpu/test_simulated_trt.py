@@ -17,10 +17,10 @@ from onnx import TensorProto, helper
 
 from stripwatch.engines.identity import installed_version
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch_engine.composition import Composition
-from stripwatch_engine.reference import Session
+from stripwatch_engine.models.composition import Composition
+from stripwatch_engine.models.reference import Session
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.tensorrt_build import build_plan
+from stripwatch_engine.targets.tensorrt import build_plan
 
 SHAPE = (16, 24)
 BATCH = (1, 4)

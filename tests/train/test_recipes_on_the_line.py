@@ -17,7 +17,7 @@ from stripwatch.synthetic import SyntheticStrip  # noqa: E402
 from stripwatch.testing import fake_line  # noqa: E402
 from stripwatch.wire.event import Defect  # noqa: E402
 from stripwatch_engine.build import build  # noqa: E402
-from stripwatch_engine.composition import load_composition  # noqa: E402
+from stripwatch_engine.models.composition import load_composition  # noqa: E402
 from stripwatch_engine.settings import BuildSettings  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
 from stripwatch_train.fitting.recipe import load_recipe, recipe_names  # noqa: E402

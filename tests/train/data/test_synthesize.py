@@ -9,7 +9,7 @@ import pytest
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch_engine.parser import parse_shape
+from stripwatch_engine.cli.flags import parse_shape
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import make_folds

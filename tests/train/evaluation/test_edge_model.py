@@ -12,7 +12,7 @@ import pytest
 
 from stripwatch.manifest import Manifest
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch_engine.model_card import load_card
+from stripwatch_engine.models.model_card import load_card
 
 MODEL = Path(__file__).resolve().parents[3] / "models" / "edge" / "model.onnx"
 FRAME_SHAPE = (256, 1600)

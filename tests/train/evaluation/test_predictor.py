@@ -26,10 +26,10 @@ from stripwatch.errors import ConfigError, DeviceError, ModelError
 from stripwatch.manifest import FakeBehaviour, Gate, Manifest, save_manifest
 from stripwatch.synthetic import CLASSES as STRIP_CLASSES
 from stripwatch.synthetic import SyntheticStrip
-from stripwatch_engine.composition import Composition
-from stripwatch_engine.deployment import load_deployment
-from stripwatch_engine.graph import compose_inspection_graph
-from stripwatch_engine.verify import run_graph
+from stripwatch_engine.graph.compose import compose_inspection_graph
+from stripwatch_engine.models.composition import Composition
+from stripwatch_engine.models.deployment import load_deployment
+from stripwatch_engine.verify.agreement import run_graph
 from stripwatch_train.evaluation.predictor import LINES_KEPT, Prediction, _Line, open_predictor
 from stripwatch_train.fitting.run_folder import MemberFile
 

@@ -20,7 +20,7 @@ from tests.train.tiny_models import (
 
 from stripwatch.errors import ConfigError, ExitCode, ModelError
 from stripwatch.manifest import DefectClass, Manifest, save_manifest
-from stripwatch_engine.model_card import ModelCard, card_path, load_card
+from stripwatch_engine.models.model_card import ModelCard, card_path, load_card
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.evaluation.evaluate import evaluate_run

@@ -17,10 +17,10 @@ torch = pytest.importorskip("torch")
 
 from stripwatch.errors import ModelError, StorageError  # noqa: E402
 from stripwatch.manifest import DefectClass  # noqa: E402
-from stripwatch_engine.composition import Composition, load_composition  # noqa: E402
-from stripwatch_engine.member import CardFlags, load_member  # noqa: E402
-from stripwatch_engine.model_card import ModelCard, ModelInput, load_card, save_card  # noqa: E402
-from stripwatch_engine.reference import Session  # noqa: E402
+from stripwatch_engine.models.composition import Composition, load_composition  # noqa: E402
+from stripwatch_engine.models.member import CardFlags, load_member  # noqa: E402
+from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card  # noqa: E402
+from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.data_set import open_data_set  # noqa: E402
 from stripwatch_train.data.samples import DataSet  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, LAST, Curve  # noqa: E402

@@ -18,7 +18,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from stripwatch.errors import ConfigError, ExitCode, ModelError, StorageError  # noqa: E402
-from stripwatch_engine.model_card import load_card  # noqa: E402
+from stripwatch_engine.models.model_card import load_card  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, CURVE, LAST, load_weights  # noqa: E402
 from stripwatch_train.fitting.export import export_run  # noqa: E402

@@ -24,11 +24,11 @@ torch = pytest.importorskip("torch")
 from stripwatch.errors import ConfigError  # noqa: E402
 from stripwatch.manifest import DefectClass  # noqa: E402
 from stripwatch.rle import encode_coco, runs_of_mask  # noqa: E402
-from stripwatch_engine.core import Core  # noqa: E402
-from stripwatch_engine.graph import image_graph  # noqa: E402
-from stripwatch_engine.member import Member as Model  # noqa: E402
-from stripwatch_engine.model_card import ModelCard, ModelInput  # noqa: E402
-from stripwatch_engine.reference import Session  # noqa: E402
+from stripwatch_engine.graph.compose import image_graph  # noqa: E402
+from stripwatch_engine.models.member import Member as Model  # noqa: E402
+from stripwatch_engine.models.model_card import ModelCard, ModelInput  # noqa: E402
+from stripwatch_engine.models.onnx_model import Core  # noqa: E402
+from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
 from stripwatch_train.fitting.augment import between, chance_of  # noqa: E402
 from stripwatch_train.fitting.frames import Frames, View, common_shape  # noqa: E402

@@ -165,7 +165,7 @@ def _convert(args: argparse.Namespace) -> ExitCode:
 
 
 def _synthesize(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.parser import parse_shape
+    from stripwatch_engine.cli.flags import parse_shape
     from stripwatch_train.data.synthesize import synthesize
 
     strips = synthesize(

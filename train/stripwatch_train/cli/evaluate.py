@@ -15,7 +15,7 @@ from stripwatch_train.cli.data import CLASSES_FLAG, make_folder, opened_data
 from stripwatch_train.cli.predict import MODEL_FLAG
 
 if TYPE_CHECKING:
-    from stripwatch_engine.show import BuildProgress
+    from stripwatch_engine.cli.tables import BuildProgress
     from stripwatch_train.data.samples import DataSet, Sample
     from stripwatch_train.evaluation.evaluate import Scores
     from stripwatch_train.evaluation.metrics import Metrics
@@ -74,7 +74,7 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.show import BuildProgress, plain_console
+    from stripwatch_engine.cli.tables import BuildProgress, plain_console
     from stripwatch_train.evaluation.metrics import measure
     from stripwatch_train.evaluation.page import write_report
     from stripwatch_train.evaluation.sweep import sweep_all
@@ -100,7 +100,7 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
 
 
 def _tune(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.show import BuildProgress, plain_console
+    from stripwatch_engine.cli.tables import BuildProgress, plain_console
     from stripwatch_train.evaluation.evaluate import evaluate_run
     from stripwatch_train.evaluation.tune import segmenters_of, tune, write_cards
     from stripwatch_train.fitting.run_folder import is_run

@@ -107,7 +107,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 
 
 def _export(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.parser import parse_shape
+    from stripwatch_engine.cli.flags import parse_shape
     from stripwatch_train.fitting.checkpoints import BEST, LAST
     from stripwatch_train.fitting.export import export_run
 

@@ -72,7 +72,7 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _predict(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.show import BuildProgress, plain_console
+    from stripwatch_engine.cli.tables import BuildProgress, plain_console
     from stripwatch_train.evaluation.predict import Doubt, images_at, predict
     from stripwatch_train.evaluation.predictor import open_predictor
 
@@ -101,7 +101,7 @@ def _predict(args: argparse.Namespace) -> ExitCode:
 
 
 def _submit(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.show import BuildProgress
+    from stripwatch_engine.cli.tables import BuildProgress
     from stripwatch_train.evaluation.predictor import open_predictor
     from stripwatch_train.evaluation.submission import read_layout, submit
 

@@ -24,12 +24,12 @@ from stripwatch.engines.base import IN_FLIGHT, BatchResult, EngineFactory, page_
 from stripwatch.engines.load import engine_factory
 from stripwatch.errors import ConfigError, DeviceError
 from stripwatch.manifest import MANIFEST_NAME, DefectClass, Gate, Manifest, load_manifest
-from stripwatch_engine.composition import Composition, load_composition
-from stripwatch_engine.deployment import load_deployment
-from stripwatch_engine.graph import compose_inspection_graph
-from stripwatch_engine.model_card import card_path
-from stripwatch_engine.openvino_build import FILES, write_openvino
+from stripwatch_engine.graph.compose import compose_inspection_graph
+from stripwatch_engine.models.composition import Composition, load_composition
+from stripwatch_engine.models.deployment import load_deployment
+from stripwatch_engine.models.model_card import card_path
 from stripwatch_engine.settings import BuildSettings
+from stripwatch_engine.targets.openvino import FILES, write_openvino
 from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_run
 
 LINES_KEPT = 4  # one for each size of frames; the oldest is closed when there are more

@@ -17,8 +17,8 @@ import numpy as np
 
 from stripwatch.errors import ModelError, StorageError
 from stripwatch.manifest import DefectClass
-from stripwatch_engine.composition import Composition, load_composition
-from stripwatch_engine.model_card import card_path, load_card
+from stripwatch_engine.models.composition import Composition, load_composition
+from stripwatch_engine.models.model_card import card_path, load_card
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.sweep import Sweep, dice_elsewhere, sweep_all
 from stripwatch_train.fitting.run_folder import MODEL_NAME, is_run, learnt_frames, load_run

@@ -18,8 +18,8 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from stripwatch.errors import ModelError, StorageError
 from stripwatch.manifest import DefectClass
-from stripwatch_engine.model_card import ModelCard, ModelInput, load_card, save_card
-from stripwatch_engine.reference import Session
+from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card
+from stripwatch_engine.models.reference import Session
 from stripwatch_train.data.samples import DataSet
 from stripwatch_train.fitting.checkpoints import BEST, load_weights
 from stripwatch_train.fitting.frames import Frames, View

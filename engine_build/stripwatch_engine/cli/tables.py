@@ -1,0 +1,161 @@
+"""What `engine-build` prints: an engine, its verification, its progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from stripwatch.manifest import Manifest, SourceModel, Verification
+from stripwatch_engine.verify.agreement import JUDGED_PX_MIN, is_judged
+
+KEPT_SHOWN = 6
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Prints names as they are, whatever brackets and colons they have."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
+def engine_table(
+    folder: Path, manifest: Manifest, seconds: float | None = None, kept: tuple[str, ...] = ()
+) -> Table:
+    """What an engine is."""
+    size = sum((folder / name).stat().st_size for name in manifest.files)
+    lines, pixels = manifest.frame_shape
+    table = Table(title=f"engine {folder}", show_header=False, title_justify="left")
+    table.add_row("target", f"{manifest.target} {manifest.precision}, {manifest.builder}")
+    table.add_row("frames", f"{lines} x {pixels}" + _batch(manifest))
+    for entry in manifest.classes:
+        limits = f"probability >= {entry.threshold:g}, area >= {entry.min_area_px} px"
+        table.add_row(f"class {entry.id}", f"{entry.name}: {limits}")
+    for model in manifest.models:
+        table.add_row(_role(model), _source(model))
+    if manifest.gate:
+        table.add_row("gate", _gate(manifest))
+    if manifest.plan:
+        gpus = ", ".join(manifest.plan.compute_capabilities) or "8.0 and newer"
+        table.add_row("GPUs", f"compute capability {gpus}")
+    if kept:
+        more = f" and {len(kept) - KEPT_SHOWN} more" if len(kept) > KEPT_SHOWN else ""
+        table.add_row("kept in float32", ", ".join(kept[:KEPT_SHOWN]) + more)
+    table.add_row("size", f"{size / 1e6:.1f} MB")
+    if seconds is not None:
+        table.add_row("built in", f"{seconds:.1f} s")
+    table.add_row("hash", manifest.engine_hash[:16])
+    if manifest.command:
+        table.add_row("command", manifest.command)
+    return table
+
+
+def verification_tables(verification: Verification) -> list[Table | Text]:
+    """How far an engine is from the float32 graph: a heading, a table by comparison, remarks."""
+    verdict = ("passed", "") if verification.passed else ("DEGRADED", "bold red")
+    frames = f"{verification.frames} frames ({verification.source})"
+    shown: list[Table | Text] = [
+        Text.assemble("verification ", verdict, f": {frames} against {verification.reference}")
+    ]
+    for agreement in verification.agreements:
+        table = Table(
+            title=f"{agreement.compared}: error of probabilities {agreement.error_mean:.6f} in the "
+            f"mean, {agreement.error_max:.4f} at most",
+            title_justify="left",
+        )
+        table.add_column("class")
+        for name in ("Dice", "pixels, float32", "pixels here"):
+            table.add_column(name, justify="right")
+        for entry in agreement.classes:
+            table.add_row(
+                entry.name,
+                f"{entry.dice:.4f}" + ("  " if is_judged(entry) else " *"),
+                str(entry.reference_px),
+                str(entry.found_px),
+            )
+        shown.append(table)
+    return [*shown, Text(_remarks(verification))]
+
+
+def _remarks(verification: Verification) -> str:
+    dice, error = verification.dice_min, verification.error_mean_max
+    parts = [f"limits: Dice at least {dice:g}, mean error at most {error:g}"]
+    few = sorted(
+        {
+            entry.name
+            for agreement in verification.agreements
+            for entry in agreement.classes
+            if not is_judged(entry)
+        }
+    )
+    if few:
+        parts.append(
+            f"* not judged: fewer than {JUDGED_PX_MIN} pixels of {', '.join(few)} in these "
+            "frames; give --verify frames that have it"
+        )
+    if verification.remark:
+        parts.append(verification.remark)
+    return "\n".join(parts)
+
+
+class BuildProgress:
+    """A bar on standard error while something goes on; nothing where that is no terminal."""
+
+    def __init__(self) -> None:
+        console = plain_console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> BuildProgress:
+        """Start."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Clear the bar."""
+        self._progress.stop()
+
+    def show(self, what: str, done: int, steps: int) -> None:
+        """Say what goes on and how far it is; 0 steps = not known."""
+        self._progress.update(self._task, description=what, completed=done, total=steps or None)
+
+
+def _batch(manifest: Manifest) -> str:
+    if manifest.batch is None:
+        return ""
+    return f", {manifest.batch[0]} to {manifest.batch[1]} at once"
+
+
+def _role(model: SourceModel) -> str:
+    return f"class {model.class_id} by" if model.class_id else model.role
+
+
+def _source(model: SourceModel) -> str:
+    channels, height, width = model.input_shape
+    return f"{model.file} ({model.sha256[:12]}), takes {channels} x {height} x {width}"
+
+
+def _gate(manifest: Manifest) -> str:
+    gate = manifest.gate
+    assert gate is not None
+    limits = []
+    if gate.gate_threshold is not None:
+        limits.append(f"frame >= {gate.gate_threshold:g}")
+    if gate.class_thresholds:
+        limits.append("classes >= " + ", ".join(f"{value:g}" for value in gate.class_thresholds))
+    effect = "not reported" if gate.mode == "skip" else f"{gate.min_area_factor:g} times the area"
+    return f"{gate.mode}: {'; '.join(limits)}; else {effect}"

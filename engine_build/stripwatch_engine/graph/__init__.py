@@ -1,0 +1,1 @@
+"""The inspection graph: what runs before and after the network."""

@@ -1,0 +1,1 @@
+"""What comes in: ONNX files, their cards, and how several make one engine."""

@@ -1,0 +1,134 @@
+"""Verification: how far an engine's masks are from those of the float32 graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from stripwatch.config import Resources
+from stripwatch.engines.base import page_aligned, presence_thresholds
+from stripwatch.engines.load import engine_factory
+from stripwatch.manifest import (
+    Agreement,
+    ClassAgreement,
+    DefectClass,
+    Gate,
+    Manifest,
+    Verification,
+)
+from stripwatch.model import model_of
+from stripwatch_engine.models.reference import Session
+
+JUDGED_PX_MIN = 256  # of a class, over all frames: below, one pixel of an edge decides its Dice
+Frames = NDArray[np.uint8]  # [n, lines, pixels]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """What one engine or graph says of the verification frames."""
+
+    mask: NDArray[np.uint8]  # [n, lines, pixels]; bit c-1: class c
+    prob: NDArray[np.uint8]  # [n, classes, lines, pixels]; probability * 255
+    known: NDArray[np.bool_]  # [n]; False where an engine found nothing: prob is undefined there
+
+
+def run_graph(
+    graph: onnx.ModelProto, frames: Frames, classes: Sequence[DefectClass], gate: Gate | None
+) -> Masks:
+    """Run an inspection graph in ONNX Runtime, frame by frame.
+
+    Raises:
+        ModelError: it cannot be run.
+    """
+    session = Session(graph)
+    inputs = {"thresholds": np.array([entry.threshold for entry in classes], np.float32)}
+    if gate:
+        inputs["presence_thresholds"] = presence_thresholds(gate, len(classes))
+    found = [session.run({"frames": frame[None], **inputs}) for frame in frames]
+    return Masks(
+        np.concatenate([entry["mask"] for entry in found]),
+        np.concatenate([entry["prob"] for entry in found]),
+        np.ones(len(found), np.bool_),
+    )
+
+
+def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
+    """Run a built engine as the daemon does, one frame at a time.
+
+    Raises:
+        ModelError: it cannot be loaded here.
+        DeviceError: its device is missing or fails.
+    """
+    slot = page_aligned((1, *frames.shape[1:]), np.uint8)
+    engine = engine_factory(folder, manifest, Resources(streams=1))([slot])
+    thresholds = model_of(manifest).thresholds
+    masks, probs, known = [], [], []
+    try:
+        for frame in frames:
+            slot[0] = frame
+            engine.submit(0, 1, thresholds)
+            result = engine.wait(0)
+            known.append(bool(result.area.any()))
+            masks.append(result.mask * np.uint8(known[-1]))
+            probs.append(result.prob.copy())
+    finally:
+        engine.close()
+    return Masks(np.concatenate(masks), np.concatenate(probs), np.array(known))
+
+
+def compare(what: str, wanted: Masks, found: Masks, classes: Sequence[DefectClass]) -> Agreement:
+    """Measure how well two results agree; probabilities to 1/255."""
+    known = wanted.known & found.known
+    error = np.abs(wanted.prob[known].astype(np.int16) - found.prob[known])
+    agreements = []
+    for entry in classes:
+        bit = np.uint8(1 << (entry.id - 1))
+        there, here = (wanted.mask & bit) > 0, (found.mask & bit) > 0
+        total = int(there.sum()) + int(here.sum())
+        agreements.append(
+            ClassAgreement(
+                name=entry.name,
+                dice=2 * int((there & here).sum()) / total if total else 1.0,
+                reference_px=int(there.sum()),
+                found_px=int(here.sum()),
+            )
+        )
+    return Agreement(
+        compared=what,
+        classes=tuple(agreements),
+        error_max=float(error.max(initial=0)) / 255,
+        error_mean=float(error.mean()) / 255 if error.size else 0.0,
+    )
+
+
+def is_judged(entry: ClassAgreement) -> bool:
+    """Whether there was enough of a class to say something about it."""
+    return max(entry.reference_px, entry.found_px) >= JUDGED_PX_MIN
+
+
+def faults(verification: Verification) -> list[str]:
+    """What is past the limits, in words."""
+    found = []
+    for agreement in verification.agreements:
+        found += [
+            f"Dice of {entry.name} is {entry.dice:.4f} (at least {verification.dice_min:g})"
+            for entry in agreement.classes
+            if is_judged(entry) and entry.dice < verification.dice_min
+        ]
+        if agreement.error_mean > verification.error_mean_max:
+            found.append(
+                f"the mean error of probabilities is {agreement.error_mean:.5f} (at most "
+                f"{verification.error_mean_max:g})"
+            )
+    return found
+
+
+def worst_frames(wanted: Masks, found: Masks, count: int) -> list[int]:
+    """The frames whose masks differ in most pixels, worst first."""
+    different = (wanted.mask != found.mask).sum(axis=(1, 2))
+    return [int(index) for index in np.argsort(-different, kind="stable")[:count]]
