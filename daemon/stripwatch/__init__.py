@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from stripwatch.subscriber import FrameImage, Subscriber
+from stripwatch.client.subscriber import FrameImage, Subscriber
 from stripwatch.wire.event import (
     Defect,
     Event,

@@ -13,14 +13,14 @@ import structlog
 
 from stripwatch import __version__
 from stripwatch.config import Config, resolve_classes
-from stripwatch.engine_swap import Swap
 from stripwatch.engines.load import engine_factory
+from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import DeviceError, ExitCode, StripwatchError
-from stripwatch.manifest import load_manifest
-from stripwatch.model import model_of
+from stripwatch.inspect.model import model_of
 from stripwatch.pipeline import Pipeline
-from stripwatch.reload import read_again
-from stripwatch.sdnotify import Notifier
+from stripwatch.service.reload import read_again
+from stripwatch.service.sdnotify import Notifier
+from stripwatch.stages.engine_swap import Swap
 
 TICK_S = 0.1
 SILENT_S_MAX = 5.0  # a thread silent for longer than this no longer feeds the watchdog

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 from msgspec import Meta
 
+from stripwatch.engines.manifest import DefectClass, Manifest, Probability
 from stripwatch.errors import ConfigError
-from stripwatch.manifest import DefectClass, Manifest, Probability
 from stripwatch.wire.frame import NAME_PATTERN, CameraName, Side
 
 Positive = Annotated[float, Meta(gt=0, le=1e6)]  # not infinite

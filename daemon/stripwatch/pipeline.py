@@ -12,16 +12,16 @@ from collections.abc import Callable
 import zmq
 
 from stripwatch.config import Config
-from stripwatch.deliver import Deliverer
-from stripwatch.engine_loop import EngineLoop
-from stripwatch.engine_swap import Swap
 from stripwatch.engines.base import EngineFactory
-from stripwatch.heartbeat import Heartbeat
-from stripwatch.model import Model
-from stripwatch.publish import Publisher
-from stripwatch.receive import Receiver
-from stripwatch.slots import SlotRing
-from stripwatch.telemetry import Telemetry
+from stripwatch.inspect.model import Model
+from stripwatch.outputs.publish import Publisher
+from stripwatch.service.status import Telemetry
+from stripwatch.stages.deliver import Deliverer
+from stripwatch.stages.engine_loop import EngineLoop
+from stripwatch.stages.engine_swap import Swap
+from stripwatch.stages.heartbeat import Heartbeat
+from stripwatch.stages.receive import Receiver
+from stripwatch.stages.slots import SlotRing
 
 LINGER_MS = 1000  # for the last events to leave
 

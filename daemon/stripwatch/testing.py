@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.fake import fake_factory
-from stripwatch.manifest import DefectClass, FakeBehaviour, Gate
-from stripwatch.model import Model
+from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Gate
+from stripwatch.inspect.model import Model
+from stripwatch.net.sockets import Socket
 from stripwatch.pipeline import Pipeline
-from stripwatch.sockets import Socket
 from stripwatch.wire.event import Event, parse_event
 from stripwatch.wire.frame import FrameHeader, build_frame
 

@@ -12,8 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from stripwatch.engines.load import why_not_here
-from stripwatch.errors import ConfigError, ModelError, StorageError
-from stripwatch.manifest import (
+from stripwatch.engines.manifest import (
     Manifest,
     Plan,
     Precision,
@@ -21,6 +20,7 @@ from stripwatch.manifest import (
     load_manifest,
     sha256_files,
 )
+from stripwatch.errors import ConfigError, ModelError, StorageError
 from stripwatch_engine.build_key import build_key
 from stripwatch_engine.folder import hashed_names, locked, publish
 from stripwatch_engine.graph.compose import compose_inspection_graph, image_graph

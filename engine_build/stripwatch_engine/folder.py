@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stripwatch.engines.manifest import MANIFEST_NAME, Manifest, load_manifest, save_manifest
 from stripwatch.errors import ConfigError, ModelError, StorageError
-from stripwatch.manifest import MANIFEST_NAME, Manifest, load_manifest, save_manifest
 
 DRAFT_PREFIX = ".draft-"
 HASH_CHARACTERS = 12  # of the engine's hash, in the names of its files

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.manifest import Precision
+from stripwatch.engines.manifest import Precision
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.member import CardFlags
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.config import load_config, resolve_classes
+from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
-from stripwatch.manifest import DefectClass, Manifest
 from stripwatch.resources import shipped
 
 GOOD = """

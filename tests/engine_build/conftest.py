@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from stripwatch.manifest import DefectClass
+from stripwatch.engines.manifest import DefectClass
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]

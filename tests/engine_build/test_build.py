@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ExitCode, ModelError
-from stripwatch.manifest import Manifest, load_manifest
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard, load_card, save_card
 

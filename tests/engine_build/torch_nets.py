@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from stripwatch.manifest import DefectClass
+from stripwatch.engines.manifest import DefectClass
 from stripwatch_engine.models.model_card import ModelCard, ModelInput
 from stripwatch_engine.models.reference import Session
 

@@ -19,7 +19,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stripwatch.engines.identity import GpuTarget
-from stripwatch.manifest import DefectClass, Precision
+from stripwatch.engines.manifest import DefectClass, Precision
 from stripwatch_engine.build import build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 SIMULATION = HERE / "simulation"
 BUILT = Path(sys.prefix) / "gpu-simulation"
 PYTHON_PATH = (str(SIMULATION), str(BUILT / "site"))
-WITHOUT_GPU = {"test_simulation.py"}
+WITHOUT_GPU = {"test_simulation.py", "test_trt_types.py"}
 SETTINGS = {
     "copy_us_per_mib": 0,
     "kernel_us": 0,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.bench import gpu, load
 from stripwatch.cli.main import main
 from stripwatch.errors import ExitCode
+from stripwatch.lab.bench import gpu, load
 
 
 @pytest.mark.timeout(100)

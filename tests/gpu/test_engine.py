@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.base import IN_FLIGHT, BatchResult, page_aligned
 from stripwatch.engines.load import engine_factory
+from stripwatch.engines.manifest import load_manifest
 from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.engines.trt_plan import batch_sizes
-from stripwatch.manifest import load_manifest
-from stripwatch.slots import slot_count
+from stripwatch.stages.slots import slot_count
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch_engine.verify.agreement import compare, faults, run_engine
 

@@ -13,10 +13,10 @@ from stripwatch.config import Batch
 from stripwatch.engines.base import page_aligned
 from stripwatch.engines.cuda import OutOfDeviceMemory
 from stripwatch.engines.load import engine_factory
+from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch.manifest import Manifest, load_manifest
-from stripwatch.model import Model
+from stripwatch.inspect.model import Model
 from stripwatch.testing import fake_line
 from stripwatch.wire.event import FrameResult, Gap
 

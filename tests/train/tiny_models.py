@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stripwatch.manifest import DefectClass
+from stripwatch.engines.manifest import DefectClass
 from stripwatch_engine.models.model_card import ModelCard, ModelInput
 from stripwatch_train.data.coco import LabelledImage, write_coco
 from stripwatch_train.data.folds import FoldFile, save_folds

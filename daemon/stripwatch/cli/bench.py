@@ -22,9 +22,9 @@ from stripwatch import __version__
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 
 if TYPE_CHECKING:  # `--help` stays quick
-    from stripwatch.bench.measure import Figures
     from stripwatch.engines.base import EngineFactory
-    from stripwatch.manifest import Manifest
+    from stripwatch.engines.manifest import Manifest
+    from stripwatch.lab.bench.measure import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "memory")
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
@@ -67,7 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _bench(args: argparse.Namespace) -> ExitCode:
     from stripwatch.config import check_rows
-    from stripwatch.manifest import load_manifest
+    from stripwatch.engines.manifest import load_manifest
 
     positive = (args.seconds, args.rate, args.wait_ms, 1 if args.rows is None else args.rows)
     if not all(0 < value < math.inf for value in positive) or args.memory_frames < 8:
@@ -113,11 +113,11 @@ def _steps(
     Raises:
         ConfigError: the engine is not for the parts that are wanted.
     """
-    from stripwatch.bench import gpu, load, measure
-    from stripwatch.bench.line import Bed
     from stripwatch.config import Resources
     from stripwatch.engines.load import engine_factory
-    from stripwatch.model import model_of
+    from stripwatch.inspect.model import model_of
+    from stripwatch.lab.bench import gpu, load, measure
+    from stripwatch.lab.bench.line import Bed
 
     shape = manifest.frame_shape if manifest else (256, 1600)
     bed = Bed(shape, args.rows or ROWS, args.seconds, sockets)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from stripwatch.config import Config, load_config, resolve_classes
 from stripwatch.engines.load import engine_factory
+from stripwatch.engines.manifest import DefectClass, Gate, Manifest, Verification, load_manifest
 from stripwatch.errors import ExitCode
-from stripwatch.manifest import DefectClass, Gate, Manifest, Verification, load_manifest
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _demo(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.demo import run_demo
+    from stripwatch.lab.demo import run_demo
 
     if args.duration <= 0 or args.rate <= 0:
         raise ConfigError("--duration and --rate must be greater than 0")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stripwatch.camera.peer import other_end
+from stripwatch.client.subscriber import NUMBERED_TOPICS, FrameImage, Received, Subscriber
 from stripwatch.config import Attach, load_config
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.signals import stop_on_signals
-from stripwatch.subscriber import NUMBERED_TOPICS, FrameImage, Received, Subscriber
+from stripwatch.net.peer import other_end
+from stripwatch.service.signals import stop_on_signals
 from stripwatch.view.event_text import event_line
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect

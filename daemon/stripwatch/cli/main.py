@@ -6,7 +6,7 @@ import argparse
 
 from stripwatch import __version__
 from stripwatch.cli import bench, check, demo, events, record, replay, run
-from stripwatch.cli.guard import guarded
+from stripwatch.service.exits import guarded
 
 
 def make_parser() -> argparse.ArgumentParser:

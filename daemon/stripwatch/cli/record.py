@@ -10,9 +10,9 @@ from pathlib import Path
 
 from stripwatch.config import load_config
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.record.recorder import Recorder, RecordInput
-from stripwatch.record.writer import RecordingWriter
-from stripwatch.signals import stop_on_signals
+from stripwatch.recording.recorder import Recorder, RecordInput
+from stripwatch.recording.writer import RecordingWriter
+from stripwatch.service.signals import stop_on_signals
 
 POLL_MS = 100  # longest wait for a frame, so that a stop is seen
 

@@ -23,23 +23,23 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.camera.pace import Pace
-from stripwatch.camera.peer import other_end
-from stripwatch.camera.sender import Link, Plan, send_frames
-from stripwatch.compare.event_diff import (
+from stripwatch.client.subscriber import Received
+from stripwatch.config import Config, load_config
+from stripwatch.errors import ConfigError, ExitCode, StorageError
+from stripwatch.feed.pace import Pace
+from stripwatch.feed.sender import Link, Plan, send_frames
+from stripwatch.feed.sources import Source, open_source
+from stripwatch.feed.sources.choose import SYNTHETIC_FRAMES
+from stripwatch.lab.compare.event_diff import (
     Comparison,
     compare_events,
     difference_line,
     load_events,
     summary_rows,
 )
-from stripwatch.compare.line_run import run_line
-from stripwatch.config import Config, load_config
-from stripwatch.errors import ConfigError, ExitCode, StorageError
-from stripwatch.signals import stop_on_signals
-from stripwatch.sources import Source, open_source
-from stripwatch.sources.choose import SYNTHETIC_FRAMES
-from stripwatch.subscriber import Received
+from stripwatch.lab.compare.line_run import run_line
+from stripwatch.net.peer import other_end
+from stripwatch.service.signals import stop_on_signals
 from stripwatch.wire.event import NumberedEvent
 from stripwatch.wire.frame import CameraName, FrameHeader, StripId
 

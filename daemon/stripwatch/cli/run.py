@@ -24,8 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _run(args: argparse.Namespace) -> ExitCode:
     from stripwatch.app import App
     from stripwatch.config import load_config
-    from stripwatch.logs import set_up_logs
-    from stripwatch.sdnotify import Notifier
+    from stripwatch.service.logs import set_up_logs
+    from stripwatch.service.sdnotify import Notifier
 
     config = load_config(args.config)
     set_up_logs(config.service)

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.manifest import Gate
+from stripwatch.engines.manifest import Gate
 
 IN_FLIGHT = 2  # slots inside the engine: one is copied while the other is computed
 

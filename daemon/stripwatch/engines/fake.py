@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.engines.base import BatchResult, Engine, EngineFactory, Frames, allocate_result
+from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import DeviceError
-from stripwatch.manifest import FakeBehaviour
 
 PAINT = 251  # grey level of class c is PAINT + c
 PROBABILITY = 0.8  # 204 / 255

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from stripwatch.engines.manifest import Manifest, Plan
 from stripwatch.errors import ModelError
-from stripwatch.manifest import Manifest, Plan
 
 GpuTarget = Literal["tensorrt", "tensorrt-rtx"]
 Numbers = tuple[int, ...]

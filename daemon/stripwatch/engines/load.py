@@ -9,8 +9,8 @@ from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.cuda import compute_capability
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.identity import check_plan, installed_version, rebuild_command
+from stripwatch.engines.manifest import FakeBehaviour, Manifest
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch.manifest import FakeBehaviour, Manifest
 
 ANY_RESOURCES = Resources()
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.base import BatchResult, Frames, allocate_result, presence_thresholds
 from stripwatch.engines.identity import rebuild_command
+from stripwatch.engines.manifest import Manifest
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch.manifest import Manifest
 
 
 class OpenVinoEngine:

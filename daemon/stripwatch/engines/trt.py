@@ -31,9 +31,9 @@ from stripwatch.engines.base import (
     presence_thresholds,
 )
 from stripwatch.engines.cuda import Device, Event, forget_frames
+from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt_plan import DevicePlan, Tensors, batch_sizes, tensors_of
 from stripwatch.errors import DeviceError
-from stripwatch.manifest import Manifest
 
 if TYPE_CHECKING:  # TensorRT's classes are the same
     import tensorrt_rtx as rtx

@@ -19,9 +19,9 @@ from stripwatch.engines.identity import (
     load_library,
     rebuild_command,
 )
+from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch.manifest import Manifest
 
 if TYPE_CHECKING:  # TensorRT's classes are the same, less those of the run-time configuration
     import tensorrt_rtx as rtx

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.manifest import DefectClass
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.synthetic.background import Background
 from stripwatch.synthetic.defects import LINES_MAX, Defect, defects_of_block
 

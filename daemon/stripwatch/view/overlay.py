@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from stripwatch.rle import decode_severstal
 from stripwatch.wire.event import Defect
+from stripwatch.wire.rle import decode_severstal
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; RGB, by class id.
 PALETTE = (

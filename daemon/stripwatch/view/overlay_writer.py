@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 
+from stripwatch.client.subscriber import FrameImage
 from stripwatch.errors import StorageError, WireError
-from stripwatch.subscriber import FrameImage
 from stripwatch.view.overlay import draw_overlay
 from stripwatch.wire.event import Defect
 

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.engines.manifest import CLASSES_MAX, ClassName
 from stripwatch.errors import WireError
-from stripwatch.manifest import CLASSES_MAX, ClassName
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import CameraName, Count, SessionId, Side, StripId
 

@@ -15,9 +15,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.cli.guard import guarded
+from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.manifest import Manifest, load_manifest
+from stripwatch.service.exits import guarded
 from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.cli.flags import make_parser, parse_shape
 from stripwatch_engine.cli.tables import (

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.manifest import Manifest, SourceModel, Verification
+from stripwatch.engines.manifest import Manifest, SourceModel, Verification
 from stripwatch_engine.verify.agreement import JUDGED_PX_MIN, is_judged
 
 KEPT_SHOWN = 6

@@ -8,7 +8,7 @@ frames uint8 [n, H, W], thresholds float32 [C]
      area float32 [n, C], peak float32 [n, C], prob uint8 [n, C, H, W] (p * 255, rounded)
 
 With a gate or a classifier there are one more input, presence_thresholds float32 [1 + C], and one
-more output, absent uint8 [n, C]; stripwatch.manifest.Gate says what they do.
+more output, absent uint8 [n, C]; stripwatch.engines.manifest.Gate says what they do.
 """
 
 from __future__ import annotations

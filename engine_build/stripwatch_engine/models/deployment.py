@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from stripwatch.engines.manifest import DefectClass, Gate, check_classes
 from stripwatch.errors import ConfigError, ModelError
-from stripwatch.manifest import DefectClass, Gate, check_classes
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.member import CardFlags, Member, load_member, with_model
 from stripwatch_engine.models.onnx_model import convert_opset

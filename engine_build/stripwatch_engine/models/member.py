@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 import onnx
 
+from stripwatch.engines.manifest import DefectClass, SourceModel, sha256_files
 from stripwatch.errors import ModelError
-from stripwatch.manifest import DefectClass, SourceModel, sha256_files
 from stripwatch_engine.models.model_card import (
     Activation,
     Fit,

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.engines.manifest import CLASSES_MAX, DefectClass, check_classes
 from stripwatch.errors import ModelError
-from stripwatch.manifest import CLASSES_MAX, DefectClass, check_classes
 
 CARD_NAME = "model.json"
 

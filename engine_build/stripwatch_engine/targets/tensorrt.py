@@ -12,9 +12,9 @@ import onnx
 
 from stripwatch.engines.cuda import compute_capability
 from stripwatch.engines.identity import load_library
+from stripwatch.engines.manifest import Plan
 from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import ConfigError, DeviceError, ModelError
-from stripwatch.manifest import Plan
 from stripwatch_engine.settings import BuildSettings
 
 Report = Callable[[str, int, int], None]  # phase, steps done, steps

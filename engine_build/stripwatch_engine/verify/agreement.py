@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stripwatch.config import Resources
 from stripwatch.engines.base import page_aligned, presence_thresholds
 from stripwatch.engines.load import engine_factory
-from stripwatch.manifest import (
+from stripwatch.engines.manifest import (
     Agreement,
     ClassAgreement,
     DefectClass,
@@ -21,7 +21,7 @@ from stripwatch.manifest import (
     Manifest,
     Verification,
 )
-from stripwatch.model import model_of
+from stripwatch.inspect.model import model_of
 from stripwatch_engine.models.reference import Session
 
 JUDGED_PX_MIN = 256  # of a class, over all frames: below, one pixel of an edge decides its Dice

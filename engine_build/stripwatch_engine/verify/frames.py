@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
-from stripwatch.sources import SourceFrame, open_source
+from stripwatch.feed.sources import SourceFrame, open_source
 from stripwatch.synthetic import SyntheticStrip
 
 CALIBRATION_SEED, VERIFICATION_SEED = 101, 1  # of the synthetic strip: never the same frames

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import StorageError
-from stripwatch.manifest import DefectClass
 from stripwatch.view.overlay import FILL_SHARE, class_colour
 from stripwatch_engine.verify.agreement import Frames, Masks, worst_frames
 

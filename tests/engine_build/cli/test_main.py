@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode
-from stripwatch.manifest import load_manifest
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard
 

@@ -31,7 +31,7 @@ from tests.engine_build.torch_nets import (
 
 from stripwatch.config import Resources
 from stripwatch.engines.load import engine_factory
-from stripwatch.manifest import load_manifest
+from stripwatch.engines.manifest import load_manifest
 from stripwatch_engine.build import build
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition, GateMode

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode, ModelError
-from stripwatch.manifest import load_manifest
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard
 from stripwatch_engine.models.onnx_model import load_core

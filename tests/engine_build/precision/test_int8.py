@@ -21,8 +21,8 @@ from tests.engine_build.torch_nets import (
     save_net,
 )
 
+from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ConfigError
-from stripwatch.manifest import load_manifest
 from stripwatch_engine.build import build
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition

@@ -21,8 +21,8 @@ from tests.engine_build.torch_nets import (
     segmenter,
 )
 
+from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ConfigError, ModelError
-from stripwatch.manifest import Manifest, load_manifest
 from stripwatch_engine.build import BuildOptions, Outcome, build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from stripwatch.engines.manifest import Agreement, DefectClass, Verification, load_manifest
 from stripwatch.errors import ExitCode
-from stripwatch.manifest import Agreement, DefectClass, Verification, load_manifest
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard
 from stripwatch_engine.verify.agreement import (

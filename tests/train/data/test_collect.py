@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from stripwatch.recording.writer import RecordingWriter
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
-from stripwatch.record.writer import RecordingWriter
-from stripwatch.rle import encode_coco, encode_severstal, runs_of_mask
 from stripwatch.testing import fake_line
 from stripwatch.wire.event import Event, FrameResult, NumberedEvent, Status
 from stripwatch.wire.frame import FrameHeader
+from stripwatch.wire.rle import encode_coco, encode_severstal, runs_of_mask
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.collect import Collected, collect
 from stripwatch_train.data.data_set import open_data_set

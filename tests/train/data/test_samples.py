@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stripwatch.errors import ConfigError
-from stripwatch.rle import encode_coco, encode_severstal, runs_of_mask
+from stripwatch.wire.rle import encode_coco, encode_severstal, runs_of_mask
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.samples import (
     DataSet,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stripwatch.errors import ConfigError
-from stripwatch.rle import decode_severstal
+from stripwatch.wire.rle import decode_severstal
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.samples import classes_of, load_image, load_mask
 from stripwatch_train.data.severstal import read_severstal, read_severstal_table

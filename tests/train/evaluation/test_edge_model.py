@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.manifest import Manifest
+from stripwatch.engines.manifest import Manifest
 from stripwatch.synthetic import CLASSES, SyntheticStrip
 from stripwatch_engine.models.model_card import load_card
 
@@ -35,7 +35,7 @@ def test_the_recipe_beside_it_makes_a_model_of_the_same_layers_and_card() -> Non
     from stripwatch_train.fitting.networks import make_network
     from stripwatch_train.fitting.recipe import load_recipe
 
-    recipe = load_recipe(str(MODEL.parents[2] / "recipe.toml"))
+    recipe = load_recipe(str(MODEL.parents[1] / "recipe.toml"))
     (member,) = recipe.members
     card = load_card(MODEL)
     shrunk = [side // by for side, by in zip(FRAME_SHAPE, member.images.shrink, strict=True)]

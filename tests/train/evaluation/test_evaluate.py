@@ -19,8 +19,8 @@ from tests.train.tiny_models import (
     write_run,
 )
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.manifest import DefectClass
 from stripwatch.synthetic import CLASSES as STRIP_CLASSES
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch.view.overlay import FILL_SHARE

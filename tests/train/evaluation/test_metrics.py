@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.train.tiny_models import Bytes, masked, scored
 
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch_train.evaluation.metrics import (
     ClassTable,
     auc,

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from tests.train.tiny_models import CLASSES, Bytes, level, masked, painted, save_model, write_data
 
+from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.manifest import DefectClass, Gate
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.samples import load_image, load_mask

@@ -22,8 +22,8 @@ from tests.train.tiny_models import (
 )
 
 from stripwatch.engines.fake import fake_factory
+from stripwatch.engines.manifest import FakeBehaviour, Gate, Manifest, save_manifest
 from stripwatch.errors import ConfigError, DeviceError, ModelError
-from stripwatch.manifest import FakeBehaviour, Gate, Manifest, save_manifest
 from stripwatch.synthetic import CLASSES as STRIP_CLASSES
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch_engine.graph.compose import compose_inspection_graph

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from tests.train.tiny_models import Bytes, masked
 
-from stripwatch.inspection import classes_of_frame, find_defects, raise_min_areas
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.engines.manifest import DefectClass, Gate
+from stripwatch.inspect.defects import classes_of_frame, find_defects, raise_min_areas
 from stripwatch_train.evaluation.predictor import Prediction
 from stripwatch_train.evaluation.scores import GRID, Setting, level_of, score_frame
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tests.train.tiny_models import BRIGHT, CLASSES, DARK, painted, save_model
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.manifest import DefectClass
-from stripwatch.rle import decode_severstal
+from stripwatch.wire.rle import decode_severstal
 from stripwatch_train.cli.main import main
 from stripwatch_train.evaluation.predictor import open_predictor
 from stripwatch_train.evaluation.submission import Layout, check_submission, read_layout, submit

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.train.tiny_models import Bytes, masked, scored
 
-from stripwatch.manifest import DefectClass
+from stripwatch.engines.manifest import DefectClass
 from stripwatch_train.evaluation.metrics import ClassTable
 from stripwatch_train.evaluation.scores import Setting
 from stripwatch_train.evaluation.sweep import AREAS_PX, TOLERANCE, dice_elsewhere, sweep, sweep_all

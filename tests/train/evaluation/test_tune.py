@@ -18,8 +18,8 @@ from tests.train.tiny_models import (
     write_run,
 )
 
+from stripwatch.engines.manifest import DefectClass, Manifest, save_manifest
 from stripwatch.errors import ConfigError, ExitCode, ModelError
-from stripwatch.manifest import DefectClass, Manifest, save_manifest
 from stripwatch_engine.models.model_card import ModelCard, card_path, load_card
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.folds import FoldFile, save_folds

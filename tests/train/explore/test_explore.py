@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, ExitCode, StorageError
-from stripwatch.manifest import DefectClass
 from stripwatch.view.overlay import class_colour
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.brightness import pixel_statistics

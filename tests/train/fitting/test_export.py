@@ -15,8 +15,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from stripwatch.engines.manifest import DefectClass  # noqa: E402
 from stripwatch.errors import ModelError, StorageError  # noqa: E402
-from stripwatch.manifest import DefectClass  # noqa: E402
 from stripwatch_engine.models.composition import Composition, load_composition  # noqa: E402
 from stripwatch_engine.models.member import CardFlags, load_member  # noqa: E402
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card  # noqa: E402

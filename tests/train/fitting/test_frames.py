@@ -21,9 +21,9 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from stripwatch.engines.manifest import DefectClass  # noqa: E402
 from stripwatch.errors import ConfigError  # noqa: E402
-from stripwatch.manifest import DefectClass  # noqa: E402
-from stripwatch.rle import encode_coco, runs_of_mask  # noqa: E402
+from stripwatch.wire.rle import encode_coco, runs_of_mask  # noqa: E402
 from stripwatch_engine.graph.compose import image_graph  # noqa: E402
 from stripwatch_engine.models.member import Member as Model  # noqa: E402
 from stripwatch_engine.models.model_card import ModelCard, ModelInput  # noqa: E402

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from stripwatch.cli.guard import guarded
 from stripwatch.errors import ExitCode
+from stripwatch.service.exits import guarded
 from stripwatch_train.cli import data, evaluate, explore, fit, predict
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError, WireError
-from stripwatch.manifest import DefectClass
-from stripwatch.rle import decode_coco, encode_coco, runs_of_mask
+from stripwatch.wire.rle import decode_coco, encode_coco, runs_of_mask
 from stripwatch_train.data.coco_images import (
     IMAGES,
     Id,

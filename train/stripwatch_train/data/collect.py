@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.compare.event_diff import load_events
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError, WireError
-from stripwatch.manifest import DefectClass
-from stripwatch.rle import decode_coco, decode_severstal
-from stripwatch.sources.recording import Reading, read_recording
+from stripwatch.feed.sources.recording import Reading, read_recording
+from stripwatch.lab.compare.event_diff import load_events
 from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
+from stripwatch.wire.rle import decode_coco, decode_severstal
 from stripwatch_train.data.coco import LabelledImage, write_coco
 from stripwatch_train.data.samples import class_name, make_classes
 

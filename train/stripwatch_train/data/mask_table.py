@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, WireError
-from stripwatch.rle import decode_severstal
+from stripwatch.wire.rle import decode_severstal
 
 CLASSES = 4
 SHAPE = (256, 1600)  # lines, pixels of every frame of the competition

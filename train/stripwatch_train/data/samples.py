@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from stripwatch.engines.manifest import CLASSES_MAX, DefectClass, sha256_files
 from stripwatch.errors import ConfigError, WireError
-from stripwatch.manifest import CLASSES_MAX, DefectClass, sha256_files
-from stripwatch.rle import decode_coco, decode_severstal
+from stripwatch.wire.rle import decode_coco, decode_severstal
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 COLOUR_LEVELS_MAX = 8  # of 255, between the channels of a grey picture that was saved as colour

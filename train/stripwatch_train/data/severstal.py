@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from stripwatch.engines.manifest import sha256_files
 from stripwatch.errors import ConfigError
-from stripwatch.manifest import sha256_files
 from stripwatch_train.data.mask_table import CLASSES, SHAPE, Masks, first_row, read_mask_table
 from stripwatch_train.data.samples import (
     DataSet,

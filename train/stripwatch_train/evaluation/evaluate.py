@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
-from stripwatch.manifest import DefectClass
 from stripwatch_train.data.samples import DataSet, Sample, image_shape, load_image, load_mask
 from stripwatch_train.evaluation.predictor import Predictor, open_predictor
 from stripwatch_train.evaluation.scores import (

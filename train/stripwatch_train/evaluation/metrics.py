@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.inspection import raise_min_areas
+from stripwatch.inspect.defects import raise_min_areas
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.scores import LEVELS, Counts, Pieces
 

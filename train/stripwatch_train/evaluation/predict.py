@@ -22,9 +22,9 @@ import msgspec
 import numpy as np
 from PIL import Image
 
+from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.inspection import Finding, classes_of_frame, find_defects, raise_min_areas
-from stripwatch.manifest import DefectClass, Gate
+from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects, raise_min_areas
 from stripwatch_train.data.coco import ANNOTATIONS, LabelledImage, write_coco
 from stripwatch_train.data.data_set import LABEL_STUDIO, open_data_set
 from stripwatch_train.data.mask_folder import MASK_FOLDERS

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.base import IN_FLIGHT, BatchResult, EngineFactory, page_aligned
 from stripwatch.engines.load import engine_factory
+from stripwatch.engines.manifest import MANIFEST_NAME, DefectClass, Gate, Manifest, load_manifest
 from stripwatch.errors import ConfigError, DeviceError
-from stripwatch.manifest import MANIFEST_NAME, DefectClass, Gate, Manifest, load_manifest
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.deployment import load_deployment

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError, WireError
-from stripwatch.rle import decode_severstal, encode_severstal, runs_of_mask
+from stripwatch.wire.rle import decode_severstal, encode_severstal, runs_of_mask
 from stripwatch_train.data.mask_table import CLASSES, SHAPE, Record, check_cells, read_csv
 from stripwatch_train.data.samples import Sample, image_files, load_image
 from stripwatch_train.evaluation.predict import findings, mask_of

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
-from stripwatch.manifest import DefectClass
 from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.model_card import card_path, load_card
 from stripwatch_train.evaluation.evaluate import Scores

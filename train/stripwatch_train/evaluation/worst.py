@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
-from stripwatch.manifest import DefectClass
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.view.overlay import FILL_SHARE
 from stripwatch_train.data.samples import load_image
 from stripwatch_train.evaluation.evaluate import WorstFrame

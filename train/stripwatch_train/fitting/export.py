@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
-from stripwatch.manifest import DefectClass
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card
 from stripwatch_engine.models.reference import Session
 from stripwatch_train.data.samples import DataSet

@@ -24,8 +24,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.engines.manifest import CLASSES_MAX, Probability
 from stripwatch.errors import ConfigError
-from stripwatch.manifest import CLASSES_MAX, Probability
 from stripwatch_train.fitting.run_folder import Role
 
 Count = Annotated[int, Meta(ge=1)]

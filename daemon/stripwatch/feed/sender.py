@@ -1,0 +1,224 @@
+"""The camera's side: paces frames and sends them. Used by replay, the demo and tests."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+import zmq
+
+from stripwatch.errors import AddressError, ConfigError
+from stripwatch.feed.numbering import Numbering, Renumbering, new_session
+from stripwatch.feed.pace import Pace, Pacer
+from stripwatch.feed.sources.frame import Source, SourceFrame
+from stripwatch.net.sockets import Socket, open_socket
+from stripwatch.wire.frame import FrameHeader, build_frame
+
+FULL_WAIT_S = 0.001  # between two looks at a queue that is full
+POLL_MS = 100  # longest wait for a receiver, so that a stop is seen
+LINGER_MS = 5000  # for the last frames to leave
+SUBSCRIPTION_BYTES_MAX = 256
+STRIP_CHARACTERS_MAX = 64
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """Where frames go."""
+
+    endpoint: str
+    pattern: Literal["pub", "push"] = "pub"
+    attach: Literal["connect", "bind"] = "connect"
+    queue_frames: int = 32
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a source is sent, and how."""
+
+    cameras: tuple[str, ...] = ("top",)  # each sends every frame; a recording brings its own
+    pace: Pace = Pace()
+    strip: str | None = None  # coil id; None = the source's name
+    loop: bool = False  # start again at the source's end; every pass is a strip of its own
+    frame_count: int | None = None  # frames of each camera (of a recording: of all) to send
+    keep_headers: bool = False  # send recorded headers unchanged
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The last frame that a camera sent, and how many."""
+
+    header: FrameHeader
+    frames: int
+
+
+def send_frames(
+    source: Source,
+    link: Link,
+    plan: Plan,
+    stop: threading.Event,
+    *,
+    receiver_timeout_s: float = 10.0,
+    on_sent: Callable[[FrameHeader], None] = lambda _: None,
+) -> dict[str, Sent]:
+    """Send a source's frames; by camera, what was sent.
+
+    The first frame waits for a receiver. Later ones wait while the receiver's queue is full, so
+    a replay loses nothing on its side; while there is no subscriber, a publisher's frames are
+    lost, as those of a real camera.
+
+    Args:
+        source: the frames.
+        link: where they go.
+        plan: which, and how fast.
+        stop: ends the sending when set.
+        receiver_timeout_s: longest wait for the first receiver.
+        on_sent: called after each frame.
+
+    Raises:
+        AddressError: the endpoint cannot be used, or nobody receives there in time.
+        ConfigError: the plan does not fit the source.
+        StorageError: a frame cannot be read.
+    """
+    _check(source, plan)
+    context = zmq.Context()
+    # A PUSH socket is then writable only once a receiver is really there.
+    context.setsockopt(zmq.IMMEDIATE, 1)
+    try:
+        socket = open_socket(
+            context,
+            "xpub" if link.pattern == "pub" else "push",
+            link.endpoint,
+            attach=link.attach,
+            queue=link.queue_frames,
+            message_bytes_max=SUBSCRIPTION_BYTES_MAX,
+        )
+        try:
+            if link.pattern == "pub":
+                socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told, not hidden
+            _await_receiver(socket, link, receiver_timeout_s, stop)
+            return _send(source, socket, plan, stop, on_sent)
+        finally:
+            socket.close(0 if stop.is_set() else LINGER_MS)
+    finally:
+        context.term()
+
+
+def strip_name(source: Source, plan: Plan, number: int) -> str:
+    """The coil id of pass `number` (from 0) through a source."""
+    name = plan.strip or "".join(c if " " <= c <= "~" else "_" for c in source.name) or "strip"
+    suffix = f"-{number + 1}" if number else ""
+    return name[: STRIP_CHARACTERS_MAX - len(suffix)] + suffix
+
+
+def _check(source: Source, plan: Plan) -> None:
+    if plan.pace.recorded and not source.timed:
+        raise ConfigError(f"{source.name} carries no times to pace it by; use --rate N instead")
+    if plan.keep_headers and not source.cameras:
+        raise ConfigError("--keep-headers is for recordings (.mcap); other frames have no headers")
+    if plan.keep_headers and plan.loop:
+        raise ConfigError(
+            "--keep-headers and --loop exclude each other: frames sent again under the same "
+            "session and number are dropped as late"
+        )
+    if not plan.cameras and not source.cameras:
+        raise ConfigError("no camera is named; give --camera NAME")
+
+
+def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threading.Event) -> None:
+    """Wait for a connection (PUSH) or a subscription to frames (PUB)."""
+    until_s = time.monotonic() + timeout_s
+    flag = zmq.POLLIN if link.pattern == "pub" else zmq.POLLOUT
+    while not stop.is_set():
+        if socket.poll(POLL_MS, flag):
+            if link.pattern == "push":
+                return
+            if socket.recv()[:1] == b"\x01":
+                return
+        elif time.monotonic() > until_s:
+            raise AddressError(
+                f"nobody receives at {link.endpoint} ({link.attach}, {link.pattern}) within "
+                f"{timeout_s:g} s; start stripwatch run first, and check endpoint, pattern "
+                "(pub needs sub, push needs pull) and attach (one side binds, one connects)"
+            )
+
+
+def _send(
+    source: Source,
+    socket: Socket,
+    plan: Plan,
+    stop: threading.Event,
+    on_sent: Callable[[FrameHeader], None],
+) -> dict[str, Sent]:
+    pacer = Pacer(plan.pace, stop.wait)
+    cameras = {camera: Numbering(camera, new_session()) for camera in plan.cameras}
+    sent: dict[str, Sent] = {}
+    left = plan.frame_count
+    for number in itertools.count() if plan.loop else range(1):
+        if plan.pace.recorded:
+            pacer = Pacer(plan.pace, stop.wait)  # recorded times begin again with each pass
+        strip = strip_name(source, plan, number)
+        renumbering = Renumbering()
+        frames = 0
+        for frame, last in _marked(itertools.islice(source.frames(), left)):
+            pacer.wait_for_next(frame.t_ns)
+            frames += 1
+            for header in _headers(frame, cameras, renumbering, plan, strip, last=last):
+                if not _send_one(socket, header, frame, stop):
+                    return sent
+                before = sent.get(header.camera)
+                sent[header.camera] = Sent(header, before.frames + 1 if before else 1)
+                on_sent(header)
+        left = None if left is None else left - frames
+        if left == 0 or frames == 0:
+            break
+    return sent
+
+
+def _send_one(
+    socket: Socket, header: FrameHeader, frame: SourceFrame, stop: threading.Event
+) -> bool:
+    """Send a frame, waiting for room; False: it is time to stop."""
+    parts = build_frame(header, frame.payload)
+    if socket.type == zmq.XPUB:
+        while socket.poll(0):  # libzmq keeps unread subscriptions without a limit
+            socket.recv()
+    while not stop.is_set():
+        try:
+            socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.Again:
+            if socket.type == zmq.PUSH:
+                socket.poll(POLL_MS, zmq.POLLOUT)
+            else:  # a poll would not help: XPUB always says that it can be written to
+                stop.wait(FULL_WAIT_S)
+        else:
+            return True
+    return False
+
+
+def _marked(frames: Iterator[SourceFrame]) -> Iterator[tuple[SourceFrame, bool]]:
+    """Each frame, and whether it is the last."""
+    held = next(frames, None)
+    while held is not None:
+        following = next(frames, None)
+        yield held, following is None
+        held = following
+
+
+def _headers(
+    frame: SourceFrame,
+    cameras: dict[str, Numbering],
+    renumbering: Renumbering,
+    plan: Plan,
+    strip: str,
+    *,
+    last: bool,
+) -> Iterator[FrameHeader]:
+    """The headers under which a frame leaves: one per camera, or as recorded."""
+    if frame.recorded is None:
+        for numbering in cameras.values():
+            yield numbering.header(frame, strip, end=last, t_ns=time.time_ns())
+    elif plan.keep_headers:
+        yield frame.recorded
+    else:
+        yield renumbering.header(frame.recorded, time.time_ns())

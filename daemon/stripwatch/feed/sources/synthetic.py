@@ -1,0 +1,25 @@
+"""The synthetic strip as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
+from stripwatch.synthetic import SyntheticStrip
+
+FRAME_SHAPE = (256, 1600)  # where no configuration says otherwise
+
+
+def synthetic_source(
+    seed: int, frame_shape: tuple[int, int] | None, frame_count: int | None
+) -> Source:
+    """The first `frame_count` frames of a synthetic strip; None = it never ends."""
+    strip = SyntheticStrip(seed, frame_shape or FRAME_SHAPE)
+
+    def frames() -> Iterator[SourceFrame]:
+        index = 0
+        while frame_count is None or index < frame_count:
+            yield raw_frame(strip.frame(index).pixels)
+            index += 1
+
+    return Source(name=f"synthetic-{seed}", frames=frames, count=frame_count)

@@ -1,0 +1,1 @@
+"""From masks to events: pure functions and state, without sockets, threads or clock."""

@@ -1,0 +1,146 @@
+"""What the daemon says: events from findings, misses and strips. Pure functions and counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stripwatch.config import Camera, Line
+from stripwatch.inspect.coverage import Miss
+from stripwatch.inspect.defects import Finding
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import Defect, Gap, Position, StripEnd, StripStart
+from stripwatch.wire.frame import FrameHeader
+from stripwatch.wire.rle import encode_coco, encode_severstal
+
+
+@dataclass(frozen=True, slots=True)
+class EventNumber:
+    """The place of an event in its stream."""
+
+    stream: str
+    seq: int
+
+
+def defect_event(
+    finding: Finding,
+    header: FrameHeader,
+    camera: Camera,
+    line: Line,
+    part_of: str,
+    model: str,
+    number: EventNumber,
+) -> Defect:
+    """The event of one finding; pixels become millimetres at pixel centres."""
+    x, y = finding.centroid
+    across_px = header.shape[1] - x - 0.5 if camera.mirrored else x + 0.5
+    downweb_mm = None if header.line is None else (header.line + y + 0.5) * line.mm_per_line
+    _, _, width, height = finding.box
+    return Defect(
+        stream=number.stream,
+        seq=number.seq,
+        camera=header.camera,
+        strip=header.strip,
+        session=header.session,
+        frame_seq=header.seq,
+        t_ns=header.t_ns,
+        class_id=finding.defect_class.id,
+        class_name=finding.defect_class.name,
+        score=round(finding.score, 4),
+        peak=round(finding.peak, 4),
+        area_px=finding.area,
+        bbox_px=finding.box,
+        centroid_px=(round(x, 2), round(y, 2)),
+        position=Position(
+            downweb_mm=None if downweb_mm is None else round(downweb_mm, 2),
+            crossweb_mm=round(camera.crossweb_offset_mm + across_px * line.mm_per_pixel, 2),
+        ),
+        size_mm=(round(width * line.mm_per_pixel, 2), round(height * line.mm_per_line, 2)),
+        area_mm2=round(finding.area * line.mm_per_pixel * line.mm_per_line, 2),
+        frame_shape=finding.runs.shape,
+        rle=encode_severstal(finding.runs),
+        rle_coco=encode_coco(finding.runs),
+        part_of=part_of,
+        model=model,
+    )
+
+
+def gap_event(miss: Miss, strip: str | None, line: Line, number: EventNumber) -> Gap:
+    """The event of frames that were not inspected."""
+    lines = miss.lines
+    return Gap(
+        stream=number.stream,
+        seq=number.seq,
+        camera=miss.camera,
+        strip=strip,
+        session=miss.session,
+        first_frame_seq=miss.first_seq,
+        last_frame_seq=miss.last_seq,
+        count=miss.count,
+        cause=miss.cause,
+        downweb_mm=lines
+        and (round(lines[0] * line.mm_per_line, 2), round(lines[1] * line.mm_per_line, 2)),
+    )
+
+
+@dataclass(slots=True)
+class StripReport:
+    """What was seen of one strip by one camera, so far."""
+
+    strip: str
+    session: str
+    frame_seq: int
+    t_ns: int
+    inspected: int = 0
+    missed: Counter[Cause] = field(default_factory=Counter)
+    lines_inspected: int = 0
+    lines_missed: Counter[Cause] = field(default_factory=Counter)
+    defects: Counter[str] = field(default_factory=Counter)
+
+    def add_frame(self, header: FrameHeader, findings: list[Finding]) -> None:
+        """Count an inspected frame."""
+        self.session, self.frame_seq, self.t_ns = header.session, header.seq, header.t_ns
+        self.inspected += 1
+        self.lines_inspected += header.shape[0]
+        self.defects.update(finding.defect_class.name for finding in findings)
+
+    def add_miss(self, miss: Miss, frame_lines: int) -> None:
+        """Count missed frames; where their lines are unknown they count as full frames."""
+        self.session, self.frame_seq = miss.session, miss.last_seq
+        self.t_ns = miss.t_ns or self.t_ns
+        self.missed[miss.cause] += miss.count
+        first, end = miss.lines or (0, miss.count * frame_lines)
+        self.lines_missed[miss.cause] += end - first
+
+    def start(self, camera: str, number: EventNumber) -> StripStart:
+        """The event that opens the strip."""
+        return StripStart(
+            stream=number.stream,
+            seq=number.seq,
+            camera=camera,
+            strip=self.strip,
+            session=self.session,
+            frame_seq=self.frame_seq,
+            t_ns=self.t_ns,
+        )
+
+    def end(self, camera: str, line: Line, number: EventNumber) -> StripEnd:
+        """The event that closes the strip: its report."""
+        metres_per_line = line.mm_per_line / 1000
+        return StripEnd(
+            stream=number.stream,
+            seq=number.seq,
+            camera=camera,
+            strip=self.strip,
+            session=self.session,
+            frame_seq=self.frame_seq,
+            t_ns=self.t_ns,
+            frames_inspected=self.inspected,
+            frames_missed=dict(self.missed),
+            metres_inspected=round(self.lines_inspected * metres_per_line, 4),
+            metres_missed={
+                cause: round(lines * metres_per_line, 4)
+                for cause, lines in self.lines_missed.items()
+            },
+            defects=dict(self.defects),
+        )

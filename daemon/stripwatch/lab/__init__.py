@@ -1,0 +1,1 @@
+"""Measurements, comparisons and the demo; nothing of the daemon imports it."""

@@ -1,0 +1,105 @@
+"""The real pipeline in this process, for as long as a measurement takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
+from stripwatch.engines.base import EngineFactory
+from stripwatch.inspect.model import Model
+from stripwatch.lab.bench.feed import CAMERA
+from stripwatch.pipeline import Pipeline
+from stripwatch.wire.event import Status
+
+Latency = dict[str, dict[str, float]]  # p50, p99 and max in ms, by stage
+
+SETTLE_S = 1.0  # before a measurement: queues fill, caches warm
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """What every measurement of a run has in common."""
+
+    frame_shape: tuple[int, int]
+    rows: int
+    seconds: float
+    sockets: Path  # folder for ipc sockets
+    wait_ms: float = 20.0  # of a slot for more frames
+    pattern: Literal["pull", "sub"] = "pull"  # PULL holds the camera back; SUB drops
+
+    @property
+    def frames_at(self) -> str:
+        """Where frames arrive."""
+        return f"ipc://{self.sockets}/frames"
+
+
+@contextmanager
+def running(bed: Bed, model: Model, factory: EngineFactory) -> Iterator[Pipeline]:
+    """A pipeline; on PULL the feed is held back and nothing is dropped."""
+    lines, pixels = bed.frame_shape
+    config = Config(
+        line=Line(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625),
+        cameras=(Camera(name=CAMERA),),
+        inputs=(Input(endpoint=bed.frames_at, pattern=bed.pattern),),
+        engine=EngineSection(folder=""),
+        publish=Publish(endpoint=f"ipc://{bed.sockets}/events"),
+        batch=Batch(rows=bed.rows, wait_ms=bed.wait_ms),
+    )
+    pipeline = Pipeline(config, model, factory)
+    pipeline.start()
+    try:
+        yield pipeline
+    finally:
+        pipeline.stop()
+        pipeline.join(60)
+    if pipeline.failure:
+        raise pipeline.failure
+
+
+def frames_per_s(pipeline: Pipeline, seconds: float) -> float:
+    """Frames inspected per second, once the pipeline runs steadily."""
+    ledger = pipeline.deliverer.ledger
+    while ledger.inspected == 0 and pipeline.failure is None:
+        time.sleep(0.01)
+    time.sleep(SETTLE_S)
+    first, started_s = ledger.inspected, time.monotonic()
+    time.sleep(seconds)
+    return (ledger.inspected - first) / (time.monotonic() - started_s)
+
+
+def worst_latency(pipeline: Pipeline, seconds: float) -> Latency:
+    """Latency by stage over so many seconds; see `worst`."""
+    until_s = time.monotonic() + seconds
+    return worst(statuses(pipeline, lambda: time.monotonic() < until_s))
+
+
+def statuses(pipeline: Pipeline, going_on: Callable[[], bool]) -> list[Status]:
+    """What the daemon says of each second that ends while a condition holds.
+
+    The first is left out where there are more: its second began earlier.
+    """
+    seen: list[Status] = []
+    while going_on() and pipeline.failure is None:
+        time.sleep(0.05)
+        status = pipeline.telemetry.latest
+        if status and status.latency_ms and (not seen or status is not seen[-1]):
+            seen.append(status)
+    return seen[1:] or seen
+
+
+def worst(seen: list[Status]) -> Latency:
+    """By stage: the median second's p50, the worst second's p99 and max, ms."""
+    stages = seen[0].latency_ms if seen else {}
+    return {
+        stage: {
+            "p50": sorted(status.latency_ms[stage]["p50"] for status in seen)[len(seen) // 2],
+            "p99": max(status.latency_ms[stage]["p99"] for status in seen),
+            "max": max(status.latency_ms[stage]["max"] for status in seen),
+        }
+        for stage in stages
+    }

@@ -1,0 +1,75 @@
+"""The event endpoint: an XPUB socket that numbers, encodes and sends."""
+
+from __future__ import annotations
+
+import cv2
+import msgspec
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from stripwatch.config import Publish
+from stripwatch.net.sockets import Context, open_socket
+from stripwatch.wire.event import Event, build_event
+from stripwatch.wire.frame import FrameHeader, image_topic
+
+SUBSCRIPTION_BYTES_MAX = 256
+SUBSCRIPTIONS_MAX = 10_000
+JPEG_QUALITY = 90
+
+
+class Publisher:
+    """Sends events; belongs to one thread after it was made.
+
+    XPUB drops for a subscriber whose queue is full and never waits, so a subscriber that does not
+    read costs at most `queue_events` messages of memory.
+    """
+
+    def __init__(self, context: Context, settings: Publish) -> None:
+        self._socket = open_socket(
+            context,
+            "xpub",
+            settings.endpoint,
+            attach=settings.attach,
+            queue=settings.queue_events,
+            message_bytes_max=SUBSCRIPTION_BYTES_MAX,
+        )
+        self._topics: set[bytes] = set()
+
+    def send(self, event: Event) -> None:
+        """Send one event."""
+        self._socket.send_multipart(build_event(event), copy=True)
+
+    def send_image(self, header: FrameHeader, pixels: NDArray[np.uint8]) -> None:
+        """Send a frame, uint8 [lines, pixels], as a JPEG, if anybody has asked for it.
+
+        The message is a frame message of version 1 under the topic `image.<camera>`.
+        """
+        topic = image_topic(header.camera)
+        if not any(topic.startswith(prefix) for prefix in self._topics):
+            return
+        _, jpeg = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+        coded = msgspec.structs.replace(header, codec="jpeg", shape=pixels.shape)
+        self._socket.send_multipart([topic, msgspec.json.encode(coded), jpeg.tobytes()])
+
+    @property
+    def subscriptions(self) -> int:
+        """Number of distinct topics that subscribers have asked for."""
+        return len(self._topics)
+
+    def read_subscriptions(self) -> None:
+        """Take in what subscribers ask for.
+
+        Must be called now and then: libzmq keeps unread subscriptions without a limit.
+        """
+        while self._socket.poll(0, zmq.POLLIN):
+            message = self._socket.recv()
+            kind, topic = message[:1], message[1:]
+            if kind == b"\x01" and len(self._topics) < SUBSCRIPTIONS_MAX:
+                self._topics.add(topic)
+            elif kind == b"\x00":
+                self._topics.discard(topic)
+
+    def close(self, linger_ms: int) -> None:
+        """Close the socket; messages under way have `linger_ms` to leave."""
+        self._socket.close(linger_ms)

@@ -1,0 +1,152 @@
+"""Receives frames in the daemon's place and records them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import zmq
+
+from stripwatch.inspect.coverage import Doorkeeper
+from stripwatch.net.sockets import open_socket
+from stripwatch.recording.writer import RecordingWriter
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.frame import (
+    BadFrame,
+    FrameHeader,
+    check_raw_length,
+    check_shape,
+    parse_header,
+    payload_bytes_max,
+)
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024  # where no configuration gives the line's geometry
+CAMERAS_MAX = 64  # as many names are believed
+BURST_MESSAGES = 64  # from one socket before the others get their turn
+FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the summary
+FLUSH_PERIOD_S = 1.0  # frames older than this are with the operating system
+
+
+class RecordInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint on which frames arrive."""
+
+    endpoint: str
+    pattern: Literal["sub", "pull"] = "sub"
+    attach: Literal["bind", "connect"] = "bind"
+    queue_frames: int = 32
+
+
+class Recorder:
+    """Owns the input sockets and counts what came in."""
+
+    def __init__(
+        self,
+        inputs: Sequence[RecordInput],
+        writer: RecordingWriter,
+        *,
+        cameras: Sequence[str] = (),
+        frame_shape: tuple[int, int] | None = None,
+    ) -> None:
+        """Open the input sockets.
+
+        Args:
+            inputs: where frames arrive.
+            writer: where they go.
+            cameras: the only ones to record; none = all, up to `CAMERAS_MAX`.
+            frame_shape: lines, pixels of the line's frames; None = any.
+
+        Raises:
+            AddressError: an endpoint cannot be bound or connected.
+        """
+        self._writer = writer
+        self._cameras = frozenset(cameras)
+        self._frame_shape = frame_shape
+        self._doorkeepers: dict[str, Doorkeeper] = {}
+        self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
+        self.frames: Counter[str] = Counter()  # recorded, by camera
+        self.lost: Counter[str] = Counter()  # numbers jumped over, by camera
+        self.rejected: Counter[Cause] = Counter()  # messages not recorded
+        self.last_faults: dict[Cause, str] = {}
+        self._context = zmq.Context()
+        self._sockets: list[zmq.Socket[bytes]] = []
+        limit = payload_bytes_max(frame_shape) if frame_shape else FRAME_BYTES_MAX
+        try:
+            for entry in inputs:
+                socket = open_socket(
+                    self._context,
+                    entry.pattern,
+                    entry.endpoint,
+                    attach=entry.attach,
+                    queue=entry.queue_frames,
+                    message_bytes_max=limit,
+                )
+                self._sockets.append(socket)
+                if entry.pattern == "sub":
+                    socket.subscribe(b"frame.")
+        except Exception:
+            self.close()
+            raise
+        self._poller = zmq.Poller()
+        for socket in self._sockets:
+            self._poller.register(socket, zmq.POLLIN)
+
+    def step(self, timeout_ms: int, frames_max: int | None = None) -> None:
+        """Record what has come in, waiting up to `timeout_ms` for the first message.
+
+        At most `frames_max` messages are taken.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        readable = dict(self._poller.poll(timeout_ms))
+        left = BURST_MESSAGES * len(self._sockets) if frames_max is None else frames_max
+        for socket in self._sockets:
+            burst = min(BURST_MESSAGES, left) if socket in readable else 0
+            for _ in range(burst):
+                try:
+                    parts = socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                self._take(parts)
+                left -= 1
+        if time.monotonic() >= self._flush_due_s:
+            self._writer.flush()
+            self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for socket in self._sockets:
+            socket.close()
+        self._sockets = []
+        self._context.term()
+
+    def _take(self, parts: list[bytes]) -> None:
+        try:
+            header = self._check(parts)
+        except BadFrame as error:
+            self.rejected[error.cause] += 1
+            self.last_faults[error.cause] = error.detail[:FAULT_CHARACTERS_MAX]
+            return
+        self._writer.add(header, parts[2], parts[1])
+        self.frames[header.camera] += 1
+        # A frame that comes late is recorded all the same: the recording says what was sent.
+        doorkeeper = self._doorkeepers.setdefault(header.camera, Doorkeeper())
+        if not doorkeeper.is_late(header):
+            lost = doorkeeper.admit(header)
+            self.lost[header.camera] += lost.count if lost else 0
+
+    def _check(self, parts: list[bytes]) -> FrameHeader:
+        if len(parts) != 3:
+            raise BadFrame(Cause.BAD_PARTS, f"{len(parts)} parts, a frame has 3", None)
+        header = parse_header(parts[0], parts[1])
+        known = self._cameras or self._doorkeepers.keys()
+        if header.camera not in known and (self._cameras or len(known) >= CAMERAS_MAX):
+            raise BadFrame(Cause.UNKNOWN_CAMERA, repr(header.camera), header)
+        if self._frame_shape:
+            check_shape(header, self._frame_shape)
+        if header.codec == "raw":
+            check_raw_length(header, len(parts[2]))
+        return header

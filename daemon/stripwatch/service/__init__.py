@@ -1,0 +1,1 @@
+"""The process and its machine: signals, logs, exit codes, the service manager."""

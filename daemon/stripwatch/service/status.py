@@ -1,0 +1,111 @@
+"""The status message, and the log lines that tell when a fault begins and ends."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Literal
+
+import structlog
+
+from stripwatch.outputs.publish import Publisher
+from stripwatch.stages.deliver import Deliverer
+from stripwatch.stages.engine_loop import EngineLoop
+from stripwatch.stages.receive import Receiver
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import Status
+
+State = Literal["running", "overload", "degraded", "stopping"]
+
+
+class Telemetry:
+    """Builds a status once a second from the counters of the threads; runs in the deliver thread.
+
+    A fault is a state: it is logged when it begins (a count that stood still rises) and when it
+    ends (a second without a rise), not for every frame.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        engine_loop: EngineLoop,
+        deliverer: Deliverer,
+        publisher: Publisher,
+    ) -> None:
+        self._receiver = receiver
+        self._engine_loop = engine_loop
+        self._deliverer = deliverer
+        self._publisher = publisher
+        self._log = structlog.get_logger()
+        self._started_s = self._last_s = time.monotonic()
+        self._last_inspected = 0
+        self._seen: Counter[tuple[str, Cause]] = Counter()
+        self._rising: dict[tuple[str, Cause], int] = {}  # count when the fault began
+        self.stopping = False
+        self.latest: Status | None = None
+
+    def tick(self) -> None:
+        """Publish a status and log what has changed since the last one."""
+        faults = self._faults()
+        self._log_changes(faults)
+        status = self._status(faults)
+        self._publisher.send(status)
+        self.latest = status
+
+    def _faults(self) -> Counter[tuple[str, Cause]]:
+        """Frames missed and messages rejected since the start, by camera ("" if unknown)."""
+        faults = Counter(self._deliverer.ledger.missed)
+        for cause, count in list(self._receiver.rejected.items()):
+            faults["", cause] += count
+        return faults
+
+    def _log_changes(self, faults: Counter[tuple[str, Cause]]) -> None:
+        for key, count in faults.items():
+            camera, cause = key
+            before = self._seen[key]
+            if count > before and key not in self._rising:
+                endpoint, detail = self._receiver.last_faults.get(cause, ("", ""))
+                self._log.warning(
+                    "frames missed" if camera else "messages rejected",
+                    cause=str(cause),
+                    camera=camera,
+                    endpoint=endpoint,
+                    detail=detail,
+                )
+                self._rising[key] = before
+            elif count == before and key in self._rising:
+                missed = count - self._rising.pop(key)
+                self._log.info("fault ended", cause=str(cause), camera=camera, count=missed)
+        self._seen = faults
+
+    def _state(self) -> State:
+        if self.stopping:
+            return "stopping"
+        if self._engine_loop.rebuilding:
+            return "degraded"
+        if any(cause is Cause.OVERLOAD for _, cause in self._rising):
+            return "overload"
+        return "running"
+
+    def _status(self, faults: Counter[tuple[str, Cause]]) -> Status:
+        now_s = time.monotonic()
+        ledger = self._deliverer.ledger
+        frames_per_s = (ledger.inspected - self._last_inspected) / max(now_s - self._last_s, 1e-3)
+        self._last_inspected, self._last_s = ledger.inspected, now_s
+        drops: Counter[Cause] = Counter()
+        for (_, cause), count in faults.items():
+            drops[cause] += count
+        return Status(
+            stream=self._deliverer.stream,
+            t_ns=time.time_ns(),
+            state=self._state(),
+            uptime_s=round(now_s - self._started_s, 3),
+            model=self._engine_loop.model.name,
+            frames_per_s=round(frames_per_s, 2),
+            frames_inspected=ledger.inspected,
+            latency_ms=self._deliverer.latency.take(),
+            drops=dict(drops),
+            cameras=ledger.statuses(),
+            subscribers=self._publisher.subscriptions,
+            last_event_seq=self._deliverer.last_event_seq,
+        )

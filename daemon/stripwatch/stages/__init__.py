@@ -1,0 +1,1 @@
+"""The three threads of the pipeline, and what they hand to each other."""

@@ -1,0 +1,79 @@
+"""Hot-swap: an engine is loaded beside the one that runs, and takes its place between two batches.
+
+    loader thread:  load, warm up ....... loaded        close the old one -> over
+    engine thread:  batch  batch  batch   take  batch (new engine) ...
+
+Nothing stops meanwhile: the engine thread looks once per batch whether the new engine is there.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+
+from stripwatch.engines.base import Engine, EngineFactory, Frames
+from stripwatch.errors import DeviceError
+from stripwatch.inspect.model import Model
+
+
+class Swap:
+    """One hot-swap, from the wish for it to the end of the old engine."""
+
+    def __init__(
+        self,
+        model: Model,
+        factory: EngineFactory,
+        frames: Sequence[Frames],
+        beside: Engine | None,
+    ) -> None:
+        """Start to load.
+
+        Args:
+            model: that the new engine runs.
+            factory: makes the new engine.
+            frames: memory of all slots.
+            beside: the engine that runs.
+        """
+        self.model, self.factory = model, factory
+        self.over = threading.Event()  # it succeeded, or failed for good
+        self.error: Exception | None = None  # why the old engine goes on running
+        self._frames, self._beside = frames, beside
+        self._engine: Engine | None = None
+        self._loaded = threading.Event()  # or failed
+        self._retired: queue.SimpleQueue[Engine] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="engine-loader", daemon=True).start()
+
+    def take(self) -> Engine | None:
+        """Engine thread: the new engine once it is warm; it is handed out one time."""
+        if not self._loaded.is_set():
+            return None
+        engine, self._engine = self._engine, None
+        return engine
+
+    def retire(self, engine: Engine) -> None:
+        """Engine thread: the old engine is idle; the loader thread closes it."""
+        self._retired.put(engine)
+
+    def abandon(self, reason: str, timeout_s: float) -> bool:
+        """Engine thread: give the new engine up; False while it cannot be stopped from loading."""
+        if not self._loaded.wait(timeout_s):
+            return False
+        engine = self.take()
+        if engine is not None:
+            self.error = DeviceError(reason)
+            self.retire(engine)
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._engine = self.factory(self._frames, self._beside)
+        except Exception as error:  # noqa: BLE001 - whatever it is, inspection goes on
+            self.error = error
+        self._beside = None
+        self._loaded.set()
+        try:
+            if self.error is None:
+                self._retired.get().close()
+        finally:
+            self.over.set()

@@ -1,0 +1,295 @@
+"""The receive thread: frames from the cameras' sockets straight into the open slot's next row."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import zmq
+
+from stripwatch.config import Config
+from stripwatch.inspect.coverage import Doorkeeper, Entry, Miss, Row, add_miss, miss_of
+from stripwatch.net.sockets import Context, Socket, open_socket
+from stripwatch.stages.heartbeat import Heartbeat
+from stripwatch.stages.slots import Slot, SlotRing
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.frame import (
+    BadFrame,
+    FrameHeader,
+    FrameId,
+    check_raw_length,
+    check_shape,
+    decode_image,
+    parse_header,
+    payload_bytes_max,
+)
+
+POLL_MS = 100  # longest wait for a message, so that a stop is seen
+CROWDED_POLL_MS = 2  # while the engine is behind: look this often whether it has caught up
+OVERLOAD_AFTER_MS = 30  # of waiting messages; at 800 frames/s, less than ZeroMQ's queue holds
+OVERLOAD_HOLD_MS = 1000  # after the last frame that was dropped
+BURST_MESSAGES = 64  # from one socket before the others get their turn
+ENTRIES_MAX = 1024  # in one slot: a stream of misses closes it, too
+PENDING_MISSES_MAX = 1024  # without a slot to carry them; then the door stays shut
+FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
+
+
+@dataclass(slots=True)
+class _Door:
+    """One endpoint on which frames arrive."""
+
+    endpoint: str
+    socket: Socket
+    waits: bool  # PULL: leave frames with the camera while no slot is free
+    behind_since_ns: int = 0  # first lack of a slot since its queue was last empty; 0 = none
+
+
+class Receiver:
+    """Owns the input sockets, the frame numbers, and the slot that is being filled."""
+
+    def __init__(
+        self, config: Config, ring: SlotRing, context: Context, heartbeat: Heartbeat
+    ) -> None:
+        """Open the input sockets.
+
+        Raises:
+            AddressError: an endpoint cannot be bound or connected.
+        """
+        self._ring = ring
+        self._heartbeat = heartbeat
+        self._frame_shape = config.line.frame_shape
+        self._batch_wait_ms = config.batch.wait_ms
+        self._doorkeepers = {camera.name: Doorkeeper() for camera in config.cameras}
+        self._slot: Slot | None = None
+        self._overload_until_ns = 0
+        self._pending: list[Entry] = []  # misses that wait for a slot to carry them
+        self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
+        self.last_faults: dict[Cause, tuple[str, str]] = {}  # endpoint and detail, by cause
+        self._doors: list[_Door] = []
+        try:
+            for entry in config.inputs:
+                socket = open_socket(
+                    context,
+                    entry.pattern,
+                    entry.endpoint,
+                    attach=entry.attach,
+                    queue=entry.queue_frames,
+                    message_bytes_max=payload_bytes_max(self._frame_shape),
+                )
+                self._doors.append(_Door(entry.endpoint, socket, entry.pattern == "pull"))
+                if entry.pattern == "sub":
+                    # All cameras: frames of one that is not configured are to be counted, too.
+                    socket.setsockopt(zmq.SUBSCRIBE, b"frame.")
+        except Exception:
+            self.close()
+            raise
+
+    def run(self, stop: threading.Event) -> None:
+        """Receive until `stop` is set; then close the door and hand on what is in hand."""
+        while not stop.is_set():
+            self._heartbeat.beat()
+            self._step()
+        self.close()
+        self._flush()
+        self._ring.close_ready()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for door in self._doors:
+            door.socket.close()
+        self._doors = []
+
+    def _step(self) -> None:
+        """Wait for messages or for the slot's time to run out, whichever comes first."""
+        doors = [door for door in self._doors if self._may_read(door)]
+        if not doors:
+            # Where every door waits there is nothing to look after until a slot comes.
+            wait_ms = POLL_MS if all(door.waits for door in self._doors) else CROWDED_POLL_MS
+            self._take_slot(self._ring.open(timeout_s=wait_ms / 1000))
+            return
+        for door in _readable(doors, self._poll_ms()):
+            for _ in range(BURST_MESSAGES):
+                if not self._may_read(door):
+                    break
+                try:
+                    topic = door.socket.recv(zmq.NOBLOCK)
+                except zmq.Again:
+                    door.behind_since_ns = 0
+                    break
+                self._receive(door, topic)
+                self._close_if_due()
+        self._close_if_due()
+
+    def _may_read(self, door: _Door) -> bool:
+        """Whether a frame of this door has a slot, or has to be dropped now.
+
+        Overload is a state. It begins when messages have waited for slots for
+        `OVERLOAD_AFTER_MS`: a shorter burst waits in ZeroMQ's queue. It ends when nothing was
+        dropped for `OVERLOAD_HOLD_MS`; until then a frame without a slot is dropped at once, so
+        that it is counted as what it is and those behind it are fresh.
+        """
+        if self._open_slot() is not None:
+            return True
+        now_ns = time.monotonic_ns()
+        door.behind_since_ns = door.behind_since_ns or now_ns
+        if door.waits or len(self._pending) >= PENDING_MISSES_MAX:
+            return False
+        behind_ms = (now_ns - door.behind_since_ns) / 1e6
+        return behind_ms > OVERLOAD_AFTER_MS or now_ns < self._overload_until_ns
+
+    def _receive(self, door: _Door, topic: bytes) -> None:
+        """Take the rest of one message; whatever is wrong with it, the next is not harmed."""
+        try:
+            header = parse_header(topic, _header_part(door.socket))
+        except BadFrame as error:
+            self._refuse(error, door)
+        else:
+            if self._arrives(header, door):
+                try:
+                    self._fill(header, door)
+                except BadFrame as error:
+                    self._last_fault(error.cause, door, error.detail)
+                    self._miss(miss_of(header, error.cause))
+        while door.socket.getsockopt(zmq.RCVMORE):
+            door.socket.recv_into(bytearray())  # discards the part
+
+    def _arrives(self, frame: FrameHeader | FrameId, door: _Door) -> bool:
+        """Book a frame's arrival and what was lost before it; False: it is not to be inspected."""
+        doorkeeper = self._doorkeepers.get(frame.camera)
+        if doorkeeper is None:
+            self._reject(Cause.UNKNOWN_CAMERA, door, repr(frame.camera))
+            return False
+        if doorkeeper.is_late(frame):
+            self._reject(Cause.LATE, door, f"{frame.camera} {frame.session} frame {frame.seq}")
+            return False
+        lost = doorkeeper.admit(frame)
+        if lost is not None:
+            self._miss(lost)
+        return True
+
+    def _fill(self, header: FrameHeader, door: _Door) -> None:
+        """Put a frame's pixels into the open slot's next row.
+
+        Raises:
+            BadFrame: the payload is not what the header says; the row stays free.
+        """
+        slot = self._open_slot()
+        if slot is None:
+            self._overload_until_ns = time.monotonic_ns() + OVERLOAD_HOLD_MS * 1_000_000
+            self._miss(miss_of(header, Cause.OVERLOAD))
+            return
+        check_shape(header, self._frame_shape)
+        if not door.socket.getsockopt(zmq.RCVMORE):
+            raise BadFrame(Cause.BAD_PARTS, "the payload is missing", header)
+        lines = header.shape[0]
+        row = slot.frames[slot.rows]
+        if header.codec == "raw":
+            length = door.socket.recv_into(row[:lines].reshape(-1))
+            check_raw_length(header, length)
+        else:
+            row[:lines] = decode_image(header, door.socket.recv())
+        if door.socket.getsockopt(zmq.RCVMORE):
+            raise BadFrame(Cause.BAD_PARTS, "more than three parts", header)
+        row[lines:] = 0  # a short frame at the strip's end; what was there before must not show
+        now_ns = time.monotonic_ns()
+        receive_ms = (time.time_ns() - header.t_ns) / 1e6
+        slot.opened_ns = slot.opened_ns or now_ns
+        slot.entries.append(Row(header, slot.rows, now_ns, receive_ms))
+        slot.rows += 1
+
+    def _miss(self, miss: Miss) -> None:
+        """Let a miss travel with the frames, so that events come out in order."""
+        slot = self._open_slot()
+        if slot is None:
+            add_miss(self._pending, miss)
+            return
+        slot.opened_ns = slot.opened_ns or time.monotonic_ns()
+        add_miss(slot.entries, miss)
+
+    def _refuse(self, error: BadFrame, door: _Door) -> None:
+        """Book a message whose header breaks the protocol."""
+        if error.frame is None:
+            self._reject(error.cause, door, error.detail)
+        elif self._arrives(error.frame, door):
+            self._last_fault(error.cause, door, error.detail)
+            self._miss(miss_of(error.frame, error.cause))
+
+    def _reject(self, cause: Cause, door: _Door, detail: str) -> None:
+        self.rejected[cause] += 1
+        self._last_fault(cause, door, detail)
+
+    def _last_fault(self, cause: Cause, door: _Door, detail: str) -> None:
+        self.last_faults[cause] = (door.endpoint, detail[:FAULT_CHARACTERS_MAX])
+
+    def _open_slot(self) -> Slot | None:
+        """The slot that is being filled; None while all are with the engine or delivery."""
+        if self._slot is None:
+            self._take_slot(self._ring.open())
+        return self._slot
+
+    def _take_slot(self, slot: Slot | None) -> None:
+        self._slot = slot
+        if slot is not None and self._pending:
+            slot.entries.extend(self._pending)
+            slot.opened_ns = time.monotonic_ns()
+            self._pending.clear()
+
+    def _due_ms(self) -> float:
+        """Time until the open slot has to be closed."""
+        if self._slot is None:
+            return CROWDED_POLL_MS
+        if not self._slot.entries:
+            return POLL_MS
+        if self._slot.rows == self._ring.rows or len(self._slot.entries) >= ENTRIES_MAX:
+            return 0
+        waited_ms = (time.monotonic_ns() - self._slot.opened_ns) / 1e6
+        if waited_ms >= self._batch_wait_ms and self._ring.engine_is_behind():
+            # Closed now it would only queue up, half empty; so it goes on filling.
+            return CROWDED_POLL_MS
+        return self._batch_wait_ms - waited_ms
+
+    def _poll_ms(self) -> int:
+        return min(POLL_MS, max(0, math.ceil(self._due_ms())))
+
+    def _close_if_due(self) -> None:
+        if self._slot is not None and self._due_ms() <= 0:
+            self._ring.close(self._slot)
+            self._slot = None
+
+    def _flush(self) -> None:
+        """Hand on, or put back, the open slot; misses still pending wait for one."""
+        while self._open_slot() is None:
+            self._heartbeat.beat()
+            self._take_slot(self._ring.open(timeout_s=POLL_MS / 1000))
+        if self._slot is not None and self._slot.entries:
+            self._ring.close(self._slot)
+        elif self._slot is not None:
+            self._ring.put_back(self._slot)
+        self._slot = None
+
+
+def _readable(doors: Sequence[_Door], timeout_ms: int) -> list[_Door]:
+    """The doors with a message, waiting up to `timeout_ms` for the first; the others are empty."""
+    poller = zmq.Poller()
+    for door in doors:
+        poller.register(door.socket, zmq.POLLIN)
+    ready = {socket for socket, _ in poller.poll(timeout_ms)}
+    for door in doors:
+        if door.socket not in ready:
+            door.behind_since_ns = 0
+    return [door for door in doors if door.socket in ready]
+
+
+def _header_part(socket: Socket) -> bytes:
+    """The second part of a message.
+
+    Raises:
+        BadFrame: there is none.
+    """
+    if not socket.getsockopt(zmq.RCVMORE):
+        raise BadFrame(Cause.BAD_PARTS, "one part; expected topic, header, payload", None)
+    return socket.recv()

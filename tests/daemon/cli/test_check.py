@@ -1,0 +1,105 @@
+"""`stripwatch check`: what it says of a good configuration and its engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stripwatch.cli.main import main
+from stripwatch.engines.manifest import (
+    Agreement,
+    ClassAgreement,
+    DefectClass,
+    Gate,
+    Manifest,
+    Verification,
+    save_manifest,
+)
+from stripwatch.errors import ExitCode
+
+CONFIG = """
+[line]
+frame_lines = 8
+frame_pixels = 16
+mm_per_line = 0.5
+mm_per_pixel = 0.6
+[[cameras]]
+name = "top"
+[[inputs]]
+endpoint = "tcp://127.0.0.1:5550"
+[engine]
+folder = "engine"
+[publish]
+endpoint = "tcp://127.0.0.1:5560"
+"""
+
+
+def verification(passed: bool, *dice: float, remark: str = "") -> Verification:
+    """One comparison with a class for each Dice, and before it a perfect one."""
+    classes = tuple(ClassAgreement(f"kind{n}", value, 9, 9) for n, value in enumerate(dice))
+    perfect = Agreement("half", (ClassAgreement("kind0", 1, 9, 9),), 0, 0)
+    return Verification(
+        reference="onnxruntime",
+        source="synthetic",
+        frames=8,
+        dice_min=0.99,
+        error_mean_max=0.001,
+        agreements=(perfect, Agreement("engine", classes, 0.1, 0.0001)) if dice else (),
+        passed=passed,
+        remark=remark,
+    )
+
+
+def check(folder: Path, **changes: object) -> None:
+    """Check a configuration whose engine has a manifest with these changes."""
+    (folder / "line.toml").write_text(CONFIG)
+    (folder / "engine").mkdir()
+    manifest = Manifest(
+        target="fake",
+        engine_hash="",
+        builder="test",
+        precision="fp32",
+        frame_shape=(8, 16),
+        classes=(DefectClass(id=1, name="pits"),),
+    )
+    save_manifest(folder / "engine", msgspec.structs.replace(manifest, **changes))
+    assert main(["check", str(folder / "line.toml")]) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        ({}, "  not verified"),
+        ({"verification": verification(True, remark="no GPU")}, "  not verified: no GPU"),
+        (
+            {"verification": verification(True, 0.9991, 0.998)},
+            "  verified on 8 frames: worst Dice 0.998, mean error 0.0001",
+        ),
+        (
+            {"verification": verification(False, 0.91)},
+            "  DEGRADED on 8 frames: worst Dice 0.91 (limit 0.99), mean error 0.0001 (limit 0.001)",
+        ),
+        ({}, "  batch    4 frames; the engine takes any number"),
+        ({"batch": (1, 8)}, "  batch    4 frames; the engine takes 1 to 8"),
+        ({}, "  gate     none"),
+        (
+            {"gate": Gate(mode="soft", gate_threshold=0.3, class_thresholds=(0.25,))},
+            (
+                "  gate     soft: a class below its threshold (frame 0.3; classes 0.25) "
+                "needs 5 times its minimum area"
+            ),
+        ),
+        (
+            {"gate": Gate(mode="skip", gate_threshold=0.3)},
+            "  gate     skip: a class below its threshold (frame 0.3) is not reported",
+        ),
+    ],
+)
+def test_the_summary_tells_what_the_engine_is_worth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object], row: str
+) -> None:
+    """Verification, batches and gate, each on a line of its own."""
+    check(tmp_path, **changes)
+    assert row in capsys.readouterr().out.splitlines()

@@ -1,0 +1,144 @@
+"""Engines of another machine: what is refused, and what the refusal says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stripwatch.engines.identity import GpuTarget, check_plan, installed_version
+from stripwatch.engines.load import engine_factory
+from stripwatch.engines.manifest import DefectClass, Manifest, Plan
+from stripwatch.errors import ModelError
+
+HERE = Path("line-3/engine")
+
+
+def manifest(
+    plan: Plan | None, target: GpuTarget = "tensorrt", command: str = "engine-build steel.onnx"
+) -> Manifest:
+    return Manifest(
+        target=target,
+        engine_hash="",
+        builder="test",
+        precision="fp16",
+        frame_shape=(8, 16),
+        classes=(DefectClass(id=1, name="pits"),),
+        files=("inspection.plan",),
+        plan=plan,
+        command=command,
+    )
+
+
+def plan(version: str = "11.4.0.106", *capabilities: str, **flags: bool) -> Plan:
+    return msgspec.structs.replace(Plan(version, capabilities), **flags)
+
+
+@pytest.mark.parametrize(
+    ("built", "version", "capability"),
+    [
+        (plan("11.4.0.106", "8.9"), "11.4.0.106", "8.9"),
+        (plan("11.4.0.106", "8.9"), "11.4.0.106", None),
+        (plan("11.4.0.106", "8.6", "8.9"), "11.4.0.106", "8.6"),
+        (plan("11.4.0.106"), "11.4.0.106", "7.5"),
+        (plan("11.4.0.106", "8.6", hardware_compatible=True), "11.4.0.106", "12.0"),
+        (plan("10.7.0"), "10.7.0.post1", None),  # the package was packed anew
+        (plan("10.7.0.23", version_compatible=True), "11.4.0.106", None),
+        (plan("10.7.0.23", version_compatible=True), "10.7.0.23", None),
+        (plan("9.3.0", version_compatible=True), "10.7.0", None),  # numbers, not letters
+    ],
+)
+def test_an_engine_of_this_machine_is_taken(
+    built: Plan, version: str, capability: str | None
+) -> None:
+    """The same version and GPU, or newer ones where the engine was built for that."""
+    check_plan(HERE, manifest(built), version, capability)
+
+
+@pytest.mark.parametrize(
+    ("built", "version", "words"),
+    [
+        (plan("11.4.0.106"), "11.4.1.12", r"11\.4\.0\.106 and runs on that version, .* 11\.4\.1"),
+        (plan("11.4.0.106"), "10.7.0", r"TensorRT 11\.4\.0\.106 .* here is TensorRT 10\.7\.0;"),
+        (plan("11.4.0", version_compatible=True), "10.7.0", "that version or newer, but here is"),
+        (plan("new", version_compatible=True), "10.7.0", "built by TensorRT new"),
+        (plan("new"), "10.7.0", "built by TensorRT new"),
+        (None, "10.7.0", r"does not say which TensorRT .* here is TensorRT 10\.7\.0"),
+    ],
+)
+def test_an_engine_of_another_version_is_refused(
+    built: Plan | None, version: str, words: str
+) -> None:
+    """The sentence has both versions and the command that builds the engine anew."""
+    with pytest.raises(ModelError, match=rf"line-3/engine .*{words}") as caught:
+        check_plan(HERE, manifest(built), version, None)
+    assert str(caught.value).endswith("; build it anew with: engine-build steel.onnx")
+
+
+@pytest.mark.parametrize(
+    ("built", "target", "capability", "words"),
+    [
+        (plan("1.7", "8.9"), "tensorrt", "8.6", r"capability 8\.9, but the GPU here has 8\.6;"),
+        (plan("1.7", "8.9"), "tensorrt", "12.0", r"capability 8\.9, but .* 12\.0;"),
+        (plan("1.7", "8.6", "12.0"), "tensorrt", "8.9", r"capability 8\.6 or 12\.0, but .* 8\.9;"),
+        (
+            plan("1.7", "12.0", "8.6", hardware_compatible=True),
+            "tensorrt",
+            "7.5",
+            r"capability 8\.6 or newer, but the GPU here has 7\.5;",
+        ),
+        (plan("1.7"), "tensorrt-rtx", "7.5", r"capability 8\.0 or newer, but .* 7\.5;"),
+    ],
+)
+def test_an_engine_of_another_gpu_is_refused(
+    built: Plan, target: GpuTarget, capability: str, words: str
+) -> None:
+    """The sentence has both capabilities and the command."""
+    with pytest.raises(ModelError, match=words) as caught:
+        check_plan(HERE, manifest(built, target), "1.7", capability)
+    assert str(caught.value).endswith("; build it anew with: engine-build steel.onnx")
+
+
+def test_a_manifest_without_command_gets_a_general_one() -> None:
+    with pytest.raises(
+        ModelError,
+        match=r"engine-build MODEL\.onnx --target tensorrt-rtx --output line-3/engine$",
+    ):
+        check_plan(HERE, manifest(plan("1.7"), "tensorrt-rtx", command=""), "1.6", None)
+
+
+@pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx"])
+def test_a_gpu_engine_needs_its_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: GpuTarget
+) -> None:
+    """Where it is not installed, the sentence says how to install it."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(ModelError, match=rf"pip install 'stripwatch\[{target}\]'$"):
+        engine_factory(HERE, manifest(plan(), target))
+
+
+@pytest.mark.parametrize(
+    ("target", "distribution"),
+    [("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx_cu13")],
+)
+def test_a_gpu_engine_of_another_version_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: GpuTarget, distribution: str
+) -> None:
+    """Before anything is loaded; one of the installed version is not, and loads nothing yet."""
+    metadata = tmp_path / f"{distribution}-9.8.7.6.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 9.8.7.6\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed_version(target) == "9.8.7.6"
+    with pytest.raises(ModelError, match=r"11\.4\.0\.106 .* but here is TensorRT.* 9\.8\.7\.6;"):
+        engine_factory(HERE, manifest(plan(), target))
+    engine_factory(HERE, manifest(plan("9.8.7.6"), target))
+
+
+def test_an_engine_without_a_file_is_refused() -> None:
+    """Before any library is looked for."""
+    bare = msgspec.structs.replace(manifest(plan()), files=())
+    with pytest.raises(ModelError, match=r"names no file to load; .*: engine-build steel\.onnx$"):
+        engine_factory(HERE, bare)

@@ -1,0 +1,111 @@
+"""Where frames come from: images, videos, the synthetic strip."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.feed.sources import Source, open_source
+from stripwatch.synthetic import SyntheticStrip
+
+SHAPE = (16, 32)
+
+
+def pixels_of(source: Source) -> list[np.ndarray]:
+    return [
+        np.frombuffer(frame.payload, np.uint8).reshape(frame.shape) for frame in source.frames()
+    ]
+
+
+def grey(seed: int, shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def test_a_folder_of_images_is_sent_by_name(tmp_path: Path) -> None:
+    """Grey or RGB that is grey; other files are left alone."""
+    cv2.imwrite(str(tmp_path / "b.png"), grey(1))
+    cv2.imwrite(str(tmp_path / "a.png"), cv2.cvtColor(grey(0), cv2.COLOR_GRAY2BGR))
+    cv2.imwrite(str(tmp_path / "c.png"), grey(2, (5, 32)))  # the end of a strip
+    (tmp_path / "notes.txt").write_text("not an image")
+    source = open_source(str(tmp_path), frame_shape=SHAPE)
+    assert source.count == 3
+    for found, expected in zip(pixels_of(source), (0, 1, 2), strict=True):
+        assert np.array_equal(found, grey(expected)[: len(found)]) or len(found) == 5
+    assert [frame.shape for frame in source.frames()] == [SHAPE, SHAPE, (5, 32)]
+
+
+@pytest.mark.parametrize("inner", ["train_images", "images"])
+def test_severstals_layout_is_known(tmp_path: Path, inner: str) -> None:
+    (tmp_path / inner).mkdir()
+    (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
+    cv2.imwrite(str(tmp_path / inner / "a.png"), grey(0))
+    assert np.array_equal(pixels_of(open_source(str(tmp_path)))[0], grey(0))
+
+
+def test_the_real_frames_open(shared_data: Path) -> None:
+    source = open_source(str(shared_data / "severstal"), frame_shape=(256, 1600))
+    assert source.count == len(pixels_of(source)) == 12
+
+
+def test_a_wrong_size_names_the_file(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), grey(0))
+    cv2.imwrite(str(tmp_path / "b.png"), grey(0, (16, 31)))
+    source = open_source(str(tmp_path), frame_shape=SHAPE)
+    with pytest.raises(ConfigError, match=r"b\.png is 16 x 31"):
+        pixels_of(source)
+
+
+def test_a_damaged_image_names_the_file(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), grey(0))
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StorageError, match=r"b\.png cannot be read"):
+        pixels_of(open_source(str(tmp_path)))
+    (tmp_path / "a.png").write_bytes(b"text")
+    with pytest.raises(StorageError, match=r"a\.png is not a PNG or JPEG"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_no_source_says_what_may_be_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"give a folder|holds no images"):
+        open_source(str(tmp_path / name))
+
+
+def test_a_video_becomes_frames_of_the_lines_height(tmp_path: Path) -> None:
+    """Pictures follow each other along the strip; one that is too tall is cut."""
+    path = tmp_path / "strip.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for level in (40, 120, 200):
+        video.write(np.full((48, 64, 3), level, np.uint8))
+    video.release()
+    source = open_source(str(path), frame_shape=(16, 64))
+    frames = pixels_of(source)
+    assert len(frames) == source.count == 9
+    assert [round(float(frame.mean()) / 40) for frame in frames] == [1] * 3 + [3] * 3 + [5] * 3
+    times = [frame.t_ns for frame in source.frames() if frame.t_ns is not None]
+    assert len(times) == 9
+    assert times == sorted(set(times))
+    with pytest.raises(ConfigError, match="64 pixels wide"):
+        open_source(str(path), frame_shape=(16, 65))
+
+
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "strip.mp4"
+    path.write_bytes(b"no video")
+    with pytest.raises(StorageError, match="is not a video"):
+        open_source(str(path))
+
+
+def test_the_synthetic_strip_is_endless_on_request() -> None:
+    source = open_source("synthetic", frame_shape=(64, 160), seed=3, frame_count=None)
+    assert source.count is None
+    strip = SyntheticStrip(3, (64, 160))
+    for index, frame in enumerate(itertools.islice(source.frames(), 5)):
+        expected = strip.frame(index).pixels
+        assert np.array_equal(np.frombuffer(frame.payload, np.uint8).reshape(64, 160), expected)

@@ -1,0 +1,227 @@
+"""Events, version 1, and their JSON Schema."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripwatch.errors import WireError
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import (
+    EVENT_BYTES_MAX,
+    CameraStatus,
+    Defect,
+    Event,
+    FrameResult,
+    Gap,
+    Position,
+    Status,
+    StripEnd,
+    StripStart,
+    build_event,
+    parse_event,
+    topic_of,
+)
+from stripwatch.wire.schema import event_schema, event_schema_text
+
+ROOT = Path(__file__).resolve().parents[3]
+GOLDEN = Path(__file__).parent / "golden"
+
+EXAMPLES: dict[str, Event] = {
+    "defect": Defect(
+        stream="5d0c",
+        seq=17,
+        camera="top",
+        strip="coil-7",
+        session="3f9a",
+        frame_seq=41,
+        t_ns=1_790_000_000_000_000_000,
+        class_id=3,
+        class_name="scratches",
+        score=0.9312,
+        peak=0.998,
+        area_px=6,
+        bbox_px=(10, 2, 2, 3),
+        centroid_px=(10.5, 3.0),
+        position=Position(downweb_mm=5249.75, crossweb_mm=6.88),
+        size_mm=(1.25, 1.5),
+        area_mm2=1.88,
+        frame_shape=(256, 1600),
+        rle="2563 3 2819 3",
+        rle_coco="R`23m70no\\<",
+        part_of="top-3f9a-40-0",
+        model="fa29fef7543bbb59",
+    ),
+    "gap": Gap(
+        stream="5d0c",
+        seq=18,
+        camera="top",
+        strip=None,
+        session="3f9a",
+        first_frame_seq=42,
+        last_frame_seq=44,
+        count=3,
+        cause=Cause.OVERLOAD,
+        downweb_mm=(5376.0, 5760.0),
+    ),
+    "strip_start": StripStart(
+        stream="5d0c", seq=1, camera="top", strip="coil-7", session="3f9a", frame_seq=0, t_ns=1
+    ),
+    "strip_end": StripEnd(
+        stream="5d0c",
+        seq=99,
+        camera="top",
+        strip="coil-7",
+        session="3f9a",
+        frame_seq=400,
+        t_ns=2,
+        frames_inspected=398,
+        frames_missed={Cause.LOST: 3},
+        metres_inspected=50.944,
+        metres_missed={Cause.LOST: 0.384},
+        defects={"scratches": 12},
+    ),
+    "status": Status(
+        stream="5d0c",
+        t_ns=3,
+        state="running",
+        uptime_s=12.5,
+        model="fa29fef7543bbb59",
+        frames_per_s=63.2,
+        frames_inspected=790,
+        latency_ms={"total": {"p50": 21.0, "p99": 39.5, "max": 41.0}},
+        drops={Cause.LATE: 1},
+        cameras={
+            "top": CameraStatus(
+                session="3f9a",
+                first_frame_seq=0,
+                last_frame_seq=789,
+                inspected=787,
+                missed={Cause.LOST: 3},
+                sessions=1,
+            )
+        },
+        subscribers=2,
+        last_event_seq=99,
+    ),
+    "frame": FrameResult(
+        camera="top",
+        session="3f9a",
+        frame_seq=41,
+        strip=None,
+        t_ns=4,
+        area_px=(0, 0, 6, 0),
+        peak=(0.01, 0.02, 0.998, 0.0),
+        defects=1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_golden_events(name: str) -> None:
+    """The bytes of version 1 do not change, and parse back to the same event."""
+    event = EXAMPLES[name]
+    golden = (GOLDEN / f"event_{name}.json").read_bytes()
+    topic, payload = build_event(event)
+    assert payload == golden
+    assert parse_event(topic, golden) == event
+
+
+def test_topics() -> None:
+    """A subscriber can choose by kind, camera and class."""
+    assert {name: topic_of(event) for name, event in EXAMPLES.items()} == {
+        "defect": "defect.top.scratches",
+        "gap": "gap.top",
+        "strip_start": "strip.top",
+        "strip_end": "strip.top",
+        "status": "status",
+        "frame": "frame.top",
+    }
+
+
+def test_the_kept_schema_is_the_generated_one() -> None:
+    """Run: python -m stripwatch.wire.schema > docs/event.schema.json"""
+    assert (ROOT / "docs" / "event.schema.json").read_text() == event_schema_text()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_events_satisfy_the_schema_and_broken_ones_do_not(name: str) -> None:
+    """Without any required key, or with a wrong type, an event is not valid."""
+    validator = jsonschema.Draft202012Validator(event_schema())
+    event = json.loads(build_event(EXAMPLES[name])[1])
+    validator.validate(event)
+    for key in event:
+        if key == "v":
+            continue  # it has a default
+        lacking = {other: event[other] for other in event if other != key}
+        assert not validator.is_valid(lacking), key
+        wrong = copy.deepcopy(event)
+        wrong[key] = {"no": ["such", "value"]}
+        assert not validator.is_valid(wrong), key
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_truncated_flipped_and_mistitled_events_are_wire_errors(name: str) -> None:
+    topic, payload = build_event(EXAMPLES[name])
+    for length in range(len(payload)):
+        with pytest.raises(WireError, match="bad_event"):
+            parse_event(topic, payload[:length])
+    with pytest.raises(WireError, match="under topic"):
+        parse_event(b"defect", payload)
+    for position in range(len(payload) * 8):
+        flipped = bytearray(payload)
+        flipped[position // 8] ^= 1 << position % 8
+        try:
+            parse_event(topic, bytes(flipped))
+        except WireError as error:
+            assert error.cause is Cause.BAD_EVENT
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_an_event_or_a_wire_error(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        parse_event(b"status", payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 1_000_000,
+        b'{"type":' * 1_000_000,
+        b'{"type":"status","cameras":' + b'{"a":' * 100_000,
+        b'{"type":"status","type":"gap"}',
+        b'{"type":"gap","seq":' + b"9" * 100_000 + b"}",
+        b'{"type":"gap","stream":"\\ud800"}',
+        b'{"type":"gap","stream":"\xff"}',
+    ],
+)
+def test_json_bombs_are_wire_errors(payload: bytes) -> None:
+    with pytest.raises(WireError, match="bad_event"):
+        parse_event(b"status", payload)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "../up", "pits\n", "x" * 33])
+def test_a_class_name_is_one_plain_word(name: str) -> None:
+    """It is part of a topic, and of what people print and file."""
+    event = msgspec.structs.replace(EXAMPLES["defect"], class_name=name)
+    with pytest.raises(WireError, match="class_name"):
+        parse_event(*build_event(event))
+
+
+def test_an_event_beyond_its_limit_is_refused_unread() -> None:
+    with pytest.raises(WireError, match="at most"):
+        parse_event(b"status", bytes(EVENT_BYTES_MAX + 1))
+
+
+def test_readers_may_meet_keys_they_do_not_know() -> None:
+    """A later daemon may add keys; version 1 stays version 1."""
+    topic, payload = build_event(EXAMPLES["gap"])
+    more = msgspec.json.encode(json.loads(payload) | {"new": 1})
+    assert parse_event(topic, more) == EXAMPLES["gap"]

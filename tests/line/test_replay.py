@@ -1,0 +1,188 @@
+"""`stripwatch replay`: whole lines run and compared, and what goes wrong said in a sentence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
+from stripwatch.errors import ExitCode
+from stripwatch.lab.compare.event_diff import compare_events, difference_line, load_events
+from stripwatch.recording.writer import RecordingWriter
+from stripwatch.wire.event import Defect, Gap
+from stripwatch.wire.frame import FrameHeader
+
+SHAPE = (32, 64)
+CONFIG = """
+[line]
+frame_lines = 32
+frame_pixels = 64
+mm_per_line = 1.0
+mm_per_pixel = 1.0
+[[cameras]]
+name = "top"
+[[inputs]]
+endpoint = "ipc://{folder}/in"
+[engine]
+folder = "engine"
+[publish]
+endpoint = "ipc://{folder}/out"
+"""
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Path:
+    """A folder with a configuration, a fake engine and six images, four with one defect."""
+    engine = tmp_path / "engine"
+    engine.mkdir()
+    manifest = Manifest(
+        target="fake",
+        engine_hash="0" * 64,
+        builder="test",
+        precision="fp32",
+        frame_shape=SHAPE,
+        classes=tuple(DefectClass(id=index, name=f"kind{index}") for index in (1, 2, 3, 4)),
+        fake=FakeBehaviour(),
+    )
+    save_manifest(engine, manifest)
+    (tmp_path / "config.toml").write_text(CONFIG.format(folder=tmp_path))
+    images = tmp_path / "images"
+    images.mkdir()
+    for index in range(6):
+        pixels = np.zeros(SHAPE, np.uint8)
+        if index < 4:
+            pixels[5:9, 10 + index : 20] = 252 + index
+        cv2.imwrite(str(images / f"{index}.png"), pixels)
+    return tmp_path
+
+
+def replay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stripwatch", "replay"]
+    return subprocess.run(
+        [*command, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
+    """And one that has changed is told, event by event, with its own exit code."""
+    common = ("images", "--config", "config.toml")
+    done = replay(line, *common, "--write-events", "good.jsonl")
+    assert done.returncode == ExitCode.OK, done.stderr
+    events = [json.loads(row) for row in (line / "good.jsonl").read_text().splitlines()]
+    assert [event["type"] for event in events] == [
+        "strip_start",
+        *["defect"] * 4,
+        "strip_end",
+    ]
+    done = replay(line, *common, "--expect", "good.jsonl")
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "no differences" in done.stdout
+
+    changed = cv2.imread(str(line / "images" / "1.png"), cv2.IMREAD_GRAYSCALE)
+    assert changed is not None
+    changed[7, 12] = 0  # a hole: another mask in the same box
+    cv2.imwrite(str(line / "images" / "1.png"), changed)
+    cv2.imwrite(str(line / "images" / "2.png"), np.zeros(SHAPE, np.uint8))
+    cv2.imwrite(str(line / "images" / "5.png"), np.full(SHAPE, 255, np.uint8))
+    done = replay(line, *common, "--expect", "good.jsonl")
+    assert done.returncode == ExitCode.DIFFERENT
+    told = [row.split()[0] for row in done.stdout.splitlines() if row.startswith(("m", "n", "c"))]
+    assert sorted(told) == ["changed", "changed", "missing", "new"]  # one is the strip's report
+    assert "area_px 36 -> 35" in done.stdout
+
+
+def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) -> None:
+    """The daemon drops them as late, as it did then; nobody waits for them."""
+    writer = RecordingWriter(line / "late.mcap")
+    for session, seq in (("a", 0), ("a", 1), ("a", 3), ("a", 2), ("b", 0), ("b", 0), ("a", 4)):
+        header = FrameHeader(
+            v=1,
+            camera="top",
+            session=session,
+            seq=seq,
+            t_ns=seq,
+            shape=SHAPE,
+            dtype="u8",
+            codec="raw",
+        )
+        writer.add(header, bytes(SHAPE[0] * SHAPE[1]))
+    writer.close()
+    run = replay(line, "late.mcap", "--config", "config.toml", "--write-events", "late.jsonl")
+    assert run.returncode == ExitCode.OK, run.stderr
+    (gap,) = load_events(line / "late.jsonl")
+    assert isinstance(gap, Gap)
+    assert (gap.first_frame_seq, gap.cause) == (2, "lost")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere", "--config", "config.toml"), "does not exist"),
+        (("images",), "either --config"),
+        (("images", "--config", "config.toml", "--camera", "side"), "side"),
+        (("images", "--config", "config.toml", "--expect", "no.jsonl"), "no.jsonl"),
+        (("images", "--config", "config.toml", "--expect", "config.toml"), "line 2"),
+        (("images", "--config", "config.toml", "--expect", "g.jsonl", "--loop"), "--loop"),
+        (("images", "--endpoint", "tcp://127.0.0.1:1", "--camera", "Top"), "a-z 0-9"),
+        (("images", "--config", "config.toml", "--recorded-pace"), "--rate"),
+        (("images", "--config", "config.toml", "--keep-headers"), ".mcap"),
+    ],
+)
+def test_a_mistake_is_said_in_a_sentence(
+    line: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = replay(line, *arguments)
+    assert done.returncode in (ExitCode.CONFIG, ExitCode.STORAGE)
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_engine_that_is_missing_keeps_its_exit_code(line: Path) -> None:
+    (line / "engine" / "manifest.json").unlink()
+    done = replay(line, "images", "--config", "config.toml", "--write-events", "e.jsonl")
+    assert done.returncode == ExitCode.MODEL
+    assert "engine-build" in done.stderr
+
+
+MakeDefect = Callable[..., Defect]
+
+
+def test_events_are_compared_by_what_they_say_not_by_when(make_defect: MakeDefect) -> None:
+    """Stream, number, session, time and the session inside `part_of` differ by nature."""
+    first = make_defect()
+    again = make_defect(
+        stream="other", seq=7, session="t", t_ns=5, part_of=first.part_of.replace("-s-", "-t-")
+    )
+    assert compare_events([first], [again]).differences == ()
+    other = make_defect(score=0.5)
+    (difference,) = compare_events([first], [other]).differences
+    assert (difference.kind, difference.changes) == ("changed", (("score", 0.9, 0.5),))
+    assert "score 0.9 -> 0.5" in difference_line(difference)
+
+
+def test_missing_and_new_events_are_told_apart(make_defect: MakeDefect) -> None:
+    gap = Gap(
+        stream="a",
+        seq=1,
+        camera="top",
+        strip=None,
+        session="s",
+        first_frame_seq=3,
+        last_frame_seq=4,
+        count=2,
+        cause="lost",  # type: ignore[arg-type]
+        downweb_mm=None,
+    )
+    moved = make_defect(bbox_px=(21, 8, 10, 4))
+    result = compare_events([make_defect(), gap], [moved])
+    assert [entry.kind for entry in result.differences] == ["missing", "new", "missing"]
+    assert compare_events([gap], [msgspec.structs.replace(gap, seq=9)]).differences == ()
