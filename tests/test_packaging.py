@@ -12,7 +12,7 @@ import pytest
 
 from stripwatch import __version__
 from stripwatch.errors import ConfigError
-from stripwatch.resources import shipped
+from stripwatch.resources import resource_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,9 +46,10 @@ def test_the_installed_wheel_finds_what_it_ships(wheel: Path, tmp_path: Path) ->
         archive.extractall(tmp_path)
     script = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from stripwatch.resources import shipped\n"
+        "from stripwatch.resources import resource_path\n"
         "from stripwatch.config import load_config\n"
-        "print(shipped('models/edge/model.onnx'), load_config(shipped('config.toml')).line)\n"
+        "print(resource_path('models/edge/model.onnx'))\n"
+        "print(load_config(resource_path('config.toml')).line)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
@@ -65,7 +66,7 @@ def test_versions_and_commands_agree() -> None:
 
 def test_a_missing_file_says_what_to_do() -> None:
     with pytest.raises(ConfigError, match=r"nothing\.onnx is missing.*install stripwatch again"):
-        shipped("nothing.onnx")
+        resource_path("nothing.onnx")
 
 
 def test_the_daemon_starts_without_torch() -> None:

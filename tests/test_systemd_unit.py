@@ -12,7 +12,7 @@ import pytest
 
 from stripwatch.config import load_config
 from stripwatch.errors import ExitCode
-from stripwatch.resources import shipped
+from stripwatch.resources import resource_path
 
 UNIT = Path(__file__).resolve().parents[1] / "systemd" / "stripwatch.service"
 PROGRAM = "/opt/stripwatch/bin/stripwatch"
@@ -52,7 +52,7 @@ def test_mistakes_that_a_restart_cannot_mend_are_not_retried(service: dict[str, 
 
 
 def test_stopping_may_take_as_long_as_draining(service: dict[str, str]) -> None:
-    drain_s = load_config(shipped("config.toml")).service.drain_timeout_s
+    drain_s = load_config(resource_path("config.toml")).service.drain_timeout_s
     assert float(service["TimeoutStopSec"]) > drain_s
 
 

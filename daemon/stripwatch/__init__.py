@@ -1,7 +1,6 @@
 """stripwatch: inspects moving steel strip and publishes every defect as a numbered event."""
 
-__version__ = "0.1.0"
-
+from stripwatch._version import __version__
 from stripwatch.client.subscriber import FrameImage, Subscriber
 from stripwatch.wire.event import (
     Defect,

@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from stripwatch import __version__
+from stripwatch._version import __version__
 from stripwatch.config import Config, resolve_classes
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest

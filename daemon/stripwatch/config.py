@@ -12,14 +12,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 from msgspec import Meta
 
+from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import DefectClass, Manifest, Probability
 from stripwatch.errors import ConfigError
-from stripwatch.wire.frame import NAME_PATTERN, CameraName, Side
+from stripwatch.wire.names import NAME_PATTERN, CameraName, Side
 
 Positive = Annotated[float, Meta(gt=0, le=1e6)]  # not infinite
 Offset = Annotated[float, Meta(ge=-1e6, le=1e6)]  # nor "not a number"
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
-Threads = Annotated[int, Meta(ge=0, le=1024)]
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4})"
 ENDPOINT_PATTERN = rf"^(tcp://[^:/\s\x00]+:{_PORT}|ipc://[^\s\x00]+)$(?!\n)"
 PATH_PATTERN = r"^[^\x00]+$"
@@ -73,14 +73,6 @@ class Input(_Section, frozen=True):
     pattern: Literal["sub", "pull"] = "sub"
     attach: Attach = "bind"
     queue_frames: Annotated[int, Meta(ge=1, le=10_000)] = 32  # ZeroMQ's own queue, per camera
-
-
-class Resources(_Section, frozen=True, kw_only=True):
-    """What an engine may use of the machine."""
-
-    threads: Threads = 0  # CPU threads; 0 = all cores
-    streams: Threads = 0  # frames computed side by side by the CPU; 0 = automatic
-    device: Annotated[int, Meta(ge=0, le=255)] = 0  # number of the GPU
 
 
 class EngineSection(Resources, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The three families of errors, and the exit codes that tell them apart.
 
-`WireError`: a peer broke the protocol; count it, drop the message, go on.
+`WireError` (wire/causes.py): a peer broke the protocol; count it, drop the message, go on.
 `ConfigError`, `ModelError`: the user or the build is wrong; stop with a sentence that says how to
 mend it.
 `DeviceError`, `StorageError`: the world failed; retry with a limit, and say so.
@@ -10,23 +10,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from stripwatch.wire.causes import Cause
-
 
 class StripwatchError(Exception):
     """Base of every error that stripwatch raises on purpose."""
-
-
-class WireError(StripwatchError):
-    """A message from a peer breaks the protocol.
-
-    `cause` is the name under which it is counted, for example `bad_header`.
-    """
-
-    def __init__(self, cause: Cause, detail: str) -> None:
-        super().__init__(f"{cause}: {detail}")
-        self.cause = cause
-        self.detail = detail
 
 
 class ConfigError(StripwatchError):

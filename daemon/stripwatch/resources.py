@@ -7,7 +7,7 @@ from pathlib import Path
 from stripwatch.errors import ConfigError
 
 
-def shipped(name: str) -> Path:
+def resource_path(name: str) -> Path:
     """A shipped file or folder, for example `config.toml` or `models/edge/model.onnx`.
 
     An installed wheel carries them in `stripwatch/data`; a source checkout has them at its top.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from stripwatch.engines.manifest import (
     sha256_files,
 )
 from stripwatch.errors import ConfigError, ModelError, StorageError
+from stripwatch.service.console import Progress
 from stripwatch_engine.build_key import build_key
 from stripwatch_engine.folder import hashed_names, locked, publish
 from stripwatch_engine.graph.compose import compose_inspection_graph, image_graph
@@ -44,7 +44,6 @@ from stripwatch_engine.verify.pictures import draw_report
 
 PLAN_FILE = "inspection.plan"
 HALF_FRAMES = 2  # that a conversion to float16 is compared on, node by node
-Progress = Callable[[str, int, int], None]  # what is done, steps done, steps (0 = unknown)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stripwatch.config import load_config, resolve_classes
 from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
-from stripwatch.resources import shipped
+from stripwatch.resources import resource_path
 
 GOOD = """
 [line]
@@ -29,7 +29,7 @@ folder = "engine"
 [publish]
 endpoint = "ipc:///run/stripwatch/events"
 """
-SHIPPED = shipped("config.toml").read_text()
+SHIPPED = resource_path("config.toml").read_text()
 LINES = [line for line in SHIPPED.splitlines() if " = " in line and not line.startswith("#")]
 VALUES = [
     *("-1", "0", "1", "1e400", "nan", "inf", "-inf", "9" * 30, "true", "2020-01-01", "07:00:00"),
@@ -64,7 +64,7 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
 
 def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
     """Its values are the defaults, so that leaving a key out changes nothing."""
-    path = shipped("config.toml")
+    path = resource_path("config.toml")
     config = load_config(path)
     text = path.read_text()
     sections = (config.line, config.engine, config.batch, config.publish, config.service)

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.config import Config, Resources, load_config
+from stripwatch.config import Config, load_config
+from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, load_manifest
 from stripwatch.feed.sender import Plan
 from stripwatch.feed.sources import Source, open_source
 from stripwatch.lab.compare.event_diff import compare_events
 from stripwatch.lab.compare.line_run import run_line
-from stripwatch.resources import shipped
+from stripwatch.resources import resource_path
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
 from stripwatch.wire.rle import decode_coco, decode_severstal
 
@@ -32,12 +33,12 @@ Pixels = NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, build_engine: BuildEngine) -> Path:
     folder = tmp_path_factory.mktemp("model") / "engine"
-    build_engine(shipped("models/edge/model.onnx"), SHAPE, folder)
+    build_engine(resource_path("models/edge/model.onnx"), SHAPE, folder)
     return folder
 
 
 def configured(engine: Path, rows: int) -> Config:
-    config = load_config(shipped("config.toml"))
+    config = load_config(resource_path("config.toml"))
     replace = msgspec.structs.replace
     return replace(
         config,

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from stripwatch.config import Resources  # noqa: E402
+from stripwatch.engines.base import Resources  # noqa: E402
 from stripwatch.engines.load import engine_factory  # noqa: E402
 from stripwatch.errors import ExitCode  # noqa: E402
 from stripwatch.synthetic import SyntheticStrip  # noqa: E402

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stripwatch import __version__
+from stripwatch._version import __version__
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 
 if TYPE_CHECKING:  # `--help` stays quick
@@ -113,7 +113,7 @@ def _steps(
     Raises:
         ConfigError: the engine is not for the parts that are wanted.
     """
-    from stripwatch.config import Resources
+    from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
     from stripwatch.lab.bench import gpu, load, measure

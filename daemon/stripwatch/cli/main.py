@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stripwatch import __version__
+from stripwatch._version import __version__
 from stripwatch.cli import bench, check, demo, events, record, replay, run
 from stripwatch.service.exits import guarded
 

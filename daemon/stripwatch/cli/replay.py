@@ -41,7 +41,8 @@ from stripwatch.lab.compare.line_run import run_line
 from stripwatch.net.peer import other_end
 from stripwatch.service.signals import stop_on_signals
 from stripwatch.wire.event import NumberedEvent
-from stripwatch.wire.frame import CameraName, FrameHeader, StripId
+from stripwatch.wire.frame import FrameHeader
+from stripwatch.wire.names import CameraName, StripId
 
 PUB_FRAMES_PER_S = 10.0  # a daemon drops what it cannot inspect in time; few are this slow
 DEFAULT_CAMERA = "top"

@@ -17,9 +17,9 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from stripwatch.errors import ConfigError, WireError
+from stripwatch.errors import ConfigError
 from stripwatch.net.sockets import open_socket
-from stripwatch.wire.causes import Cause
+from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.event import EVENT_BYTES_MAX, Event, FrameResult, Status, parse_event
 from stripwatch.wire.frame import (
     FrameHeader,

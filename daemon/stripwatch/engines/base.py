@@ -6,9 +6,11 @@ import math
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import Gate
@@ -17,6 +19,15 @@ IN_FLIGHT = 2  # slots inside the engine: one is copied while the other is compu
 
 Frames = NDArray[np.uint8]  # [rows, lines, pixels]
 Scalar = TypeVar("Scalar", bound=np.generic)
+Threads = Annotated[int, Meta(ge=0, le=1024)]
+
+
+class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an engine may use of the machine."""
+
+    threads: Threads = 0  # CPU threads; 0 = all cores
+    streams: Threads = 0  # frames computed side by side by the CPU; 0 = automatic
+    device: Annotated[int, Meta(ge=0, le=255)] = 0  # number of the GPU
 
 
 def page_aligned(shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:

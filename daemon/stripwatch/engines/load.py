@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stripwatch.config import Resources
-from stripwatch.engines.base import EngineFactory
+from stripwatch.engines.base import EngineFactory, Resources
 from stripwatch.engines.cuda import compute_capability
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.identity import check_plan, installed_version, rebuild_command

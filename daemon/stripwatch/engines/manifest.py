@@ -14,15 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import ModelError
-from stripwatch.wire.frame import Side
+from stripwatch.wire.names import CLASSES_MAX, ClassName, Side, class_bit
 
 MANIFEST_NAME = "manifest.json"
-CLASSES_MAX = 8  # one bit per class in the uint8 mask
 
 Target = Literal["openvino", "tensorrt", "tensorrt-rtx", "fake"]
 Precision = Literal["fp32", "fp16", "int8"]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)")]
-ClassName = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,32}$(?!\n)")]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
 
 
@@ -33,6 +31,11 @@ class DefectClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: ClassName
     threshold: Probability = 0.5
     min_area_px: Annotated[int, Meta(ge=0)] = 0
+
+    @property
+    def bit(self) -> int:
+        """The bit of this class in a uint8 mask."""
+        return class_bit(self.id)
 
 
 class FakeBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import msgspec
@@ -36,6 +37,26 @@ class Finding:
     runs: Runs
     top: tuple[Span, ...]  # spans of pixels in the frame's first line
     bottom: tuple[Span, ...]  # spans of pixels in the frame's last line
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The 8-connected components of a plane; label 0 is the background."""
+
+    labels: NDArray[np.int32]  # [lines, pixels]
+    stats: NDArray[np.int32]  # [labels, 5]: x, y, width, height, area (cv2.CC_STAT_*)
+    centroids: NDArray[np.float64]  # [labels, 2]: x, y
+
+
+def find_components(plane: NDArray[Any]) -> Components:
+    """Label the 8-connected components of a plane, uint8 or bool [lines, pixels]."""
+    image = plane.view(np.uint8) if plane.dtype == np.bool_ else plane
+    _, labels, stats, centroids = cv2.connectedComponentsWithStats(image, connectivity=8)
+    return Components(
+        np.asarray(labels, np.int32),
+        np.asarray(stats, np.int32),
+        np.asarray(centroids, np.float64),
+    )
 
 
 def raise_min_areas(classes: Sequence[DefectClass], gate: Gate | None) -> Sequence[DefectClass]:
@@ -98,7 +119,7 @@ def find_defects(
     rows = np.bitwise_or.reduce(mask, axis=1)
     findings: list[Finding] = []
     for entry in present:
-        bit = 1 << (entry.id - 1)
+        bit = entry.bit
         row_spans = _spans(rows, bit)
         if not row_spans:  # only in lines that were cropped away
             continue
@@ -131,18 +152,10 @@ def _spans(line: NDArray[np.uint8], bit: int) -> list[Span]:
 
 
 def _label(mask: Mask, entry: DefectClass, left: int, right: int, top: int, bottom: int) -> _Box:
-    plane = mask[top:bottom, left:right] & np.uint8(1 << (entry.id - 1))
-    _, labels, stats, centroids = cv2.connectedComponentsWithStats(plane, connectivity=8)
-    large = stats[:, cv2.CC_STAT_AREA] >= max(entry.min_area_px, 1)
+    found = find_components(mask[top:bottom, left:right] & entry.bit)
+    large = found.stats[:, cv2.CC_STAT_AREA] >= max(entry.min_area_px, 1)
     large[0] = False  # the background
-    return _Box(
-        left,
-        top,
-        np.asarray(labels, np.int32),
-        np.asarray(stats, np.int32),
-        np.asarray(centroids, np.float64),
-        np.flatnonzero(large),
-    )
+    return _Box(left, top, found.labels, found.stats, found.centroids, np.flatnonzero(large))
 
 
 def _findings(

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from stripwatch.client.subscriber import FrameImage, Subscriber
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
-from stripwatch.resources import shipped
+from stripwatch.resources import resource_path
 from stripwatch.service.signals import end_process
 from stripwatch.view.event_text import event_line
 from stripwatch.view.overlay_writer import OverlayWriter
@@ -46,7 +46,7 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{output} cannot be made: {error.strerror}") from error
-    model = shipped("models/edge/model.onnx")
+    model = resource_path("models/edge/model.onnx")
     engine = output / "engine"
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
     _run_to_end("stripwatch_engine", [str(model), "--output", str(engine)], output)
@@ -163,7 +163,7 @@ class _View:
 
 def _write_config(output: Path) -> tuple[Path, str]:
     """The shipped configuration with the demo's engine; its path and the events' endpoint."""
-    text = shipped("config.toml").read_text()
+    text = resource_path("config.toml").read_text()
     frames_port, events_port = _free_port(5550), _free_port(5551)
     for old, new in (
         (":5550", f":{frames_port}"),

@@ -16,7 +16,7 @@ from mcap.data_stream import RecordBuilder
 from mcap.records import DataEnd, Footer
 from mcap.writer import MCAP0_MAGIC, Writer
 
-from stripwatch import __version__
+from stripwatch._version import __version__
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.wire.frame import FrameHeader, frame_topic
 

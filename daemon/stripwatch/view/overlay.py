@@ -78,12 +78,22 @@ def draw_masks(pixels: Image8, defects: Sequence[Defect]) -> Image8:
         if defect.frame_shape != pixels.shape:
             continue
         mask = decode_severstal(defect.rle, defect.frame_shape)
-        colour = np.array(class_colour(defect.class_id), np.float32)
-        inside = mask.astype(np.bool_)
-        image[inside] = image[inside] * (1 - FILL_SHARE) + colour * FILL_SHARE
-        core = cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
-        image[inside & (core == 0)] = class_colour(defect.class_id)
+        draw_mask(image, mask, class_colour(defect.class_id))
     return image
+
+
+def draw_mask(image: Image8, mask: NDArray[Any], colour: tuple[int, int, int]) -> None:
+    """Tint the pixels of a mask and outline them, in place.
+
+    Args:
+        image: RGB uint8 [lines, pixels, 3].
+        mask: [lines, pixels], true or not 0 where the colour goes.
+        colour: RGB.
+    """
+    inside = mask.astype(np.bool_)
+    image[inside] = image[inside] * (1 - FILL_SHARE) + np.array(colour, np.float32) * FILL_SHARE
+    core = cv2.erode(inside.view(np.uint8), np.ones((3, 3), np.uint8), borderValue=0)
+    image[inside & (core == 0)] = colour
 
 
 def _label(

@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 
 from stripwatch.client.subscriber import FrameImage
-from stripwatch.errors import StorageError, WireError
+from stripwatch.errors import StorageError
 from stripwatch.view.overlay import draw_overlay
+from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import Defect
 
 FRAMES_MAX = 64  # with defects that wait for their image

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from stripwatch.errors import StripwatchError
+
 
 class Cause(StrEnum):
     """Names used in `gap` events, in `status` counters and by `WireError`."""
@@ -30,3 +32,15 @@ class Cause(StrEnum):
     # Other formats.
     BAD_EVENT = "bad_event"
     BAD_RLE = "bad_rle"
+
+
+class WireError(StripwatchError):
+    """A message from a peer breaks the protocol.
+
+    `cause` is the name under which it is counted, for example `bad_header`.
+    """
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail

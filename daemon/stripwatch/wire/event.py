@@ -14,10 +14,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.engines.manifest import CLASSES_MAX, ClassName
-from stripwatch.errors import WireError
-from stripwatch.wire.causes import Cause
-from stripwatch.wire.frame import CameraName, Count, SessionId, Side, StripId
+from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.names import (
+    CLASSES_MAX,
+    CameraName,
+    ClassName,
+    Count,
+    SessionId,
+    Side,
+    StripId,
+)
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 

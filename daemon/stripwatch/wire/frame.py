@@ -21,24 +21,12 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from stripwatch.errors import WireError
-from stripwatch.wire.causes import Cause
+from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.names import CameraName, Count, SessionId, Side, StripId
 
 HEADER_BYTES_MAX = 4096
 TOPIC_BYTES_MAX = 6 + 32  # "frame." and a camera name
-# Python's "$" also matches before a last line break, JSON Schema's does not: hence the "(?!\\n)".
-NAME_PATTERN = "^[a-z0-9_-]{1,32}$(?!\\n)"
-SESSION_PATTERN = "^[A-Za-z0-9_-]{1,64}$(?!\\n)"
-STRIP_PATTERN = "^[ -~]{1,64}$(?!\\n)"  # printable ASCII: coil ids are printed and filed
-COUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
-SIDE_MAX = 65536  # lines or pixels; JPEG cannot say more
 CODED_SLACK_BYTES = 65536  # a PNG of noise is longer than its pixels, by less than this
-
-Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
-Side = Annotated[int, Meta(ge=1, le=SIDE_MAX)]
-CameraName = Annotated[str, Meta(pattern=NAME_PATTERN)]
-SessionId = Annotated[str, Meta(pattern=SESSION_PATTERN)]
-StripId = Annotated[str, Meta(pattern=STRIP_PATTERN)]
 
 
 class FrameId(msgspec.Struct, frozen=True):

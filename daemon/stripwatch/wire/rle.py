@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from stripwatch.errors import WireError
-from stripwatch.wire.causes import Cause
+from stripwatch.wire.causes import Cause, WireError
 
 _NOT_A_NUMBER = re.compile(r"[^0-9 ]")
 _DIGITS_MAX = 12  # no mask has a pixel number this long; keeps int() and int64 cheap and safe

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
-from stripwatch.wire.frame import SIDE_MAX
+from stripwatch.wire.names import SIDE_MAX
 
 DESCRIPTION = """\
 Build an inspection engine from segmentation models. NAME.json or model.json, which training writes

@@ -17,15 +17,11 @@ from rich.table import Table
 
 from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.service.console import ProgressBar, plain_console
 from stripwatch.service.exits import guarded
 from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.cli.flags import make_parser, parse_shape
-from stripwatch_engine.cli.tables import (
-    BuildProgress,
-    engine_table,
-    plain_console,
-    verification_tables,
-)
+from stripwatch_engine.cli.tables import engine_table, verification_tables
 from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.member import CardFlags
 from stripwatch_engine.settings import BuildSettings
@@ -66,7 +62,7 @@ def _build(args: argparse.Namespace, command: str) -> ExitCode:
     first = Path(next(iter(settings.composition.paths()), "model.onnx"))
     output = args.output or first.with_name(settings.target)
     console = plain_console()
-    with BuildProgress() as progress:
+    with ProgressBar() as progress:
         options = BuildOptions(
             command=command,
             timing_cache=args.timing_cache,

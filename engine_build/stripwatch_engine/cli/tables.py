@@ -1,12 +1,9 @@
-"""What `engine-build` prints: an engine, its verification, its progress."""
+"""Tables that `engine-build` prints: an engine, and its verification."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -14,11 +11,6 @@ from stripwatch.engines.manifest import Manifest, SourceModel, Verification
 from stripwatch_engine.verify.agreement import JUDGED_PX_MIN, is_judged
 
 KEPT_SHOWN = 6
-
-
-def plain_console(*, stderr: bool = False) -> Console:
-    """Prints names as they are, whatever brackets and colons they have."""
-    return Console(stderr=stderr, markup=False, emoji=False)
 
 
 def engine_table(
@@ -98,40 +90,6 @@ def _remarks(verification: Verification) -> str:
     if verification.remark:
         parts.append(verification.remark)
     return "\n".join(parts)
-
-
-class BuildProgress:
-    """A bar on standard error while something goes on; nothing where that is no terminal."""
-
-    def __init__(self) -> None:
-        console = plain_console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=None)
-
-    def __enter__(self) -> BuildProgress:
-        """Start."""
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Clear the bar."""
-        self._progress.stop()
-
-    def show(self, what: str, done: int, steps: int) -> None:
-        """Say what goes on and how far it is; 0 steps = not known."""
-        self._progress.update(self._task, description=what, completed=done, total=steps or None)
 
 
 def _batch(manifest: Manifest) -> str:

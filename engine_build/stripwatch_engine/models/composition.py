@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.engines.manifest import CLASSES_MAX
 from stripwatch.errors import ConfigError
+from stripwatch.wire.names import CLASSES_MAX
 
 GateMode = Literal["skip", "soft"]
 ClassId = Annotated[int, Meta(ge=1, le=CLASSES_MAX)]

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.engines.manifest import CLASSES_MAX, DefectClass, check_classes
+from stripwatch.engines.manifest import DefectClass, check_classes
 from stripwatch.errors import ModelError
+from stripwatch.wire.names import CLASSES_MAX
 
 CARD_NAME = "model.json"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +14,8 @@ from stripwatch.engines.identity import load_library
 from stripwatch.engines.manifest import Plan
 from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import ConfigError, DeviceError, ModelError
+from stripwatch.service.console import Progress
 from stripwatch_engine.settings import BuildSettings
-
-Report = Callable[[str, int, int], None]  # phase, steps done, steps
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def check_settings(settings: BuildSettings, timing_cache: Path | None) -> None:
 
 
 def build_plan(
-    graph: onnx.ModelProto, settings: BuildSettings, timing_cache: Path | None, report: Report
+    graph: onnx.ModelProto, settings: BuildSettings, timing_cache: Path | None, report: Progress
 ) -> tuple[bytes, Plan]:
     """Build an engine from an inspection graph.
 
@@ -178,7 +176,7 @@ def _load_cache(config: Any, path: Path | None) -> Any:  # noqa: ANN401 - of the
     return cache
 
 
-def _monitor(trt: ModuleType, report: Report) -> Any:  # noqa: ANN401 - a class of the library
+def _monitor(trt: ModuleType, report: Progress) -> Any:  # noqa: ANN401 - a class of the library
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined] # as above
         """Hands progress on, and ends the build on Ctrl-C."""
 

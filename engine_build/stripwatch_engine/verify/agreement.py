@@ -10,8 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stripwatch.config import Resources
-from stripwatch.engines.base import page_aligned, presence_thresholds
+from stripwatch.engines.base import Resources, page_aligned, presence_thresholds
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import (
     Agreement,

@@ -14,8 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stripwatch.config import Resources
-from stripwatch.engines.base import BatchResult
+from stripwatch.engines.base import BatchResult, Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, load_manifest, save_manifest
 from stripwatch.engines.openvino import OpenVinoEngine

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.errors import WireError
-from stripwatch.wire.causes import Cause
+from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.event import (
     EVENT_BYTES_MAX,
     CameraStatus,

@@ -16,7 +16,6 @@ from PIL import Image
 
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import (
-    COUNT_MAX,
     HEADER_BYTES_MAX,
     BadFrame,
     FrameHeader,
@@ -28,6 +27,7 @@ from stripwatch.wire.frame import (
     parse_header,
     payload_bytes_max,
 )
+from stripwatch.wire.names import COUNT_MAX
 
 GOLDEN = Path(__file__).parent / "golden"
 HEADER = FrameHeader(

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from stripwatch.errors import WireError
+from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import (
     decode_coco,
     decode_severstal,

@@ -29,7 +29,7 @@ from tests.engine_build.torch_nets import (
     telling_thresholds,
 )
 
-from stripwatch.config import Resources
+from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch_engine.build import build

@@ -15,7 +15,7 @@ from stripwatch_train.cli.data import CLASSES_FLAG, make_folder, opened_data
 from stripwatch_train.cli.predict import MODEL_FLAG
 
 if TYPE_CHECKING:
-    from stripwatch_engine.cli.tables import BuildProgress
+    from stripwatch.service.console import ProgressBar
     from stripwatch_train.data.samples import DataSet, Sample
     from stripwatch_train.evaluation.evaluate import Scores
     from stripwatch_train.evaluation.metrics import Metrics
@@ -74,7 +74,7 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.cli.tables import BuildProgress, plain_console
+    from stripwatch.service.console import ProgressBar, plain_console
     from stripwatch_train.evaluation.metrics import measure
     from stripwatch_train.evaluation.page import write_report
     from stripwatch_train.evaluation.sweep import sweep_all
@@ -83,7 +83,7 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
     out_of_fold = is_run(args.model) and not args.data
     output = args.output or (args.model / REPORT_FOLDER if out_of_fold else Path(REPORT_FOLDER))
     make_folder(output)
-    with BuildProgress() as progress:
+    with ProgressBar() as progress:
         scores, source = _measured_run(args, progress) if out_of_fold else _measured(args, progress)
     metrics = measure(scores)
     folds = sorted(set(scores.folds))
@@ -100,14 +100,14 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
 
 
 def _tune(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.cli.tables import BuildProgress, plain_console
+    from stripwatch.service.console import ProgressBar, plain_console
     from stripwatch_train.evaluation.evaluate import evaluate_run
     from stripwatch_train.evaluation.tune import segmenters_of, tune, write_cards
     from stripwatch_train.fitting.run_folder import is_run
 
     in_run = is_run(args.model)
     _check_tunable(args, in_run=in_run)
-    with BuildProgress() as progress:
+    with ProgressBar() as progress:
         if in_run:
             _, scores = evaluate_run(args.model, progress.show, same_limits=True)
         else:
@@ -156,7 +156,7 @@ def _check_tunable(args: argparse.Namespace, *, in_run: bool) -> None:
         )
 
 
-def _measured_run(args: argparse.Namespace, progress: BuildProgress) -> tuple[Scores, str]:
+def _measured_run(args: argparse.Namespace, progress: ProgressBar) -> tuple[Scores, str]:
     """Of a run on its own data, and what to call that."""
     from stripwatch_train.evaluation.evaluate import evaluate_run
 
@@ -168,7 +168,7 @@ def _measured_run(args: argparse.Namespace, progress: BuildProgress) -> tuple[Sc
 
 
 def _measured(
-    args: argparse.Namespace, progress: BuildProgress, *, only_new: bool = False
+    args: argparse.Namespace, progress: ProgressBar, *, only_new: bool = False
 ) -> tuple[Scores, str]:
     """Of a model on the frames that the flags name, and what to call them."""
     from stripwatch_train.evaluation.evaluate import evaluate

@@ -72,7 +72,7 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _predict(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.cli.tables import BuildProgress, plain_console
+    from stripwatch.service.console import ProgressBar, plain_console
     from stripwatch_train.evaluation.predict import Doubt, images_at, predict
     from stripwatch_train.evaluation.predictor import open_predictor
 
@@ -80,7 +80,7 @@ def _predict(args: argparse.Namespace) -> ExitCode:
     if not 0 < lower <= upper < 1:
         raise ConfigError(f"--doubt {lower:g} {upper:g}: give 0 < LOWER <= UPPER < 1")
     samples = images_at(args.images, class_names(args))
-    with BuildProgress() as progress, open_predictor(args.model) as predictor:
+    with ProgressBar() as progress, open_predictor(args.model) as predictor:
         written = predict(
             predictor,
             samples,
@@ -101,13 +101,13 @@ def _predict(args: argparse.Namespace) -> ExitCode:
 
 
 def _submit(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.cli.tables import BuildProgress
+    from stripwatch.service.console import ProgressBar
     from stripwatch_train.evaluation.predictor import open_predictor
     from stripwatch_train.evaluation.submission import read_layout, submit
 
     layout = read_layout(args.sample)
     make_folder(args.output.parent)
-    with BuildProgress() as progress, open_predictor(args.model) as predictor:
+    with ProgressBar() as progress, open_predictor(args.model) as predictor:
         filled = submit(predictor, args.images, layout, args.output, progress.show)
     sys.stdout.write(
         f"{args.output}: {len(layout.pairs)} rows of {len(layout.images)} images, {filled} with "

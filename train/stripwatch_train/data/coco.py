@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from stripwatch.engines.manifest import DefectClass
-from stripwatch.errors import ConfigError, StorageError, WireError
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_coco, encode_coco, runs_of_mask
 from stripwatch_train.data.coco_images import (
     IMAGES,

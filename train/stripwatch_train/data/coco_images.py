@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import msgspec
 
 from stripwatch.errors import ConfigError
-from stripwatch.wire.frame import Side
+from stripwatch.wire.names import Side
 from stripwatch_train.data.samples import SUFFIXES, image_shape
 
 IMAGES = "images"

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from stripwatch.errors import ConfigError, WireError
+from stripwatch.errors import ConfigError
+from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_severstal
 
 CLASSES = 4

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from stripwatch.engines.manifest import CLASSES_MAX, DefectClass, sha256_files
-from stripwatch.errors import ConfigError, WireError
+from stripwatch.engines.manifest import DefectClass, sha256_files
+from stripwatch.errors import ConfigError
+from stripwatch.wire.causes import WireError
+from stripwatch.wire.names import CLASSES_MAX
 from stripwatch.wire.rle import decode_coco, decode_severstal
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch_train.data.samples import DataSet, Sample, image_shape, load_image, load_mask
 from stripwatch_train.evaluation.predictor import Predictor, open_predictor
 from stripwatch_train.evaluation.scores import (
@@ -25,7 +26,6 @@ from stripwatch_train.evaluation.scores import (
 from stripwatch_train.fitting.run_folder import validation_parts
 
 WORST_KEPT = 8
-Progress = Callable[[str, int, int], None]  # what is done, frames done, frames in all
 
 
 @dataclass(frozen=True, slots=True)

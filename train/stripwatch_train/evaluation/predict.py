@@ -14,7 +14,7 @@ when a piece of its class's minimum area reaches `Doubt.maybe` and nothing is fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from PIL import Image
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects, raise_min_areas
+from stripwatch.service.console import Progress
 from stripwatch_train.data.coco import ANNOTATIONS, LabelledImage, write_coco
 from stripwatch_train.data.data_set import LABEL_STUDIO, open_data_set
 from stripwatch_train.data.mask_folder import MASK_FOLDERS
@@ -41,8 +42,6 @@ from stripwatch_train.evaluation.predictor import Prediction, Predictor
 from stripwatch_train.evaluation.scores import Bytes, level_of
 
 EVERY_PIECE = 1 << 30  # none is joined with others for being one too many
-
-Progress = Callable[[str, int, int], None]  # what is done, frames done, frames in all
 
 
 @dataclass(frozen=True)

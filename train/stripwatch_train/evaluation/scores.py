@@ -33,8 +33,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.engines.manifest import CLASSES_MAX, DefectClass, Gate
+from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.inspect.defects import classes_of_frame, raise_min_areas
+from stripwatch.wire.names import CLASSES_MAX
 from stripwatch_train.evaluation.predictor import Prediction
 
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))  # thresholds: 0.05, 0.10 to 0.95

@@ -12,14 +12,16 @@ EncodedPixels. Kaggle says no more about the newer layout, and nothing here coul
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from stripwatch.errors import ConfigError, StorageError, WireError
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.service.console import Progress
+from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_severstal, encode_severstal, runs_of_mask
 from stripwatch_train.data.mask_table import CLASSES, SHAPE, Record, check_cells, read_csv
 from stripwatch_train.data.samples import Sample, image_files, load_image
@@ -31,7 +33,6 @@ JOINED, IMAGE, CLASS, PIXELS = "ImageId_ClassId", "ImageId", "ClassId", "Encoded
 ANY_CLASS = 0  # of the newer sample's placeholders
 
 Pair = tuple[str, int]  # image, class id
-Progress = Callable[[str, int, int], None]  # what is done, frames done, frames in all
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A recipe: everything that decides how the models of a run are made, apart from the data.
 
 In a file, `[base]` holds what all members share, and each `[[members]]` only what differs:
-
     about = "one sentence"
     [base.network]
     architecture = "unet"
@@ -24,8 +23,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.engines.manifest import CLASSES_MAX, Probability
+from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
+from stripwatch.wire.names import CLASSES_MAX
 from stripwatch_train.fitting.run_folder import Role
 
 Count = Annotated[int, Meta(ge=1)]

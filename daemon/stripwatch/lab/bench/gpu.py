@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config import Resources
-from stripwatch.engines.base import IN_FLIGHT
+from stripwatch.engines.base import IN_FLIGHT, Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt import TensorRtEngine

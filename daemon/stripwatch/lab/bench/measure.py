@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import zmq
 
-from stripwatch.config import Camera, Line, Resources
-from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory
+from stripwatch.config import Camera, Line
+from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory, Resources
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import FakeBehaviour, Manifest
