@@ -44,7 +44,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pass
 
 
-class Line(_Section, frozen=True):
+class Geometry(_Section, frozen=True):
     """The geometry that all cameras of this daemon share."""
 
     frame_lines: Side  # scan lines of a frame, along the strip
@@ -127,7 +127,7 @@ class Service(_Section, frozen=True):
 class Config(_Section, frozen=True):
     """The whole of config.toml."""
 
-    line: Line
+    line: Geometry
     cameras: Annotated[tuple[Camera, ...], Meta(min_length=1)]
     inputs: Annotated[tuple[Input, ...], Meta(min_length=1)]
     engine: EngineSection

@@ -16,7 +16,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
+from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Gate
@@ -133,7 +133,7 @@ def fake_line(
     """
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder:
         config = Config(
-            line=Line(
+            line=Geometry(
                 frame_lines=frame_shape[0],
                 frame_pixels=frame_shape[1],
                 mm_per_line=mm[0],

@@ -1,44 +1,35 @@
-"""What the daemon says: events from findings, misses and strips. Pure functions and counts."""
+"""Events from findings, misses and strips, without numbers. Pure functions and counts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from stripwatch.config import Camera, Line
+from stripwatch.config import Camera, Geometry
 from stripwatch.inspect.coverage import Miss
 from stripwatch.inspect.defects import Finding
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, Gap, Position, StripEnd, StripStart
+from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Gap, Position, StripEnd, StripStart
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import encode_coco, encode_severstal
-
-
-@dataclass(frozen=True, slots=True)
-class EventNumber:
-    """The place of an event in its stream."""
-
-    stream: str
-    seq: int
 
 
 def defect_event(
     finding: Finding,
     header: FrameHeader,
     camera: Camera,
-    line: Line,
+    geometry: Geometry,
     part_of: str,
     model: str,
-    number: EventNumber,
 ) -> Defect:
     """The event of one finding; pixels become millimetres at pixel centres."""
     x, y = finding.centroid
     across_px = header.shape[1] - x - 0.5 if camera.mirrored else x + 0.5
-    downweb_mm = None if header.line is None else (header.line + y + 0.5) * line.mm_per_line
+    downweb_mm = None if header.line is None else (header.line + y + 0.5) * geometry.mm_per_line
     _, _, width, height = finding.box
     return Defect(
-        stream=number.stream,
-        seq=number.seq,
+        stream=NO_STREAM,
+        seq=NO_SEQ,
         camera=header.camera,
         strip=header.strip,
         session=header.session,
@@ -53,10 +44,10 @@ def defect_event(
         centroid_px=(round(x, 2), round(y, 2)),
         position=Position(
             downweb_mm=None if downweb_mm is None else round(downweb_mm, 2),
-            crossweb_mm=round(camera.crossweb_offset_mm + across_px * line.mm_per_pixel, 2),
+            crossweb_mm=round(camera.crossweb_offset_mm + across_px * geometry.mm_per_pixel, 2),
         ),
-        size_mm=(round(width * line.mm_per_pixel, 2), round(height * line.mm_per_line, 2)),
-        area_mm2=round(finding.area * line.mm_per_pixel * line.mm_per_line, 2),
+        size_mm=(round(width * geometry.mm_per_pixel, 2), round(height * geometry.mm_per_line, 2)),
+        area_mm2=round(finding.area * geometry.mm_per_pixel * geometry.mm_per_line, 2),
         frame_shape=finding.runs.shape,
         rle=encode_severstal(finding.runs),
         rle_coco=encode_coco(finding.runs),
@@ -65,12 +56,12 @@ def defect_event(
     )
 
 
-def gap_event(miss: Miss, strip: str | None, line: Line, number: EventNumber) -> Gap:
+def gap_event(miss: Miss, strip: str | None, geometry: Geometry) -> Gap:
     """The event of frames that were not inspected."""
     lines = miss.lines
     return Gap(
-        stream=number.stream,
-        seq=number.seq,
+        stream=NO_STREAM,
+        seq=NO_SEQ,
         camera=miss.camera,
         strip=strip,
         session=miss.session,
@@ -79,13 +70,13 @@ def gap_event(miss: Miss, strip: str | None, line: Line, number: EventNumber) ->
         count=miss.count,
         cause=miss.cause,
         downweb_mm=lines
-        and (round(lines[0] * line.mm_per_line, 2), round(lines[1] * line.mm_per_line, 2)),
+        and (round(lines[0] * geometry.mm_per_line, 2), round(lines[1] * geometry.mm_per_line, 2)),
     )
 
 
 @dataclass(slots=True)
-class StripReport:
-    """What was seen of one strip by one camera, so far."""
+class StripTally:
+    """Counts of one strip as one camera has seen it so far."""
 
     strip: str
     session: str
@@ -112,11 +103,11 @@ class StripReport:
         first, end = miss.lines or (0, miss.count * frame_lines)
         self.lines_missed[miss.cause] += end - first
 
-    def start(self, camera: str, number: EventNumber) -> StripStart:
+    def start(self, camera: str) -> StripStart:
         """The event that opens the strip."""
         return StripStart(
-            stream=number.stream,
-            seq=number.seq,
+            stream=NO_STREAM,
+            seq=NO_SEQ,
             camera=camera,
             strip=self.strip,
             session=self.session,
@@ -124,12 +115,12 @@ class StripReport:
             t_ns=self.t_ns,
         )
 
-    def end(self, camera: str, line: Line, number: EventNumber) -> StripEnd:
+    def end(self, camera: str, geometry: Geometry) -> StripEnd:
         """The event that closes the strip: its report."""
-        metres_per_line = line.mm_per_line / 1000
+        metres_per_line = geometry.mm_per_line / 1000
         return StripEnd(
-            stream=number.stream,
-            seq=number.seq,
+            stream=NO_STREAM,
+            seq=NO_SEQ,
             camera=camera,
             strip=self.strip,
             session=self.session,

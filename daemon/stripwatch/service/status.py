@@ -49,7 +49,7 @@ class Telemetry:
         faults = self._faults()
         self._log_changes(faults)
         status = self._status(faults)
-        self._publisher.send(status)
+        self._deliverer.outbox.send([status])
         self.latest = status
 
     def _faults(self) -> Counter[tuple[str, Cause]]:
@@ -96,7 +96,7 @@ class Telemetry:
         for (_, cause), count in faults.items():
             drops[cause] += count
         return Status(
-            stream=self._deliverer.stream,
+            stream=self._deliverer.outbox.stream,
             t_ns=time.time_ns(),
             state=self._state(),
             uptime_s=round(now_s - self._started_s, 3),
@@ -107,5 +107,5 @@ class Telemetry:
             drops=dict(drops),
             cameras=ledger.statuses(),
             subscribers=self._publisher.subscriptions,
-            last_event_seq=self._deliverer.last_event_seq,
+            last_event_seq=self._deliverer.outbox.last_seq,
         )

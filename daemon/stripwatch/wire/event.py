@@ -40,6 +40,9 @@ class _Numbered(msgspec.Struct, frozen=True, kw_only=True):
     v: Literal[1] = 1
 
 
+NO_STREAM, NO_SEQ = "", 0  # of an event that has not been through the outbox
+
+
 class Position(msgspec.Struct, frozen=True):
     """Where a defect's centroid lies on the strip."""
 
@@ -163,6 +166,11 @@ NumberedEvent = Defect | Gap | StripStart | StripEnd
 Event = NumberedEvent | Status | FrameResult
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def with_number(event: NumberedEvent, stream: str, seq: int) -> NumberedEvent:
+    """The same event at its place in a stream."""
+    return msgspec.structs.replace(event, stream=stream, seq=seq)
 
 
 def topic_of(event: Event) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import zmq
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
+from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.engines.fake import fake_factory
 from stripwatch.inspect.model import Model
 from stripwatch.pipeline import Pipeline
@@ -30,7 +30,7 @@ def test_every_pattern_and_attachment_works_side_by_side(tmp_path: Path) -> None
         for name in NAMES
     )
     config = Config(
-        line=Line(frame_lines=8, frame_pixels=32, mm_per_line=1, mm_per_pixel=1),
+        line=Geometry(frame_lines=8, frame_pixels=32, mm_per_line=1, mm_per_pixel=1),
         cameras=tuple(Camera(name=name) for name in NAMES),
         inputs=inputs,
         engine=EngineSection(folder=""),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Input, Line, Publish
+from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.lab.bench.feed import CAMERA
@@ -43,7 +43,7 @@ def running(bed: Bed, model: Model, factory: EngineFactory) -> Iterator[Pipeline
     """A pipeline; on PULL the feed is held back and nothing is dropped."""
     lines, pixels = bed.frame_shape
     config = Config(
-        line=Line(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625),
+        line=Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625),
         cameras=(Camera(name=CAMERA),),
         inputs=(Input(endpoint=bed.frames_at, pattern=bed.pattern),),
         engine=EngineSection(folder=""),

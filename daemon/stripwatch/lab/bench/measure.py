@@ -14,20 +14,20 @@ import numpy as np
 import psutil
 import zmq
 
-from stripwatch.config import Camera, Line
+from stripwatch.config import Camera, Geometry
 from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory, Resources
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import FakeBehaviour, Manifest
 from stripwatch.inspect.defects import find_defects
-from stripwatch.inspect.events import EventNumber, defect_event
+from stripwatch.inspect.events import defect_event
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.lab.bench.feed import feeding, make_frames
 from stripwatch.lab.bench.line import Bed, frames_per_s, running, worst_latency
 from stripwatch.net.sockets import open_socket
 from stripwatch.stages.slots import SlotRing
 from stripwatch.synthetic import CLASSES, SyntheticFrame
-from stripwatch.wire.event import build_event
+from stripwatch.wire.event import build_event, with_number
 from stripwatch.wire.frame import FrameHeader, payload_bytes_max
 
 Figures = dict[str, object]
@@ -253,14 +253,11 @@ def _inspect(bed: Bed, mask: np.ndarray, prob: np.ndarray, area: np.ndarray) -> 
         codec="raw",
     )
     lines, pixels = bed.frame_shape
-    line = Line(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625)
+    line = Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625)
     findings = find_defects(mask, prob, area, CLASSES, 100)
     for finding in findings:
-        build_event(
-            defect_event(
-                finding, header, Camera(name="bench"), line, "part", "model", EventNumber("s", 1)
-            )
-        )
+        event = defect_event(finding, header, Camera(name="bench"), line, "part", "model")
+        build_event(with_number(event, "stream", 1))
     return len(findings)
 
 

@@ -1,0 +1,131 @@
+"""What every camera of the line sees, as events: defects, gaps, and strips that begin and end.
+
+The events of a slot come out in the order in which things happened, without numbers: numbering,
+storing and sending them is the outbox's work. No sockets, threads or clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.config import Config
+from stripwatch.engines.base import BatchResult, Frames
+from stripwatch.inspect.coverage import Miss, Row
+from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects
+from stripwatch.inspect.events import StripTally, defect_event, gap_event
+from stripwatch.inspect.model import Model
+from stripwatch.inspect.seams import SeamJoiner
+from stripwatch.wire.event import Event, FrameResult
+from stripwatch.wire.frame import FrameHeader
+
+
+@dataclass(frozen=True, slots=True)
+class DefectiveFrame:
+    """A frame in which defects were found, for those who subscribe to its image."""
+
+    header: FrameHeader
+    pixels: NDArray[np.uint8]  # [lines, pixels]; a view of the slot's memory
+
+
+Output = Event | DefectiveFrame  # what leaves the daemon; journalled events have no number yet
+
+
+class Inspector:
+    """Owns the state of every camera's strip: open seams, and what its report will say."""
+
+    def __init__(self, config: Config) -> None:
+        self._geometry = config.line
+        self._defects_max = config.inspect.defects_max
+        self._frame_results = config.publish.frame_results
+        self._cameras = {camera.name: camera for camera in config.cameras}
+        self._seams = {camera.name: SeamJoiner() for camera in config.cameras}
+        self._strips: dict[str, StripTally] = {}
+
+    def miss_outputs(self, miss: Miss) -> list[Output]:
+        """The events of frames that were not inspected."""
+        outputs = self._follow_strip(
+            miss.camera, miss.strip, miss.session, miss.first_seq, miss.t_ns
+        )
+        tally = self._strips.get(miss.camera)
+        # Frames lost between two strips may belong to either; they count for the open one.
+        strip = tally.strip if tally else miss.strip
+        outputs.append(gap_event(miss, strip, self._geometry))
+        if tally:
+            tally.add_miss(miss, self._geometry.frame_lines)
+            if miss.end:
+                outputs.append(self._end_strip(miss.camera))
+        return outputs
+
+    def frame_outputs(
+        self, row: Row, frames: Frames, result: BatchResult, model: Model
+    ) -> list[Output]:
+        """The events of one inspected frame, its image if it is defective, its result if enabled.
+
+        Args:
+            row: which row of the batch the frame is, and its header.
+            frames: uint8 [rows, lines, pixels] of the batch.
+            result: of the batch.
+            model: that the result is of.
+        """
+        header = row.header
+        outputs = self._follow_strip(
+            header.camera, header.strip, header.session, header.seq, header.t_ns
+        )
+        lines = header.shape[0]
+        findings = find_defects(
+            result.mask[row.row, :lines],
+            result.prob[row.row, :, :lines],
+            result.area[row.row],
+            classes_of_frame(model.classes, model.raised_classes, result.absent[row.row]),
+            self._defects_max,
+        )
+        outputs += self._defects(header, findings, model)
+        if findings:
+            outputs.append(DefectiveFrame(header, frames[row.row, :lines]))
+        if self._frame_results:
+            outputs.append(_frame_result(row, result, findings))
+        tally = self._strips.get(header.camera)
+        if tally:
+            tally.add_frame(header, findings)
+            if header.end:
+                outputs.append(self._end_strip(header.camera))
+        return outputs
+
+    def _defects(self, header: FrameHeader, findings: list[Finding], model: Model) -> list[Output]:
+        camera = self._cameras[header.camera]
+        names = self._seams[header.camera].join(header, findings)
+        return [
+            defect_event(finding, header, camera, self._geometry, name, model.name)
+            for finding, name in zip(findings, names, strict=True)
+        ]
+
+    def _follow_strip(
+        self, camera: str, strip: str | None, session: str, seq: int, t_ns: int
+    ) -> list[Output]:
+        """Open and close strips as their names change; frames without a name change nothing."""
+        tally = self._strips.get(camera)
+        if strip is None or (tally and tally.strip == strip):
+            return []
+        ended: list[Output] = [self._end_strip(camera)] if tally else []
+        self._strips[camera] = tally = StripTally(strip, session, seq, t_ns)
+        return [*ended, tally.start(camera)]
+
+    def _end_strip(self, camera: str) -> Output:
+        return self._strips.pop(camera).end(camera, self._geometry)
+
+
+def _frame_result(row: Row, result: BatchResult, findings: list[Finding]) -> FrameResult:
+    header = row.header
+    return FrameResult(
+        camera=header.camera,
+        session=header.session,
+        frame_seq=header.seq,
+        strip=header.strip,
+        t_ns=header.t_ns,
+        area_px=tuple(int(area) for area in result.area[row.row]),
+        peak=tuple(round(float(peak), 4) for peak in result.peak[row.row]),
+        defects=len(findings),
+    )
