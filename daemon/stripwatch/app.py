@@ -15,7 +15,7 @@ from stripwatch._version import __version__
 from stripwatch.config import Config, resolve_classes
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
-from stripwatch.errors import DeviceError, ExitCode, StripwatchError
+from stripwatch.errors import ExitCode, StripwatchError
 from stripwatch.inspect.model import model_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.reload import read_again
@@ -109,13 +109,11 @@ class App:
         if reload.ignored:
             self._log.warning("these changes need a restart", keys=list(reload.ignored))
         if reload.factory is None:
-            pipeline.judge_by(reload.model)
+            pipeline.set_model(reload.model)
             self._end_reload(pipeline, None)
             return
         self._log.info("loading the new engine", model=reload.model.name)
         self._swap = pipeline.swap(reload.model, reload.factory)
-        if self._swap is None:
-            raise DeviceError("the engine is being rebuilt; ask again when it runs")
 
     def _end_reload(self, pipeline: Pipeline, error: Exception | None) -> None:
         self._swap = None

@@ -82,11 +82,11 @@ class Pipeline:
         """The model of the next batch."""
         return self._engine_loop.model
 
-    def judge_by(self, model: Model) -> None:
+    def set_model(self, model: Model) -> None:
         """Take other thresholds and minimum areas from the next batch on, with the same engine."""
-        self._engine_loop.model = model
+        self._engine_loop.set_model(model)
 
-    def swap(self, model: Model, factory: EngineFactory) -> Swap | None:
+    def swap(self, model: Model, factory: EngineFactory) -> Swap:
         """Change the engine while frames flow; see `EngineLoop.swap`."""
         return self._engine_loop.swap(model, factory)
 

@@ -60,9 +60,7 @@ def send(line: FakeLine, seqs: range) -> None:
 
 
 def begin_swap(line: FakeLine, factory: Watched, model: Model = NEXT) -> Swap:
-    swap = line.pipeline.swap(model, factory)
-    assert swap is not None
-    return swap
+    return line.pipeline.swap(model, factory)
 
 
 def results(line: FakeLine) -> list[int]:
@@ -119,15 +117,32 @@ def test_the_old_engine_is_closed_and_only_then_the_swap_is_over() -> None:
     assert models(line) == ["b" * 16]
 
 
-def test_a_second_swap_waits_for_the_first() -> None:
-    """It is refused while one is under way, and taken afterwards."""
+def test_a_second_swap_is_refused_while_one_is_under_way() -> None:
+    """Its error says so, and once the first is over another is taken."""
     new = Watched()
     with fake_line(QUICK) as line:
-        swap = begin_swap(line, new)
-        assert line.pipeline.swap(NEXT, new) is None
+        first, second = begin_swap(line, new), begin_swap(line, new)
+        line.wait(second.over.is_set)
+        assert isinstance(second.error, DeviceError)
+        assert "another engine is being loaded" in str(second.error)
         new.may_load.set()
+        line.wait(first.over.is_set)
+        assert first.error is None
+        third = begin_swap(line, new, Model("b" * 64, CLASSES))
+        line.wait(third.over.is_set)
+        assert third.error is None
+
+
+def test_a_swap_is_refused_where_no_engine_runs() -> None:
+    """After the last rebuild has failed nobody waits for a swap that cannot come."""
+    new = Watched()
+    with fake_line(FakeBehaviour(fail_every=1), rebuilds_max=0) as line:
+        send(line, range(1))
+        line.wait(lambda: line.pipeline.failure is not None)
+        swap = begin_swap(line, new)
         line.wait(swap.over.is_set)
-        line.wait(lambda: line.pipeline.swap(NEXT, new) is not None)
+    assert isinstance(swap.error, DeviceError)
+    assert new.made == []
 
 
 @pytest.mark.parametrize("error", [ModelError("not for this GPU"), ValueError("a bug")])
@@ -143,8 +158,8 @@ def test_what_cannot_be_loaded_leaves_the_old_engine_running(error: Exception) -
         send(line, range(5))
         line.wait_for_frame("top", "s", 4)
         assert models(line) == ["f" * 16]
-        line.wait(lambda: line.pipeline.swap(NEXT, good) is not None)
-        line.wait(lambda: line.pipeline.model is NEXT)
+        line.wait(begin_swap(line, good).over.is_set)
+        assert line.pipeline.model is NEXT
     assert results(line) == list(range(5))
 
 
@@ -188,7 +203,7 @@ def test_other_thresholds_need_no_other_engine() -> None:
     with fake_line(QUICK) as line:
         send(line, range(3))
         line.wait_for_frame("top", "s", 2)
-        line.pipeline.judge_by(Model("f" * 64, strict))
+        line.pipeline.set_model(Model("f" * 64, strict))
         send(line, range(3, 6))
         line.wait_for_frame("top", "s", 5)
     found = {event.frame_seq for event in line.events if isinstance(event, Defect)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import deque
@@ -22,7 +23,11 @@ REBUILD_DELAY_S_MIN = 0.1
 
 
 class EngineLoop:
-    """Owns the engine; makes it, runs it, swaps it, closes it, all in its own thread."""
+    """Owns the engine; makes it, runs it, swaps it, closes it, all in its own thread.
+
+    Only the engine thread writes the attributes and reads the mailbox. Other threads read `model`,
+    `ready`, `failure` and `rebuilding`, and ask for changes through `set_model` and `swap`.
+    """
 
     def __init__(
         self,
@@ -40,23 +45,25 @@ class EngineLoop:
         self._log = structlog.get_logger()
         self._engine: Engine | None = None
         self._in_flight: deque[tuple[Slot, Engine | None]] = deque()
+        self._mailbox: queue.SimpleQueue[Model | Swap] = queue.SimpleQueue()
         self._swap: Swap | None = None  # until the old engine is handed back
         self._old: Engine | None = None  # was replaced, and has batches in flight
         self._faults = 0  # in a row
         self.ready = threading.Event()  # the engine is warm
-        self.failure: StripwatchError | None = None  # what no rebuild could mend
+        self.failure: StripwatchError | None = None  # after which no rebuild is tried
         self.rebuilding = False
 
-    def swap(self, model: Model, factory: EngineFactory) -> Swap | None:
-        """Main thread: load an engine beside the one that runs, and change to it when it is warm.
+    def set_model(self, model: Model) -> None:
+        """Any thread: take other thresholds and minimum areas from the next batch on."""
+        self._mailbox.put(model)
 
-        None while another swap is under way, or the engine is being rebuilt.
+    def swap(self, model: Model, factory: EngineFactory) -> Swap:
+        """Any thread: load an engine beside the one that runs, and change to it when it is warm.
+
+        The swap ends with an error while another is under way or the engine is being rebuilt.
         """
-        engine = self._engine
-        if self._swap is not None or self.rebuilding or engine is None:
-            return None
-        frames = [slot.frames for slot in self._ring.slots]
-        self._swap = swap = Swap(model, factory, frames, engine)
+        swap = Swap(model, factory)
+        self._mailbox.put(swap)
         return swap
 
     def run(self) -> None:
@@ -73,11 +80,12 @@ class EngineLoop:
         except StripwatchError as error:
             self.failure = error  # the main thread stops the daemon; until then frames are gaps
             while not self._ring.ready_closed:
-                self._pass_on(IDLE_S)
+                self._skip_slots(IDLE_S)
             raise
         finally:
             self._ring.close_done()
             self._close_engines("the daemon stops")
+            self._read_mailbox()  # a swap that nobody takes any more is refused
 
     def _make(self) -> Engine:
         return self._factory([slot.frames for slot in self._ring.slots])
@@ -85,9 +93,10 @@ class EngineLoop:
     def _run_slots(self) -> None:
         while self._in_flight or not self._ring.ready_closed:
             self._heartbeat.beat()
-            self._change_engine()
             try:
                 slot = self._next_slot()
+                self._read_mailbox()
+                self._change_engine()
                 if slot is not None:
                     self._submit(slot)
                 elif self._in_flight:
@@ -99,8 +108,8 @@ class EngineLoop:
         """A slot to submit; None when it is time to finish the oldest, or when there is none.
 
         A slot that becomes ready while another is computed is submitted at once, so that its
-        frames are copied meanwhile. An engine that never gets done is not waited for here with a
-        beating heart: the watchdog must see it.
+        frames are copied meanwhile. No heartbeat while waiting: an engine that hangs must starve
+        the watchdog.
         """
         if len(self._in_flight) == IN_FLIGHT or self._ring.ready_closed:
             return None
@@ -116,10 +125,10 @@ class EngineLoop:
 
     def _submit(self, slot: Slot) -> None:
         self._in_flight.append((slot, self._engine))
-        slot.model = self.model
+        slot.model = model = self.model
         slot.submitted_ns = time.monotonic_ns()
         if slot.rows and self._engine is not None:  # a slot without rows only carries misses
-            self._engine.submit(slot.index, slot.rows, self.model.thresholds)
+            self._engine.submit(slot.index, slot.rows, model.thresholds)
 
     def _finish_oldest(self) -> None:
         slot, engine = self._in_flight[0]
@@ -129,6 +138,20 @@ class EngineLoop:
         self._in_flight.popleft()
         slot.done_ns = time.monotonic_ns()
         self._ring.finish(slot)
+
+    def _read_mailbox(self) -> None:
+        """Take the changes that other threads ask for: this moment, between two batches."""
+        while not self._mailbox.empty():
+            request = self._mailbox.get()
+            if isinstance(request, Model):
+                self.model = request
+            elif self._engine is None:
+                request.refuse("the engine is being rebuilt; ask again when it runs")
+            elif self._swap is not None:
+                request.refuse("another engine is being loaded; ask again when it runs")
+            else:
+                self._swap = request
+                request.start([slot.frames for slot in self._ring.slots], self._engine)
 
     def _change_engine(self) -> None:
         """Take the engine of a swap once it is warm; give back the old once it is idle."""
@@ -143,13 +166,13 @@ class EngineLoop:
         if old is not None and all(engine is not old for _, engine in self._in_flight):
             self._old = self._swap = None
             swap.retire(old)
-        elif swap.over.is_set():  # it failed; the loop that asked for it tells why
+        elif swap.over.is_set():  # failed; App logs the reason
             self._swap = None
 
     def _rebuild(self, error: DeviceError) -> None:
         """Give up the slots in flight and make the engine anew, with growing, bounded delay.
 
-        Frames that arrive in the meantime are passed on without a result and so become gaps.
+        Frames that arrive in the meantime are handed on without a result and so become gaps.
         """
         while self._in_flight:
             self._ring.finish(self._in_flight.popleft()[0])
@@ -163,7 +186,7 @@ class EngineLoop:
                 REBUILD_DELAY_S_MIN * 2.0 ** (self._faults - 1), self._settings.rebuild_delay_s_max
             )
             self._log.error("engine failed", error=str(error), rebuild_in_s=delay_s)
-            self._pass_on(delay_s)
+            self._skip_slots(delay_s)
             try:
                 self._engine = self._make()
                 self.rebuilding = False
@@ -179,17 +202,18 @@ class EngineLoop:
                 swap.retire(self._old)
             else:
                 while not swap.abandon(reason, timeout_s=DONE_POLL_S):
-                    self._pass_on(IDLE_S)
+                    self._skip_slots(IDLE_S)
             swap.over.wait()
         if self._engine is not None:
             self._engine.close()
         self._engine = self._old = None
 
-    def _pass_on(self, delay_s: float) -> None:
+    def _skip_slots(self, delay_s: float) -> None:
         """Hand slots on without a result for a while."""
         until_s = time.monotonic() + delay_s
         while (left_s := until_s - time.monotonic()) > 0 and not self._ring.ready_closed:
             self._heartbeat.beat()
+            self._read_mailbox()
             slot = self._ring.take_ready(min(left_s, IDLE_S))
             if slot is not None:
                 self._ring.finish(slot)

@@ -18,31 +18,32 @@ from stripwatch.inspect.model import Model
 
 
 class Swap:
-    """One hot-swap, from the wish for it to the end of the old engine."""
+    """One hot-swap, from the request until the old engine is closed.
 
-    def __init__(
-        self,
-        model: Model,
-        factory: EngineFactory,
-        frames: Sequence[Frames],
-        beside: Engine | None,
-    ) -> None:
-        """Start to load.
+    Any thread may wait for `over` and then read `error`.
+    """
 
-        Args:
-            model: that the new engine runs.
-            factory: makes the new engine.
-            frames: memory of all slots.
-            beside: the engine that runs.
-        """
+    def __init__(self, model: Model, factory: EngineFactory) -> None:
+        """Ask for an engine that runs `model` and is made by `factory`."""
         self.model, self.factory = model, factory
-        self.over = threading.Event()  # it succeeded, or failed for good
+        self.over = threading.Event()  # it succeeded, failed, or was refused
         self.error: Exception | None = None  # why the old engine goes on running
-        self._frames, self._beside = frames, beside
         self._engine: Engine | None = None
         self._loaded = threading.Event()  # or failed
         self._retired: queue.SimpleQueue[Engine] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="engine-loader", daemon=True).start()
+
+    def refuse(self, reason: str) -> None:
+        """Engine thread: end the swap before it has begun."""
+        self.error = DeviceError(reason)
+        self.over.set()
+
+    def start(self, frames: Sequence[Frames], beside: Engine) -> None:
+        """Engine thread: load the new engine on all slots' memory, beside the one that runs."""
+
+        def load() -> None:
+            self._run(frames, beside)
+
+        threading.Thread(target=load, name="engine-loader", daemon=True).start()
 
     def take(self) -> Engine | None:
         """Engine thread: the new engine once it is warm; it is handed out one time."""
@@ -65,12 +66,12 @@ class Swap:
             self.retire(engine)
         return True
 
-    def _run(self) -> None:
+    def _run(self, frames: Sequence[Frames], beside: Engine) -> None:
         try:
-            self._engine = self.factory(self._frames, self._beside)
+            self._engine = self.factory(frames, beside)
         except Exception as error:  # noqa: BLE001 - whatever it is, inspection goes on
             self.error = error
-        self._beside = None
+        del beside  # the old engine may be freed when it is closed
         self._loaded.set()
         try:
             if self.error is None:
