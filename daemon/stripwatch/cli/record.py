@@ -8,9 +8,9 @@ import threading
 import time
 from pathlib import Path
 
-from stripwatch.config import load_config
+from stripwatch.config import Input, load_config
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.recording.recorder import Recorder, RecordInput
+from stripwatch.recording.recorder import Recorder
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.service.signals import stop_on_signals
 
@@ -48,17 +48,9 @@ def _record(args: argparse.Namespace) -> ExitCode:
         config = load_config(args.config)
         cameras = tuple(camera.name for camera in config.cameras)
         frame_shape = config.line.frame_shape
-        inputs = [
-            RecordInput(
-                endpoint=entry.endpoint,
-                pattern=entry.pattern,
-                attach=entry.attach,
-                queue_frames=entry.queue_frames,
-            )
-            for entry in config.inputs
-        ]
+        inputs = config.inputs
     else:
-        inputs = [RecordInput(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)]
+        inputs = (Input(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach),)
     writer = RecordingWriter(args.output, overwrite=args.force)
     try:
         recorder = Recorder(inputs, writer, cameras=cameras, frame_shape=frame_shape)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
-import msgspec
 import zmq
 
+from stripwatch.config import Input
 from stripwatch.inspect.coverage import Doorkeeper
-from stripwatch.net.sockets import open_socket
+from stripwatch.net.inputs import close_inputs, open_inputs
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import (
@@ -30,21 +29,12 @@ FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the summary
 FLUSH_PERIOD_S = 1.0  # frames older than this are with the operating system
 
 
-class RecordInput(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint on which frames arrive."""
-
-    endpoint: str
-    pattern: Literal["sub", "pull"] = "sub"
-    attach: Literal["bind", "connect"] = "bind"
-    queue_frames: int = 32
-
-
 class Recorder:
     """Owns the input sockets and counts what came in."""
 
     def __init__(
         self,
-        inputs: Sequence[RecordInput],
+        inputs: Sequence[Input],
         writer: RecordingWriter,
         *,
         cameras: Sequence[str] = (),
@@ -70,28 +60,16 @@ class Recorder:
         self.lost: Counter[str] = Counter()  # numbers jumped over, by camera
         self.rejected: Counter[Cause] = Counter()  # messages not recorded
         self.last_faults: dict[Cause, str] = {}
-        self._context = zmq.Context()
-        self._sockets: list[zmq.Socket[bytes]] = []
         limit = payload_bytes_max(frame_shape) if frame_shape else FRAME_BYTES_MAX
+        self._context = zmq.Context()
         try:
-            for entry in inputs:
-                socket = open_socket(
-                    self._context,
-                    entry.pattern,
-                    entry.endpoint,
-                    attach=entry.attach,
-                    queue=entry.queue_frames,
-                    message_bytes_max=limit,
-                )
-                self._sockets.append(socket)
-                if entry.pattern == "sub":
-                    socket.subscribe(b"frame.")
+            self._inputs = open_inputs(self._context, inputs, limit)
         except Exception:
-            self.close()
+            self._context.term()
             raise
         self._poller = zmq.Poller()
-        for socket in self._sockets:
-            self._poller.register(socket, zmq.POLLIN)
+        for entry in self._inputs:
+            self._poller.register(entry.socket, zmq.POLLIN)
 
     def step(self, timeout_ms: int, frames_max: int | None = None) -> None:
         """Record what has come in, waiting up to `timeout_ms` for the first message.
@@ -102,12 +80,12 @@ class Recorder:
             StorageError: the file cannot be written.
         """
         readable = dict(self._poller.poll(timeout_ms))
-        left = BURST_MESSAGES * len(self._sockets) if frames_max is None else frames_max
-        for socket in self._sockets:
-            burst = min(BURST_MESSAGES, left) if socket in readable else 0
+        left = BURST_MESSAGES * len(self._inputs) if frames_max is None else frames_max
+        for entry in self._inputs:
+            burst = min(BURST_MESSAGES, left) if entry.socket in readable else 0
             for _ in range(burst):
                 try:
-                    parts = socket.recv_multipart(zmq.NOBLOCK)
+                    parts = entry.socket.recv_multipart(zmq.NOBLOCK)
                 except zmq.Again:
                     break
                 self._take(parts)
@@ -118,9 +96,8 @@ class Recorder:
 
     def close(self) -> None:
         """Close the sockets."""
-        for socket in self._sockets:
-            socket.close()
-        self._sockets = []
+        close_inputs(self._inputs)
+        self._inputs = ()
         self._context.term()
 
     def _take(self, parts: list[bytes]) -> None:

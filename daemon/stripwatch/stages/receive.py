@@ -7,13 +7,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import zmq
 
 from stripwatch.config import Config
 from stripwatch.inspect.coverage import Doorkeeper, Entry, Miss, Row, add_miss, miss_of
-from stripwatch.net.sockets import Context, Socket, open_socket
+from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
+from stripwatch.net.sockets import Context, Socket
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.slots import Slot, SlotRing
 from stripwatch.wire.causes import Cause
@@ -34,18 +34,8 @@ OVERLOAD_AFTER_MS = 30  # of waiting messages; at 800 frames/s, less than ZeroMQ
 OVERLOAD_HOLD_MS = 1000  # after the last frame that was dropped
 BURST_MESSAGES = 64  # from one socket before the others get their turn
 ENTRIES_MAX = 1024  # in one slot: a stream of misses closes it, too
-PENDING_MISSES_MAX = 1024  # without a slot to carry them; then the door stays shut
+PENDING_MISSES_MAX = 1024  # without a slot to carry them; then nothing more is read
 FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
-
-
-@dataclass(slots=True)
-class _Door:
-    """One endpoint on which frames arrive."""
-
-    endpoint: str
-    socket: Socket
-    waits: bool  # PULL: leave frames with the camera while no slot is free
-    behind_since_ns: int = 0  # first lack of a slot since its queue was last empty; 0 = none
 
 
 class Receiver:
@@ -69,27 +59,12 @@ class Receiver:
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.last_faults: dict[Cause, tuple[str, str]] = {}  # endpoint and detail, by cause
-        self._doors: list[_Door] = []
-        try:
-            for entry in config.inputs:
-                socket = open_socket(
-                    context,
-                    entry.pattern,
-                    entry.endpoint,
-                    attach=entry.attach,
-                    queue=entry.queue_frames,
-                    message_bytes_max=payload_bytes_max(self._frame_shape),
-                )
-                self._doors.append(_Door(entry.endpoint, socket, entry.pattern == "pull"))
-                if entry.pattern == "sub":
-                    # All cameras: frames of one that is not configured are to be counted, too.
-                    socket.setsockopt(zmq.SUBSCRIBE, b"frame.")
-        except Exception:
-            self.close()
-            raise
+        # By endpoint: first lack of a slot since its queue was last empty.
+        self._behind_since_ns: dict[str, int] = {}
+        self._inputs = open_inputs(context, config.inputs, payload_bytes_max(self._frame_shape))
 
     def run(self, stop: threading.Event) -> None:
-        """Receive until `stop` is set; then close the door and hand on what is in hand."""
+        """Receive until `stop` is set; then close the inputs and hand on what is in hand."""
         while not stop.is_set():
             self._heartbeat.beat()
             self._step()
@@ -99,33 +74,43 @@ class Receiver:
 
     def close(self) -> None:
         """Close the sockets."""
-        for door in self._doors:
-            door.socket.close()
-        self._doors = []
+        close_inputs(self._inputs)
+        self._inputs = ()
 
     def _step(self) -> None:
         """Wait for messages or for the slot's time to run out, whichever comes first."""
-        doors = [door for door in self._doors if self._may_read(door)]
-        if not doors:
-            # Where every door waits there is nothing to look after until a slot comes.
-            wait_ms = POLL_MS if all(door.waits for door in self._doors) else CROWDED_POLL_MS
+        inputs = [entry for entry in self._inputs if self._may_read(entry)]
+        if not inputs:
+            # Where every input waits there is nothing to look after until a slot comes.
+            wait_ms = POLL_MS if all(entry.waits for entry in self._inputs) else CROWDED_POLL_MS
             self._take_slot(self._ring.open(timeout_s=wait_ms / 1000))
             return
-        for door in _readable(doors, self._poll_ms()):
+        for frame_input in self._readable(inputs, self._poll_ms()):
             for _ in range(BURST_MESSAGES):
-                if not self._may_read(door):
+                if not self._may_read(frame_input):
                     break
                 try:
-                    topic = door.socket.recv(zmq.NOBLOCK)
+                    topic = frame_input.socket.recv(zmq.NOBLOCK)
                 except zmq.Again:
-                    door.behind_since_ns = 0
+                    self._behind_since_ns.pop(frame_input.endpoint, None)
                     break
-                self._receive(door, topic)
+                self._receive(frame_input, topic)
                 self._close_if_due()
         self._close_if_due()
 
-    def _may_read(self, door: _Door) -> bool:
-        """Whether a frame of this door has a slot, or has to be dropped now.
+    def _readable(self, inputs: Sequence[FrameInput], timeout_ms: int) -> list[FrameInput]:
+        """The inputs with a message, waiting up to `timeout_ms` for the first; others are empty."""
+        poller = zmq.Poller()
+        for entry in inputs:
+            poller.register(entry.socket, zmq.POLLIN)
+        ready = {socket for socket, _ in poller.poll(timeout_ms)}
+        for entry in inputs:
+            if entry.socket not in ready:
+                self._behind_since_ns.pop(entry.endpoint, None)
+        return [entry for entry in inputs if entry.socket in ready]
+
+    def _may_read(self, frame_input: FrameInput) -> bool:
+        """Whether a frame of this input has a slot, or has to be dropped now.
 
         Overload is a state. It begins when messages have waited for slots for
         `OVERLOAD_AFTER_MS`: a shorter burst waits in ZeroMQ's queue. It ends when nothing was
@@ -135,43 +120,45 @@ class Receiver:
         if self._open_slot() is not None:
             return True
         now_ns = time.monotonic_ns()
-        door.behind_since_ns = door.behind_since_ns or now_ns
-        if door.waits or len(self._pending) >= PENDING_MISSES_MAX:
+        behind_since_ns = self._behind_since_ns.setdefault(frame_input.endpoint, now_ns)
+        if frame_input.waits or len(self._pending) >= PENDING_MISSES_MAX:
             return False
-        behind_ms = (now_ns - door.behind_since_ns) / 1e6
+        behind_ms = (now_ns - behind_since_ns) / 1e6
         return behind_ms > OVERLOAD_AFTER_MS or now_ns < self._overload_until_ns
 
-    def _receive(self, door: _Door, topic: bytes) -> None:
+    def _receive(self, frame_input: FrameInput, topic: bytes) -> None:
         """Take the rest of one message; whatever is wrong with it, the next is not harmed."""
         try:
-            header = parse_header(topic, _header_part(door.socket))
+            header = parse_header(topic, _header_part(frame_input.socket))
         except BadFrame as error:
-            self._refuse(error, door)
+            self._refuse(error, frame_input)
         else:
-            if self._arrives(header, door):
+            if self._arrives(header, frame_input):
                 try:
-                    self._fill(header, door)
+                    self._fill(header, frame_input)
                 except BadFrame as error:
-                    self._last_fault(error.cause, door, error.detail)
+                    self._last_fault(error.cause, frame_input, error.detail)
                     self._miss(miss_of(header, error.cause))
-        while door.socket.getsockopt(zmq.RCVMORE):
-            door.socket.recv_into(bytearray())  # discards the part
+        while frame_input.socket.getsockopt(zmq.RCVMORE):
+            frame_input.socket.recv_into(bytearray())  # discards the part
 
-    def _arrives(self, frame: FrameHeader | FrameId, door: _Door) -> bool:
+    def _arrives(self, frame: FrameHeader | FrameId, frame_input: FrameInput) -> bool:
         """Book a frame's arrival and what was lost before it; False: it is not to be inspected."""
         doorkeeper = self._doorkeepers.get(frame.camera)
         if doorkeeper is None:
-            self._reject(Cause.UNKNOWN_CAMERA, door, repr(frame.camera))
+            self._reject(Cause.UNKNOWN_CAMERA, frame_input, repr(frame.camera))
             return False
         if doorkeeper.is_late(frame):
-            self._reject(Cause.LATE, door, f"{frame.camera} {frame.session} frame {frame.seq}")
+            self._reject(
+                Cause.LATE, frame_input, f"{frame.camera} {frame.session} frame {frame.seq}"
+            )
             return False
         lost = doorkeeper.admit(frame)
         if lost is not None:
             self._miss(lost)
         return True
 
-    def _fill(self, header: FrameHeader, door: _Door) -> None:
+    def _fill(self, header: FrameHeader, frame_input: FrameInput) -> None:
         """Put a frame's pixels into the open slot's next row.
 
         Raises:
@@ -183,16 +170,16 @@ class Receiver:
             self._miss(miss_of(header, Cause.OVERLOAD))
             return
         check_shape(header, self._frame_shape)
-        if not door.socket.getsockopt(zmq.RCVMORE):
+        if not frame_input.socket.getsockopt(zmq.RCVMORE):
             raise BadFrame(Cause.BAD_PARTS, "the payload is missing", header)
         lines = header.shape[0]
         row = slot.frames[slot.rows]
         if header.codec == "raw":
-            length = door.socket.recv_into(row[:lines].reshape(-1))
+            length = frame_input.socket.recv_into(row[:lines].reshape(-1))
             check_raw_length(header, length)
         else:
-            row[:lines] = decode_image(header, door.socket.recv())
-        if door.socket.getsockopt(zmq.RCVMORE):
+            row[:lines] = decode_image(header, frame_input.socket.recv())
+        if frame_input.socket.getsockopt(zmq.RCVMORE):
             raise BadFrame(Cause.BAD_PARTS, "more than three parts", header)
         row[lines:] = 0  # a short frame at the strip's end; what was there before must not show
         now_ns = time.monotonic_ns()
@@ -210,20 +197,20 @@ class Receiver:
         slot.opened_ns = slot.opened_ns or time.monotonic_ns()
         add_miss(slot.entries, miss)
 
-    def _refuse(self, error: BadFrame, door: _Door) -> None:
+    def _refuse(self, error: BadFrame, frame_input: FrameInput) -> None:
         """Book a message whose header breaks the protocol."""
         if error.frame is None:
-            self._reject(error.cause, door, error.detail)
-        elif self._arrives(error.frame, door):
-            self._last_fault(error.cause, door, error.detail)
+            self._reject(error.cause, frame_input, error.detail)
+        elif self._arrives(error.frame, frame_input):
+            self._last_fault(error.cause, frame_input, error.detail)
             self._miss(miss_of(error.frame, error.cause))
 
-    def _reject(self, cause: Cause, door: _Door, detail: str) -> None:
+    def _reject(self, cause: Cause, frame_input: FrameInput, detail: str) -> None:
         self.rejected[cause] += 1
-        self._last_fault(cause, door, detail)
+        self._last_fault(cause, frame_input, detail)
 
-    def _last_fault(self, cause: Cause, door: _Door, detail: str) -> None:
-        self.last_faults[cause] = (door.endpoint, detail[:FAULT_CHARACTERS_MAX])
+    def _last_fault(self, cause: Cause, frame_input: FrameInput, detail: str) -> None:
+        self.last_faults[cause] = (frame_input.endpoint, detail[:FAULT_CHARACTERS_MAX])
 
     def _open_slot(self) -> Slot | None:
         """The slot that is being filled; None while all are with the engine or delivery."""
@@ -270,18 +257,6 @@ class Receiver:
         elif self._slot is not None:
             self._ring.put_back(self._slot)
         self._slot = None
-
-
-def _readable(doors: Sequence[_Door], timeout_ms: int) -> list[_Door]:
-    """The doors with a message, waiting up to `timeout_ms` for the first; the others are empty."""
-    poller = zmq.Poller()
-    for door in doors:
-        poller.register(door.socket, zmq.POLLIN)
-    ready = {socket for socket, _ in poller.poll(timeout_ms)}
-    for door in doors:
-        if door.socket not in ready:
-            door.behind_since_ns = 0
-    return [door for door in doors if door.socket in ready]
 
 
 def _header_part(socket: Socket) -> bytes:

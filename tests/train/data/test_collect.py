@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from stripwatch.recording.writer import RecordingWriter
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
+from stripwatch.recording.writer import RecordingWriter
 from stripwatch.testing import fake_line
 from stripwatch.wire.event import Event, FrameResult, NumberedEvent, Status
 from stripwatch.wire.frame import FrameHeader
