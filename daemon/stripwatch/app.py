@@ -12,13 +12,14 @@ from types import FrameType
 import structlog
 
 from stripwatch._version import __version__
-from stripwatch.config import Config, resolve_classes
+from stripwatch.config import Config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode, StripwatchError
 from stripwatch.inspect.model import model_of
 from stripwatch.pipeline import Pipeline
-from stripwatch.service.reload import read_again
+from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.reload import load_reload
 from stripwatch.service.sdnotify import Notifier
 from stripwatch.stages.engine_swap import Swap
 
@@ -105,7 +106,7 @@ class App:
                 self._end_reload(pipeline, error)
 
     def _begin_reload(self, pipeline: Pipeline) -> None:
-        reload = read_again(self._path, self._config, pipeline.model)
+        reload = load_reload(self._path, self._config, pipeline.model)
         if reload.ignored:
             self._log.warning("these changes need a restart", keys=list(reload.ignored))
         if reload.factory is None:

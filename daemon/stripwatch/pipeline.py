@@ -1,6 +1,6 @@
-"""The five hops, put together: receive -> slot -> engine -> inspect -> publish.
+"""The stages, put together: receive -> slot -> engine -> deliver -> outbox.
 
-Three named threads hand slots to each other; the thread that made the pipeline only watches them.
+Three named threads hand slots to each other; the thread that makes the pipeline only watches them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Pipeline:
         """
         self._context = zmq.Context()
         self._stop = threading.Event()
-        self._beats = {name: Heartbeat(name) for name in ("receive", "engine", "deliver")}
+        self._beats = {name: Heartbeat() for name in ("receive", "engine", "deliver")}
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
         try:
             self.receiver = Receiver(config, self._ring, self._context, self._beats["receive"])
@@ -59,13 +59,15 @@ class Pipeline:
             model, factory, config.engine, self._ring, self._beats["engine"]
         )
         self.deliverer = Deliverer(config, self._ring, self.publisher, self._beats["deliver"])
-        self.telemetry = Telemetry(self.receiver, self._engine_loop, self.deliverer, self.publisher)
+        self.telemetry = Telemetry(
+            self.receiver, self._engine_loop, self.deliverer, self.publisher, self._stop
+        )
         self._threads = [
             self._thread("engine", self._engine_loop.run),
             self._thread("receive", lambda: self.receiver.run(self._stop)),
             self._thread("deliver", lambda: self.deliverer.run(self.telemetry.tick)),
         ]
-        self._failure: BaseException | None = None  # what ended a thread, if anything did
+        self._failures: list[BaseException] = []  # what ended threads; each appends its own
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
@@ -92,16 +94,15 @@ class Pipeline:
 
     @property
     def failure(self) -> BaseException | None:
-        """What keeps the pipeline from going on, if anything does."""
-        return self._failure or self._engine_loop.failure
+        """The error that ended a thread or the engine, if there is one."""
+        return self._failures[0] if self._failures else self._engine_loop.failure
 
     def silent_s(self) -> float:
-        """Seconds since the thread that is furthest behind last got somewhere."""
+        """Seconds since the slowest thread last made progress."""
         return max(beat.silent_s() for beat in self._beats.values())
 
     def stop(self) -> None:
         """Ask the threads to finish what is in hand and end."""
-        self.telemetry.stopping = True
         self._stop.set()
 
     def join(self, timeout_s: float) -> bool:
@@ -122,6 +123,6 @@ class Pipeline:
             try:
                 run()
             except BaseException as error:  # noqa: BLE001 - the main thread reports and exits
-                self._failure = self._failure or error
+                self._failures.append(error)
 
         return threading.Thread(target=guarded, name=name, daemon=True)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.config import load_config, resolve_classes
+from stripwatch.config import load_config
 from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
 from stripwatch.resources import resource_path
+from stripwatch.service.engine_fit import resolve_classes
 
 GOOD = """
 [line]

@@ -66,8 +66,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _bench(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.config import check_rows
     from stripwatch.engines.manifest import load_manifest
+    from stripwatch.service.engine_fit import check_rows
 
     positive = (args.seconds, args.rate, args.wait_ms, 1 if args.rows is None else args.rows)
     if not all(0 < value < math.inf for value in positive) or args.memory_frames < 8:

@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from stripwatch.config import Config, load_config, resolve_classes
+from stripwatch.config import Config, load_config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Gate, Manifest, Verification, load_manifest
 from stripwatch.errors import ExitCode
+from stripwatch.service.engine_fit import resolve_classes
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

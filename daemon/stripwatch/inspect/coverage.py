@@ -2,9 +2,9 @@
 
 Per camera and session: inspected + missed by cause = last seq - first seq + 1.
 
-The door (`Doorkeeper`, in the receive thread) numbers what arrives and finds what does not. The
-ledger (`Ledger`, in the deliver thread) books what came out at the other end; it asserts that the
-two agree. No sockets, threads or clock.
+`SequenceTracker` (in the receive thread) follows the numbers of the frames that arrive and finds
+those that are lost. `Ledger` (in the deliver thread) books what became of every frame and asserts
+that the two agree. Misses travel in the slots, in order with the frames (ADR 3).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import CameraStatus
 from stripwatch.wire.frame import FrameHeader, FrameId
 
-PAST_SESSIONS_MAX = 16  # ended sessions that are remembered, so that their stragglers are `late`
+PAST_SESSIONS_MAX = 16  # ended sessions that are remembered; frames of theirs are `late`
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _continues(last: Miss, miss: Miss) -> bool:
     )
 
 
-class Doorkeeper:
+class SequenceTracker:
     """Follows the frame numbers of one camera as its messages arrive."""
 
     def __init__(self) -> None:
@@ -116,8 +116,8 @@ class Doorkeeper:
             return frame.seq <= self._last_seq
         return frame.session in self._past
 
-    def admit(self, frame: FrameHeader | FrameId) -> Miss | None:
-        """Take note of a frame that is not late; return the frames lost before it, if any.
+    def accept(self, frame: FrameHeader | FrameId) -> Miss | None:
+        """Accept a frame that is not late; return the frames lost before it, if any.
 
         A camera's first session counts from the first frame seen, since the daemon may have
         started later; every later session counts from 0.

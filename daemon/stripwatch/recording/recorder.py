@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import zmq
 
 from stripwatch.config import Input
-from stripwatch.inspect.coverage import Doorkeeper
+from stripwatch.inspect.coverage import SequenceTracker
 from stripwatch.net.inputs import close_inputs, open_inputs
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.causes import Cause
@@ -54,7 +54,7 @@ class Recorder:
         self._writer = writer
         self._cameras = frozenset(cameras)
         self._frame_shape = frame_shape
-        self._doorkeepers: dict[str, Doorkeeper] = {}
+        self._trackers: dict[str, SequenceTracker] = {}
         self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
         self.frames: Counter[str] = Counter()  # recorded, by camera
         self.lost: Counter[str] = Counter()  # numbers jumped over, by camera
@@ -110,16 +110,16 @@ class Recorder:
         self._writer.add(header, parts[2], parts[1])
         self.frames[header.camera] += 1
         # A frame that comes late is recorded all the same: the recording says what was sent.
-        doorkeeper = self._doorkeepers.setdefault(header.camera, Doorkeeper())
-        if not doorkeeper.is_late(header):
-            lost = doorkeeper.admit(header)
+        tracker = self._trackers.setdefault(header.camera, SequenceTracker())
+        if not tracker.is_late(header):
+            lost = tracker.accept(header)
             self.lost[header.camera] += lost.count if lost else 0
 
     def _check(self, parts: list[bytes]) -> FrameHeader:
         if len(parts) != 3:
             raise BadFrame(Cause.BAD_PARTS, f"{len(parts)} parts, a frame has 3", None)
         header = parse_header(parts[0], parts[1])
-        known = self._cameras or self._doorkeepers.keys()
+        known = self._cameras or self._trackers.keys()
         if header.camera not in known and (self._cameras or len(known) >= CAMERAS_MAX):
             raise BadFrame(Cause.UNKNOWN_CAMERA, repr(header.camera), header)
         if self._frame_shape:

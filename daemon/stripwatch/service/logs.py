@@ -1,9 +1,10 @@
-"""Logs: structlog, as JSON for the journal or for reading on a terminal."""
+"""Logs: structlog, as JSON under systemd or as text on a terminal."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import TextIO
 
 import structlog
@@ -13,6 +14,8 @@ from stripwatch.config import Service
 
 def set_up_logs(service: Service, stream: TextIO = sys.stderr) -> None:
     """Configure structlog for the process."""
+    # Pillow warns on stderr of damaged images: a peer must not be able to fill our log.
+    warnings.filterwarnings("ignore", module="PIL")
     console = service.log_format == "console" or (service.log_format == "auto" and stream.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty())

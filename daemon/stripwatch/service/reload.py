@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.config import Config, load_config, resolve_classes
+from stripwatch.config import Config, load_config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ConfigError
 from stripwatch.inspect.model import Model, model_of
+from stripwatch.service.engine_fit import resolve_classes
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Reload:
     ignored: tuple[str, ...]  # sections and keys that have changed and need a restart
 
 
-def read_again(path: Path, running: Config, model: Model) -> Reload:
+def load_reload(path: Path, running: Config, model: Model) -> Reload:
     """Read the configuration and the manifest of its engine again.
 
     Args:
@@ -52,10 +53,10 @@ def read_again(path: Path, running: Config, model: Model) -> Reload:
     factory = None
     if wanted.engine_hash != model.engine_hash:
         factory = engine_factory(folder, manifest, running.engine)
-    return Reload(wanted, factory, tuple(_need_restart(config, running)))
+    return Reload(wanted, factory, tuple(_changes_needing_restart(config, running)))
 
 
-def _need_restart(config: Config, running: Config) -> Iterator[str]:
+def _changes_needing_restart(config: Config, running: Config) -> Iterator[str]:
     """Sections, and keys of the two sections that a reload reads, that differ."""
     followed = {"engine": {"folder"}, "inspect": {"classes"}}
     for section in config.__struct_fields__:

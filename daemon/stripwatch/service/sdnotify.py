@@ -1,4 +1,4 @@
-"""systemd's notification protocol: one datagram per message, nothing where nobody listens.
+"""systemd's notification protocol: one datagram per message; does nothing without systemd.
 
 Source: sd_notify(3). A leading "@" in the address stands for the abstract namespace.
 """
@@ -12,7 +12,7 @@ import structlog
 
 
 class Notifier:
-    """Tells the service manager how the daemon is doing."""
+    """Notifies the service manager of the daemon's state."""
 
     def __init__(self, address: str | None) -> None:
         """Use the value of $NOTIFY_SOCKET; None or "" makes every call do nothing."""
@@ -25,7 +25,7 @@ class Notifier:
 
     def ready(self) -> None:
         """Start-up, or a reload, is complete."""
-        self._owed = "READY=1\n"  # said once and waited for: where it finds no room, it goes later
+        self._owed = "READY=1\n"  # where the queue is full it is sent with the next message
         self._send("")
 
     def reloading(self) -> None:
@@ -39,7 +39,7 @@ class Notifier:
         self._send("STATUS=" + " ".join(text.split()))
 
     def watchdog(self) -> None:
-        """The daemon is getting on."""
+        """Feed the watchdog: every thread makes progress."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -47,7 +47,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def close(self) -> None:
-        """Let go of the socket; every later call does nothing."""
+        """Close the socket; every later call does nothing."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -59,9 +59,9 @@ class Notifier:
         try:
             self._socket.sendto(lines.encode(errors="replace"), self._address)
         except BlockingIOError:
-            return  # its queue is full; inspection does not wait, and the next message will do
+            return  # its queue is full; inspection does not wait, the next message comes soon
         except OSError as error:
-            # Inspection does not depend on the service manager; say so once and go on without.
+            # Inspection does not depend on the service manager: warn once and continue without.
             structlog.get_logger().warning("cannot notify the service manager", error=str(error))
             self.close()
         self._owed = ""

@@ -1,7 +1,8 @@
-"""The status message, and the log lines that tell when a fault begins and ends."""
+"""The status message, and the log lines of faults that begin and end."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import structlog
 
 from stripwatch.outputs.publish import Publisher
+from stripwatch.service.faults import FaultKey, FaultStates
 from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.receive import Receiver
@@ -19,10 +21,9 @@ State = Literal["running", "overload", "degraded", "stopping"]
 
 
 class Telemetry:
-    """Builds a status once a second from the counters of the threads; runs in the deliver thread.
+    """Builds a status once a second from the counters of the threads.
 
-    A fault is a state: it is logged when it begins (a count that stood still rises) and when it
-    ends (a second without a rise), not for every frame.
+    Runs in the deliver thread and only reads what the other threads count.
     """
 
     def __init__(
@@ -31,17 +32,17 @@ class Telemetry:
         engine_loop: EngineLoop,
         deliverer: Deliverer,
         publisher: Publisher,
+        stop: threading.Event,
     ) -> None:
         self._receiver = receiver
         self._engine_loop = engine_loop
         self._deliverer = deliverer
         self._publisher = publisher
+        self._stop = stop
         self._log = structlog.get_logger()
         self._started_s = self._last_s = time.monotonic()
         self._last_inspected = 0
-        self._seen: Counter[tuple[str, Cause]] = Counter()
-        self._rising: dict[tuple[str, Cause], int] = {}  # count when the fault began
-        self.stopping = False
+        self._fault_states = FaultStates()
         self.latest: Status | None = None
 
     def tick(self) -> None:
@@ -52,42 +53,33 @@ class Telemetry:
         self._deliverer.outbox.send([status])
         self.latest = status
 
-    def _faults(self) -> Counter[tuple[str, Cause]]:
+    def _faults(self) -> Counter[FaultKey]:
         """Frames missed and messages rejected since the start, by camera ("" if unknown)."""
         faults = Counter(self._deliverer.ledger.missed)
         for cause, count in list(self._receiver.rejected.items()):
             faults["", cause] += count
         return faults
 
-    def _log_changes(self, faults: Counter[tuple[str, Cause]]) -> None:
-        for key, count in faults.items():
-            camera, cause = key
-            before = self._seen[key]
-            if count > before and key not in self._rising:
-                endpoint, detail = self._receiver.last_faults.get(cause, ("", ""))
-                self._log.warning(
-                    "frames missed" if camera else "messages rejected",
-                    cause=str(cause),
-                    camera=camera,
-                    endpoint=endpoint,
-                    detail=detail,
-                )
-                self._rising[key] = before
-            elif count == before and key in self._rising:
-                missed = count - self._rising.pop(key)
-                self._log.info("fault ended", cause=str(cause), camera=camera, count=missed)
-        self._seen = faults
+    def _log_changes(self, faults: Counter[FaultKey]) -> None:
+        for change in self._fault_states.update(faults):
+            fault = {"cause": str(change.cause), "camera": change.camera}
+            if change.ended:
+                self._log.info("fault ended", **fault, count=change.count)
+            else:
+                endpoint, detail = self._receiver.last_faults.get(change.cause, ("", ""))
+                event = "frames missed" if change.camera else "messages rejected"
+                self._log.warning(event, **fault, endpoint=endpoint, detail=detail)
 
     def _state(self) -> State:
-        if self.stopping:
+        if self._stop.is_set():
             return "stopping"
         if self._engine_loop.rebuilding:
             return "degraded"
-        if any(cause is Cause.OVERLOAD for _, cause in self._rising):
+        if self._fault_states.is_under_way(Cause.OVERLOAD):
             return "overload"
         return "running"
 
-    def _status(self, faults: Counter[tuple[str, Cause]]) -> Status:
+    def _status(self, faults: Counter[FaultKey]) -> Status:
         now_s = time.monotonic()
         ledger = self._deliverer.ledger
         frames_per_s = (ledger.inspected - self._last_inspected) / max(now_s - self._last_s, 1e-3)

@@ -1,4 +1,4 @@
-"""Progress of the threads: what the watchdog is fed from."""
+"""Progress of a thread: the watchdog is fed from it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import time
 
 
 class Heartbeat:
-    """When a thread last got somewhere. A thread that hangs in a call stops beating."""
+    """The time at which a thread last made progress. A thread that hangs stops beating."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self._last_s = time.monotonic()
 
     def beat(self) -> None:
-        """The thread is getting on."""
+        """Note that the thread makes progress."""
         self._last_s = time.monotonic()
 
     def silent_s(self) -> float:

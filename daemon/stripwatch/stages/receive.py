@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import zmq
 
 from stripwatch.config import Config
-from stripwatch.inspect.coverage import Doorkeeper, Entry, Miss, Row, add_miss, miss_of
+from stripwatch.inspect.coverage import Entry, Miss, Row, SequenceTracker, add_miss, miss_of
 from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
 from stripwatch.net.sockets import Context, Socket
 from stripwatch.stages.heartbeat import Heartbeat
+from stripwatch.stages.overload import Overload
 from stripwatch.stages.slots import Slot, SlotRing
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import (
@@ -30,8 +31,6 @@ from stripwatch.wire.frame import (
 
 POLL_MS = 100  # longest wait for a message, so that a stop is seen
 CROWDED_POLL_MS = 2  # while the engine is behind: look this often whether it has caught up
-OVERLOAD_AFTER_MS = 30  # of waiting messages; at 800 frames/s, less than ZeroMQ's queue holds
-OVERLOAD_HOLD_MS = 1000  # after the last frame that was dropped
 BURST_MESSAGES = 64  # from one socket before the others get their turn
 ENTRIES_MAX = 1024  # in one slot: a stream of misses closes it, too
 PENDING_MISSES_MAX = 1024  # without a slot to carry them; then nothing more is read
@@ -53,14 +52,12 @@ class Receiver:
         self._heartbeat = heartbeat
         self._frame_shape = config.line.frame_shape
         self._batch_wait_ms = config.batch.wait_ms
-        self._doorkeepers = {camera.name: Doorkeeper() for camera in config.cameras}
+        self._trackers = {camera.name: SequenceTracker() for camera in config.cameras}
         self._slot: Slot | None = None
-        self._overload_until_ns = 0
+        self._overload = Overload()
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.last_faults: dict[Cause, tuple[str, str]] = {}  # endpoint and detail, by cause
-        # By endpoint: first lack of a slot since its queue was last empty.
-        self._behind_since_ns: dict[str, int] = {}
         self._inputs = open_inputs(context, config.inputs, payload_bytes_max(self._frame_shape))
 
     def run(self, stop: threading.Event) -> None:
@@ -92,7 +89,7 @@ class Receiver:
                 try:
                     topic = frame_input.socket.recv(zmq.NOBLOCK)
                 except zmq.Again:
-                    self._behind_since_ns.pop(frame_input.endpoint, None)
+                    self._overload.queue_is_empty(frame_input.endpoint)
                     break
                 self._receive(frame_input, topic)
                 self._close_if_due()
@@ -106,25 +103,16 @@ class Receiver:
         ready = {socket for socket, _ in poller.poll(timeout_ms)}
         for entry in inputs:
             if entry.socket not in ready:
-                self._behind_since_ns.pop(entry.endpoint, None)
+                self._overload.queue_is_empty(entry.endpoint)
         return [entry for entry in inputs if entry.socket in ready]
 
     def _may_read(self, frame_input: FrameInput) -> bool:
-        """Whether a frame of this input has a slot, or has to be dropped now.
-
-        Overload is a state. It begins when messages have waited for slots for
-        `OVERLOAD_AFTER_MS`: a shorter burst waits in ZeroMQ's queue. It ends when nothing was
-        dropped for `OVERLOAD_HOLD_MS`; until then a frame without a slot is dropped at once, so
-        that it is counted as what it is and those behind it are fresh.
-        """
+        """Whether a frame of this input has a slot, or is to be dropped now."""
         if self._open_slot() is not None:
             return True
-        now_ns = time.monotonic_ns()
-        behind_since_ns = self._behind_since_ns.setdefault(frame_input.endpoint, now_ns)
-        if frame_input.waits or len(self._pending) >= PENDING_MISSES_MAX:
-            return False
-        behind_ms = (now_ns - behind_since_ns) / 1e6
-        return behind_ms > OVERLOAD_AFTER_MS or now_ns < self._overload_until_ns
+        must_drop = self._overload.must_drop(frame_input.endpoint, time.monotonic_ns())
+        can_drop = not frame_input.waits and len(self._pending) < PENDING_MISSES_MAX
+        return can_drop and must_drop
 
     def _receive(self, frame_input: FrameInput, topic: bytes) -> None:
         """Take the rest of one message; whatever is wrong with it, the next is not harmed."""
@@ -144,16 +132,16 @@ class Receiver:
 
     def _arrives(self, frame: FrameHeader | FrameId, frame_input: FrameInput) -> bool:
         """Book a frame's arrival and what was lost before it; False: it is not to be inspected."""
-        doorkeeper = self._doorkeepers.get(frame.camera)
-        if doorkeeper is None:
+        tracker = self._trackers.get(frame.camera)
+        if tracker is None:
             self._reject(Cause.UNKNOWN_CAMERA, frame_input, repr(frame.camera))
             return False
-        if doorkeeper.is_late(frame):
+        if tracker.is_late(frame):
             self._reject(
                 Cause.LATE, frame_input, f"{frame.camera} {frame.session} frame {frame.seq}"
             )
             return False
-        lost = doorkeeper.admit(frame)
+        lost = tracker.accept(frame)
         if lost is not None:
             self._miss(lost)
         return True
@@ -166,7 +154,7 @@ class Receiver:
         """
         slot = self._open_slot()
         if slot is None:
-            self._overload_until_ns = time.monotonic_ns() + OVERLOAD_HOLD_MS * 1_000_000
+            self._overload.frame_dropped(time.monotonic_ns())
             self._miss(miss_of(header, Cause.OVERLOAD))
             return
         check_shape(header, self._frame_shape)

@@ -20,7 +20,7 @@ from stripwatch.config import Config, Input
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
 from stripwatch.feed.sender import Link, Plan, send_frames
 from stripwatch.feed.sources import Source
-from stripwatch.inspect.coverage import Doorkeeper
+from stripwatch.inspect.coverage import SequenceTracker
 from stripwatch.service.signals import end_process
 from stripwatch.wire.event import Status
 from stripwatch.wire.frame import FrameHeader
@@ -157,7 +157,7 @@ class _Sending:
     """How far the sending thread has come."""
 
     def __init__(self) -> None:
-        self._doorkeepers: dict[str, Doorkeeper] = {}
+        self._trackers: dict[str, SequenceTracker] = {}
         self.last_seqs: dict[str, tuple[str, int]] = {}  # session and frame number, by camera
         self.done = False
         self.error: BaseException | None = None
@@ -168,9 +168,9 @@ class _Sending:
         One that the daemon drops as late was counted before; it is not the last to wait for, even
         where a recording ends with it.
         """
-        doorkeeper = self._doorkeepers.setdefault(header.camera, Doorkeeper())
-        if not doorkeeper.is_late(header):
-            doorkeeper.admit(header)
+        tracker = self._trackers.setdefault(header.camera, SequenceTracker())
+        if not tracker.is_late(header):
+            tracker.accept(header)
             self.last_seqs[header.camera] = (header.session, header.seq)
 
 
