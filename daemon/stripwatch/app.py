@@ -25,11 +25,11 @@ from stripwatch.stages.engine_swap import Swap
 
 TICK_S = 0.1
 SILENT_S_MAX = 5.0  # a thread silent for longer than this no longer feeds the watchdog
-NOTIFY_TICKS = 10  # the watchdog is fed and the status told once a second
+NOTIFY_TICKS = 10  # the watchdog and the status line of systemd are served once a second
 
 
 class App:
-    """One run of the daemon. The main thread only ticks; three other threads do the work."""
+    """One run of the daemon. The main thread only ticks; the pipeline's threads do the work."""
 
     def __init__(self, path: Path, config: Config, notifier: Notifier) -> None:
         self._path = path  # of the configuration, to read it again
@@ -93,7 +93,7 @@ class App:
                 )
 
     def _follow_reload(self, pipeline: Pipeline) -> None:
-        """Begin a reload that SIGHUP asked for, or end one that is under way."""
+        """Begin a reload that SIGHUP asked for, or complete one that is under way."""
         if self._swap is not None:
             if self._swap.over.is_set():
                 self._end_reload(pipeline, self._swap.error)
@@ -121,12 +121,19 @@ class App:
         if error is None:
             self._log.info("reloaded", model=pipeline.model.name)
         else:
-            self._log.error("not reloaded; what ran goes on", error=str(error))
+            self._log.error("not reloaded; the running engine and settings stay", error=str(error))
         self._notifier.ready()
 
     def _shut_down(self, pipeline: Pipeline) -> ExitCode:
-        # The door closes first, so that nothing new comes in; then the engine finishes what it
-        # has, delivery publishes it, and only then do the sockets close.
+        """Drain the pipeline within `service.drain_timeout_s`, in the order of its stages.
+
+        1. The receive thread closes the inputs, so that nothing new comes in, and hands on the slot
+           that it fills.
+        2. The engine thread finishes the slots that it has, and closes the engine.
+        3. The deliver thread publishes what they carry, and a last status.
+        4. The event socket closes when the last events have left.
+        5. Every slot must have come back.
+        """
         self._notifier.stopping()
         self._log.info("stopping")
         pipeline.stop()

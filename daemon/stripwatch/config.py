@@ -41,7 +41,7 @@ class Geometry(_Section, frozen=True):
 
 
 class Camera(_Section, frozen=True):
-    """One camera and where it looks."""
+    """One camera and its place over the strip."""
 
     name: CameraName
     crossweb_offset_mm: Offset = 0.0  # of the camera's first pixel from the strip's left edge
@@ -68,7 +68,7 @@ class EngineSection(Resources, frozen=True, kw_only=True):
 
 
 class Batch(_Section, frozen=True):
-    """How frames are gathered into slots."""
+    """Batching of frames into slots."""
 
     rows: Annotated[int, Meta(ge=1, le=64)] = 4
     wait_ms: Annotated[float, Meta(gt=0, le=10_000)] = 20.0
@@ -83,14 +83,14 @@ class ClassOverride(_Section, frozen=True):
 
 
 class Inspect(_Section, frozen=True):
-    """How masks become defects."""
+    """Rules by which masks become defects."""
 
     defects_max: Annotated[int, Meta(ge=1, le=10_000)] = 100  # per class and frame, see docs
     classes: tuple[ClassOverride, ...] = ()
 
 
 class Publish(_Section, frozen=True):
-    """Where events leave."""
+    """The endpoint at which events leave."""
 
     endpoint: Endpoint
     attach: Attach = "bind"

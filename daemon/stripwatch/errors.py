@@ -1,9 +1,9 @@
 """The three families of errors, and the exit codes that tell them apart.
 
-`WireError` (wire/causes.py): a peer broke the protocol; count it, drop the message, go on.
+`WireError` (wire/causes.py): a peer broke the protocol; count it, drop the message, continue.
 `ConfigError`, `ModelError`: the user or the build is wrong; stop with a sentence that says how to
-mend it.
-`DeviceError`, `StorageError`: the world failed; retry with a limit, and say so.
+fix it.
+`DeviceError`, `StorageError`: the world failed; retry with a limit, and report it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StorageError(StripwatchError):
 
 
 class ExitCode(IntEnum):
-    """What the process tells its supervisor when it ends."""
+    """Exit codes of the process, for its supervisor."""
 
     OK = 0
     FAILURE = 1  # a bug of ours: an exception that no rule covers

@@ -102,7 +102,7 @@ class Pipeline:
         return max(beat.silent_s() for beat in self._beats.values())
 
     def stop(self) -> None:
-        """Ask the threads to finish what is in hand and end."""
+        """Ask the threads to finish the slots that they hold, and end."""
         self._stop.set()
 
     def join(self, timeout_s: float) -> bool:

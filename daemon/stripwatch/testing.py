@@ -1,6 +1,6 @@
 """A whole line in one process: a camera, the real pipeline on the fake engine, and a subscriber.
 
-For tests of stripwatch, and of what is built on its events.
+For tests of stripwatch and of software that uses its events.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PROMPT = FakeBehaviour()
 
 
 class FakeCamera:
-    """Sends what it is told, right or wrong."""
+    """Sends frames, valid or not."""
 
     def __init__(self, socket: Socket, frame_shape: tuple[int, int]) -> None:
         self.socket = socket
@@ -80,7 +80,7 @@ class FakeLine:
         self.images: list[list[bytes]] = []
 
     def read(self) -> None:
-        """Take in what was published."""
+        """Receive the events published so far."""
         while self._socket.poll(0):
             topic, *parts = self._socket.recv_multipart()
             if topic.startswith(b"image."):
@@ -97,17 +97,17 @@ class FakeLine:
         until_s = time.monotonic() + WAIT_S
         while not condition():
             if time.monotonic() > until_s:
-                raise TimeoutError("the line did not get there in time")
+                raise TimeoutError("the condition did not hold in time")
             self._socket.poll(20)
             self.read()
 
     def accounted(self, camera: str, session: str, seq: int) -> bool:
-        """Whether the daemon knows what became of a frame."""
+        """Whether a frame is booked: inspected or missed."""
         status = self.pipeline.deliverer.ledger.statuses().get(camera)
         return status is not None and status.session == session and status.last_frame_seq >= seq
 
     def wait_for_frame(self, camera: str, session: str, seq: int) -> None:
-        """Wait until the daemon knows what became of a frame."""
+        """Wait until a frame is booked: inspected or missed."""
         self.wait(lambda: self.accounted(camera, session, seq))
 
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_used_is_refused_and_the_daemon_goes_on(
     daemon.wait_for("READY=1")
     spoil(daemon)
     said = reload(daemon)
-    assert "not reloaded; what ran goes on" in said
+    assert "not reloaded; the running engine and settings stay" in said
     assert reason in said
     with listening(daemon) as events:
         assert find(camera, events, 0).model == "0" * 16

@@ -23,7 +23,7 @@ Threads = Annotated[int, Meta(ge=0, le=1024)]
 
 
 class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an engine may use of the machine."""
+    """Resources of the machine that an engine may use."""
 
     threads: Threads = 0  # CPU threads; 0 = all cores
     streams: Threads = 0  # frames computed side by side by the CPU; 0 = automatic
@@ -38,7 +38,7 @@ def page_aligned(shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What the inspection graph says of one batch.
+    """Outputs of the inspection graph for one batch.
 
     The arrays are views of the engine's own memory, valid until the slot is submitted again.
     `mask` and `prob` of a frame whose area is 0 in every class are undefined.
@@ -76,7 +76,8 @@ def allocate_result(frames: Frames, classes: int) -> BatchResult:
 def presence_thresholds(gate: Gate, classes: int) -> NDArray[np.float32]:
     """The graph's input of that name, float32 [1 + classes]: the gate's, then each class's.
 
-    Below its threshold a class is judged absent, so 0 stands for a judge that the engine lacks.
+    Below its threshold a class is judged absent, so 0 stands for a gate or
+    classifier that the engine lacks.
     """
     return np.array(
         [gate.gate_threshold or 0.0, *(gate.class_thresholds or [0.0] * classes)], np.float32

@@ -1,4 +1,4 @@
-"""What an engine folder says about itself: `manifest.json`, written by engine-build.
+"""The manifest of an engine folder: `manifest.json`, written by engine-build.
 
 The daemon reads the manifest before it loads anything, so that an engine that does not fit is
 refused with a sentence instead of a crash inside a driver.
@@ -39,7 +39,7 @@ class DefectClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FakeBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the fake engine acts; only engines of target `fake` carry it."""
+    """Behaviour of the fake engine; only engines of target `fake` have it."""
 
     delay_ms: Annotated[float, Meta(ge=0)] = 0.0  # each batch takes at least this long
     fail_every: Annotated[int, Meta(ge=0)] = 0  # every n-th batch raises DeviceError; 0 = never
@@ -62,7 +62,7 @@ class SourceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a gate (has the frame a defect?) and a classifier (of which classes?) do.
+    """A gate (has the frame a defect?) and a classifier (of which classes?), and their effect.
 
     `skip`: a class judged absent is not reported, and frames that are clean are not segmented.
     `soft`: the minimum area of a class judged absent is multiplied by `min_area_factor`.
@@ -76,7 +76,7 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a TensorRT or TensorRT-RTX engine needs of the machine that runs it."""
+    """Requirements of a TensorRT or TensorRT-RTX engine on the machine that runs it."""
 
     version: str  # of the library that built it
     compute_capabilities: tuple[str, ...]  # "8.9"; () = 8.0 and newer (TensorRT-RTX)
@@ -85,7 +85,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClassAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How well the masks of one class agree, over all verification frames."""
+    """Agreement of the masks of one class, over all verification frames."""
 
     name: str
     dice: float  # 2 |A and B| / (|A| + |B|); 1 where both are empty
@@ -103,7 +103,7 @@ class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What engine-build measured before it wrote the engine."""
+    """Measurements that engine-build made before it wrote the engine."""
 
     reference: str  # what ran the float32 graph
     source: str  # where the frames came from
@@ -192,7 +192,7 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def check_classes(path: Path, classes: tuple[DefectClass, ...]) -> None:
-    """Refuse, in the name of the file at `path`, classes that a mask cannot tell apart.
+    """Refuse classes that a mask cannot distinguish; errors name the file at `path`.
 
     Raises:
         ModelError: ids are not 1, 2, 3, ... or names are not unique.

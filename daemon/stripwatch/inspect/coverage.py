@@ -153,7 +153,7 @@ class SequenceTracker:
 
 @dataclass(slots=True)
 class Account:
-    """What became of the frames of one camera's present session."""
+    """Counts of the frames of one camera's present session."""
 
     session: str
     first_seq: int

@@ -1,7 +1,7 @@
-"""What every camera of the line sees, as events: defects, gaps, and strips that begin and end.
+"""Frames and misses to events: defects, gaps, and strips that begin and end.
 
-The events of a slot come out in the order in which things happened, without numbers: numbering,
-storing and sending them is the outbox's work. No sockets, threads or clock.
+Events come out in the order in which things happened, without numbers: the outbox numbers, stores
+and sends them. No sockets, threads or clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stripwatch.wire.frame import FrameHeader
 
 @dataclass(frozen=True, slots=True)
 class DefectiveFrame:
-    """A frame in which defects were found, for those who subscribe to its image."""
+    """A frame in which defects were found, for subscribers to its image."""
 
     header: FrameHeader
     pixels: NDArray[np.uint8]  # [lines, pixels]; a view of the slot's memory
@@ -34,7 +34,7 @@ Output = Event | DefectiveFrame  # what leaves the daemon; journalled events hav
 
 
 class Inspector:
-    """Owns the state of every camera's strip: open seams, and what its report will say."""
+    """Owns the state of every camera's strip: open seams, and the counts of its report."""
 
     def __init__(self, config: Config) -> None:
         self._geometry = config.line

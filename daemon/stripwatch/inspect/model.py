@@ -1,4 +1,4 @@
-"""The model that an engine runs, and how the daemon judges what it says."""
+"""The model that an engine runs, with the classes, thresholds and gate that go with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HASH_CHARACTERS = 16
 
 @dataclass(frozen=True)
 class Model:
-    """What a slot's result was made by, so that it is judged by the same model's classes."""
+    """A slot carries the model of its result, so that thresholds and classes always match."""
 
     engine_hash: str
     classes: tuple[DefectClass, ...]  # in order of their ids
@@ -24,17 +24,17 @@ class Model:
 
     @property
     def name(self) -> str:
-        """As events and logs call it."""
+        """Its name in events and logs: the beginning of the hash."""
         return self.engine_hash[:HASH_CHARACTERS]
 
     @cached_property
     def thresholds(self) -> NDArray[np.float32]:
-        """Of each class, float32 [classes]."""
+        """Threshold of each class, float32 [classes]."""
         return np.array([entry.threshold for entry in self.classes], np.float32)
 
     @cached_property
     def raised_classes(self) -> tuple[DefectClass, ...]:
-        """The classes as they are judged where the gate finds them absent."""
+        """The classes with the minimum areas of frames from which the gate finds them absent."""
         return tuple(raise_min_areas(self.classes, self.gate))
 
 

@@ -1,4 +1,4 @@
-"""Joining the pieces of a defect that frame seams cut apart."""
+"""Joining the pieces of a defect that frame seams cut apart (ADR 2)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where events leave the daemon."""
+"""Outputs of the daemon: numbered events over ZeroMQ."""

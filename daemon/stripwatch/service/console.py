@@ -1,4 +1,4 @@
-"""What commands print on a terminal: plain tables, and a progress bar."""
+"""Output of commands on a terminal: a plain console, and a progress bar."""
 
 from __future__ import annotations
 

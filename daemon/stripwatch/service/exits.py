@@ -1,4 +1,4 @@
-"""What every command of the project does with its errors: one sentence and a named exit code."""
+"""Exit of every command: an error becomes one sentence and a named exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stripwatch.errors import (
 )
 
 _CODES: dict[type[StripwatchError], ExitCode] = {
-    AddressError: ExitCode.ADDRESS,  # before ConfigError, whose kind it is
+    AddressError: ExitCode.ADDRESS,  # before its base class ConfigError
     ConfigError: ExitCode.CONFIG,
     ModelError: ExitCode.MODEL,
     DeviceError: ExitCode.DEVICE,

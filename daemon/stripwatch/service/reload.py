@@ -1,4 +1,4 @@
-"""What SIGHUP may change while frames flow: the engine, thresholds, minimum areas."""
+"""Changes that SIGHUP makes while frames flow: the engine, thresholds, minimum areas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reload:
     """A configuration that was read again, checked against what is running."""
 
     model: Model
-    factory: EngineFactory | None  # None: the engine is the one that runs
+    factory: EngineFactory | None  # None: the engine stays the same
     ignored: tuple[str, ...]  # sections and keys that have changed and need a restart
 
 
@@ -32,7 +32,7 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     Args:
         path: the configuration file.
         running: the configuration with which the daemon was started.
-        model: that runs now.
+        model: of the engine that runs now.
 
     Raises:
         ConfigError: the file breaks a rule, or the engine has other classes than the one that runs.
@@ -41,7 +41,7 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     config = load_config(path)
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
-    # What needs a restart stays as it is, and the engine must fit that.
+    # Other sections need a restart and stay as they are; the engine must fit those.
     fitted = msgspec.structs.replace(running, engine=config.engine, inspect=config.inspect)
     wanted = model_of(manifest, resolve_classes(fitted, manifest))
     names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))

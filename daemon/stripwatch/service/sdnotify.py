@@ -24,18 +24,18 @@ class Notifier:
             self._address = "\0" + address[1:] if address.startswith("@") else address
 
     def ready(self) -> None:
-        """Start-up, or a reload, is complete."""
+        """Report that start-up, or a reload, is complete."""
         self._owed = "READY=1\n"  # where the queue is full it is sent with the next message
         self._send("")
 
     def reloading(self) -> None:
-        """The configuration is read again; `ready` says when that is done."""
+        """The configuration is read again; `ready` follows when that is complete."""
         # systemd 253 and newer compares the time with that of its request.
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
+        """Set the line that `systemctl status` shows."""
         self._send("STATUS=" + " ".join(text.split()))
 
     def watchdog(self) -> None:
@@ -43,7 +43,7 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The daemon is shutting down."""
+        """Report that the daemon is shutting down."""
         self._send("STOPPING=1")
 
     def close(self) -> None:

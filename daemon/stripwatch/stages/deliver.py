@@ -1,4 +1,4 @@
-"""The deliver thread: results of a slot to events, events to the outbox."""
+"""The deliver thread: a slot's results to events, events to the outbox."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from stripwatch.stages.slots import Slot, SlotRing
 from stripwatch.wire.causes import Cause
 
 STATUS_PERIOD_S = 1.0
-IDLE_S = 0.2  # longest wait for a slot, so that the heartbeat goes on
+IDLE_S = 0.2  # longest wait for a slot, so that the heartbeat continues
 
 
 class Deliverer:
-    """Inspects the slots that the engine has finished and books what became of every frame."""
+    """Inspects the slots that the engine has finished and books every frame."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from stripwatch.stages.engine_swap import Swap
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.slots import Slot, SlotRing
 
-IDLE_S = 0.2  # longest wait for a slot, so that the heartbeat goes on
+IDLE_S = 0.2  # longest wait for a slot, so that the heartbeat continues
 DONE_POLL_S = 0.0005  # between looks whether a batch is done, while a second could be submitted
 REBUILD_DELAY_S_MIN = 0.1
 

@@ -3,7 +3,7 @@
     loader thread:  load, warm up ....... loaded        close the old one -> over
     engine thread:  batch  batch  batch   take  batch (new engine) ...
 
-Nothing stops meanwhile: the engine thread looks once per batch whether the new engine is there.
+Nothing stops meanwhile: the engine thread checks once per batch whether the new engine is warm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Swap:
         """Ask for an engine that runs `model` and is made by `factory`."""
         self.model, self.factory = model, factory
         self.over = threading.Event()  # it succeeded, failed, or was refused
-        self.error: Exception | None = None  # why the old engine goes on running
+        self.error: Exception | None = None  # why the old engine stays
         self._engine: Engine | None = None
         self._loaded = threading.Event()  # or failed
         self._retired: queue.SimpleQueue[Engine] = queue.SimpleQueue()
@@ -69,7 +69,7 @@ class Swap:
     def _run(self, frames: Sequence[Frames], beside: Engine) -> None:
         try:
             self._engine = self.factory(frames, beside)
-        except Exception as error:  # noqa: BLE001 - whatever it is, inspection goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, inspection continues
             self.error = error
         del beside  # the old engine may be freed when it is closed
         self._loaded.set()

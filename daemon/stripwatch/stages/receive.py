@@ -61,7 +61,7 @@ class Receiver:
         self._inputs = open_inputs(context, config.inputs, payload_bytes_max(self._frame_shape))
 
     def run(self, stop: threading.Event) -> None:
-        """Receive until `stop` is set; then close the inputs and hand on what is in hand."""
+        """Receive until `stop` is set; then close the inputs and hand on the open slot."""
         while not stop.is_set():
             self._heartbeat.beat()
             self._step()
@@ -223,7 +223,7 @@ class Receiver:
             return 0
         waited_ms = (time.monotonic_ns() - self._slot.opened_ns) / 1e6
         if waited_ms >= self._batch_wait_ms and self._ring.engine_is_behind():
-            # Closed now it would only queue up, half empty; so it goes on filling.
+            # Closed now it would only wait in the queue, half empty; so it continues to fill.
             return CROWDED_POLL_MS
         return self._batch_wait_ms - waited_ms
 

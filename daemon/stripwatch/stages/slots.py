@@ -1,7 +1,7 @@
 """Slots: the batches of frame memory that move through the pipeline, and their states.
 
-Everything that says who may touch a slot stands in this file. A slot's memory belongs to the
-thread that holds it; handing it on goes through one of three queues:
+This file alone decides who may touch a slot. A slot's memory belongs to the thread that holds it,
+and a slot carries misses in order with its frames (ADR 3). It moves through three queues:
 
     receive --ready--> engine --done--> deliver --free--> receive
 """
@@ -20,7 +20,7 @@ from stripwatch.inspect.model import Model
 
 
 class State(Enum):
-    """Where a slot is."""
+    """State of a slot: which thread or queue holds it."""
 
     FREE = "free"  # in the free queue
     FILLING = "filling"  # with the receive thread
@@ -40,7 +40,7 @@ _ALLOWED = {
 
 
 def slot_count() -> int:
-    """How many slots the pipeline needs: one for each place where a slot can be."""
+    """Number of slots the pipeline needs: one for each place where a slot can be."""
     return sum(
         (
             1,  # FILLING in the receive thread

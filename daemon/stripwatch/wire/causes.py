@@ -1,4 +1,4 @@
-"""Why a frame was not inspected, or a message was dropped: the names that are counted."""
+"""Causes for which a frame is not inspected or a message is dropped, as they are counted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stripwatch.errors import StripwatchError
 class Cause(StrEnum):
     """Names used in `gap` events, in `status` counters and by `WireError`."""
 
-    # The frame was never here, or was turned away.
-    LOST = "lost"  # its number was jumped over
+    # The frame never arrived, or was dropped.
+    LOST = "lost"  # its number was skipped
     OVERLOAD = "overload"  # no slot was free
     ENGINE_ERROR = "engine_error"  # the device failed while it was in a batch
 

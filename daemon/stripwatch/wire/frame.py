@@ -9,7 +9,7 @@ strip), in C order, or a PNG or JPEG file of the same. Every limit is checked be
 from __future__ import annotations
 
 import io
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ CODED_SLACK_BYTES = 65536  # a PNG of noise is longer than its pixels, by less t
 
 
 class FrameId(msgspec.Struct, frozen=True):
-    """The part of a header that says which frame it is."""
+    """The part of a header that identifies the frame."""
 
     camera: CameraName
     session: SessionId  # random id, new at each start of the sender
@@ -49,8 +49,8 @@ class FrameHeader(FrameId, frozen=True, kw_only=True, omit_defaults=True):
 class BadFrame(WireError):
     """A frame message that breaks the protocol.
 
-    `frame` says which frame it would have been, where that much could be read, so that it can be
-    reported as not inspected.
+    `frame` identifies the frame, where that much could be read, so that it can be reported as not
+    inspected.
     """
 
     def __init__(self, cause: Cause, detail: str, frame: FrameHeader | FrameId | None) -> None:
@@ -60,13 +60,13 @@ class BadFrame(WireError):
 
 _header_decoder = msgspec.json.Decoder(FrameHeader)
 _id_decoder = msgspec.json.Decoder(FrameId)
-_CAUSE_OF_KEY = {  # the keys that have a cause of their own, in the order of their check
+_CAUSE_OF_KEY = {  # keys that have a cause of their own; of the others it is BAD_HEADER
     "v": Cause.BAD_VERSION,
     "shape": Cause.BAD_SHAPE,
     "dtype": Cause.BAD_DTYPE,
     "codec": Cause.BAD_CODEC,
 }
-_TYPE_OF_KEY = get_type_hints(FrameHeader, include_extras=True)
+_HEADER_KEYS = msgspec.structs.fields(FrameHeader)
 
 
 def frame_topic(camera: str) -> bytes:
@@ -123,7 +123,7 @@ def check_raw_length(header: FrameHeader, length: int) -> None:
     """Check the length in bytes of a raw payload.
 
     Raises:
-        BadFrame: it is not the length that the header's shape says.
+        BadFrame: it is not the length of the header's shape.
     """
     expected = header.shape[0] * header.shape[1]
     if length != expected:
@@ -160,7 +160,7 @@ def build_frame(header: FrameHeader, payload: bytes | memoryview) -> list[bytes 
 
 
 def _cause_of(header: bytes) -> Cause:
-    """The cause of a header that is JSON but not a header: that of its first wrong key.
+    """The cause of a header that breaks a rule: that of its first wrong key, in their order.
 
     The keys are checked one by one, because the wording of msgspec's errors may change.
     """
@@ -168,11 +168,12 @@ def _cause_of(header: bytes) -> Cause:
         table = msgspec.json.decode(header, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Cause.BAD_HEADER
-    for key, cause in _CAUSE_OF_KEY.items():
+    for key in _HEADER_KEYS:
         try:
-            msgspec.convert(table[key], _TYPE_OF_KEY[key])
+            if key.required or key.name in table:
+                msgspec.convert(table[key.name], key.type)
         except (KeyError, msgspec.ValidationError):
-            return cause
+            return _CAUSE_OF_KEY.get(key.name, Cause.BAD_HEADER)
     return Cause.BAD_HEADER
 
 

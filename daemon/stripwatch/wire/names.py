@@ -12,7 +12,7 @@ SESSION_PATTERN = "^[A-Za-z0-9_-]{1,64}$(?!\\n)"
 STRIP_PATTERN = "^[ -~]{1,64}$(?!\\n)"  # printable ASCII: coil ids are printed and filed
 CLASS_PATTERN = "^[a-z0-9_]{1,32}$(?!\\n)"
 COUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
-SIDE_MAX = 65536  # lines or pixels; JPEG cannot say more
+SIDE_MAX = 65536  # lines or pixels; the limit of JPEG
 CLASSES_MAX = 8  # one bit per class in the uint8 mask
 
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]

@@ -48,7 +48,7 @@ def runs_of_mask(
     column, row = np.divmod(edges[0::2], height + 1)
     starts = (origin[0] + column) * lines + origin[1] + row
     lengths = edges[1::2] - edges[0::2]
-    if height == lines and len(starts) > 1:  # only then can a run go on in the next column
+    if height == lines and len(starts) > 1:  # only then can a run continue in the next column
         first = np.flatnonzero(np.r_[True, starts[1:] != starts[:-1] + lengths[:-1]])
         starts, lengths = starts[first], np.add.reduceat(lengths, first)
     return Runs(starts, lengths, (lines, pixels))
