@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.line.conftest import DAEMON_SHAPE, Daemon
 
 from stripwatch import Status, Subscriber
 from stripwatch.engines.manifest import FakeBehaviour
-from tests.line.conftest import DAEMON_SHAPE, Daemon
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "wire-formats.md"
 FRAMES = 20
