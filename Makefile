@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test bench constraints clean
+.PHONY: demo test test-simulation bench constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
@@ -18,7 +18,13 @@ test: $(VENV)/.test $(VENV)/.gpu-simulation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
-	$(BIN)/pytest tests/gpu --simulated-gpu
+	$(BIN)/pytest tests/gpu tests/gpu_simulation -m gpu --simulated-gpu
+
+# The simulated GPU's own tests; what passes is recorded (tests/gpu_simulation/README.md).
+test-simulation: $(VENV)/.gpu-simulation
+	$(BIN)/pytest tests/gpu_simulation --test-simulation -m "not gpu"
+	$(BIN)/pytest tests/gpu_simulation --test-simulation -m gpu --simulated-gpu
+	$(BIN)/python tests/gpu_simulation/checksum.py
 
 bench: $(VENV)/.base
 	$(BIN)/engine-build models/edge/model.onnx
@@ -39,9 +45,9 @@ $(VENV)/.test: $(VENV)/.base
 	touch $@
 
 # A driver library in place of a GPU's, and pycuda compiled against it.
-$(VENV)/.gpu-simulation: $(VENV)/.test $(wildcard tests/gpu/simulation/*.[ch]) tests/gpu/simulation/build.sh
+$(VENV)/.gpu-simulation: $(VENV)/.test $(wildcard tests/gpu_simulation/*.[ch]) tests/gpu_simulation/build.sh
 	$(PIP) install --constraint constraints.txt --group gpu-simulation
-	PYTHON=$(BIN)/python tests/gpu/simulation/build.sh $(VENV)/gpu-simulation
+	PYTHON=$(BIN)/python tests/gpu_simulation/build.sh $(VENV)/gpu-simulation
 	touch $@
 
 # Pin what is installed now; pycuda is compiled to a folder of its own.

@@ -18,6 +18,8 @@ from stripwatch_engine.build import build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
 
+pytest_plugins = ("tests.gpu_simulation.plugin",)
+
 # The same examples in every run; `pytest --hypothesis-profile explore` looks for new ones.
 settings.register_profile("stripwatch", deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=1000)

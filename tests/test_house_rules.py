@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.gpu_simulation.checksum import is_tested
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("daemon", "engine_build", "train")
@@ -42,3 +43,11 @@ def test_a_file_fits_the_house_rules(path: Path) -> None:
 def test_every_module_says_what_it_is_for(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_the_simulated_gpu_is_tested_as_it_is() -> None:
+    """Its own tests run only when it changes; this one notices that it has (ADR 11)."""
+    assert is_tested(), (
+        "tests/gpu_simulation has changed since its tests last passed: run "
+        "`make test-simulation` and commit tests/gpu_simulation/tested.sha256"
+    )

@@ -1,15 +1,12 @@
 """The GPU that the tests here run on: a real one, or with --simulated-gpu a simulated one.
 
-`pytest tests/gpu --simulated-gpu` runs pycuda and our engine on tests/gpu/simulation, which
-`make .venv/.gpu-simulation` builds.
+The option and the fixtures of the simulated GPU are in tests/gpu_simulation/plugin.py.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -26,38 +23,7 @@ from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 from stripwatch_engine.settings import BuildSettings
 
 HERE = Path(__file__).resolve().parent
-SIMULATION = HERE / "simulation"
-BUILT = Path(sys.prefix) / "gpu-simulation"
-PYTHON_PATH = (str(SIMULATION), str(BUILT / "site"))
-WITHOUT_GPU = {"test_simulation.py", "test_trt_types.py"}
-SETTINGS = {
-    "copy_us_per_mib": 0,
-    "kernel_us": 0,
-    "memory_mib": 2048,
-    "capability": 89,
-    "devices": 1,
-}
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--simulated-gpu", action="store_true", help="run tests/gpu on a simulated GPU"
-    )
-
-
-def is_simulated(config: pytest.Config) -> bool:
-    # A run of all tests reads this file too late for options.
-    return bool(config.getoption("--simulated-gpu", default=False))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if not is_simulated(config):
-        return
-    library = BUILT / "lib" / "libcuda.so.1"
-    if not library.exists():
-        raise pytest.UsageError(f"{library} is missing; make .venv/.gpu-simulation builds it")
-    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)  # before pycuda, which then takes this one
-    sys.path[:0] = PYTHON_PATH
+WITHOUT_GPU = {"test_trt_types.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") is None or is_simulated(item.config):
+    if item.get_closest_marker("gpu") is None or item.config.getoption("--simulated-gpu"):
         return
     reason = why_no_gpu()
     if reason and os.environ.get("STRIPWATCH_REQUIRE_GPU") == "1":
@@ -87,96 +53,6 @@ def why_no_gpu() -> str:
     except Exception as error:  # noqa: BLE001 - library, driver, device: each with its own type
         return f"no GPU can be used ({error})"
     return "" if count else "no GPU is here"
-
-
-class DeviceStats(Mapping[str, int]):
-    """What the simulated GPU counts, as it is now: `stats["streams"]`."""
-
-    NAMES = (
-        "contexts",
-        "streams",
-        "events",
-        "allocations",
-        "allocated_bytes",
-        "allocations_total",
-        "host_pins",
-        "pageable_copies",
-        "copies_htod",
-        "copies_dtoh",
-        "launches",
-        "faults",
-        "late_frees",
-    )
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._read = library.sim_stat
-        self._read.restype = ctypes.c_long
-
-    def __getitem__(self, name: str) -> int:
-        value = int(self._read(name.encode()))
-        if value < 0:
-            raise KeyError(name)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.NAMES)
-
-    def __len__(self) -> int:
-        return len(self.NAMES)
-
-
-@pytest.fixture
-def simulation(request: pytest.FixtureRequest) -> Iterator[ctypes.CDLL]:
-    """The driver library of the simulated GPU; its settings are the usual ones again afterwards."""
-    if not is_simulated(request.config):
-        pytest.skip("only the simulated GPU has this")
-    library = ctypes.CDLL(str(BUILT / "lib" / "libcuda.so.1"))
-    library.sim_set.argtypes = (ctypes.c_char_p, ctypes.c_long)
-    yield library
-    library.sim_fail(0, 0)
-    for name, value in SETTINGS.items():
-        library.sim_set(name.encode(), value)
-
-
-@pytest.fixture
-def simulated(request: pytest.FixtureRequest) -> bool:
-    """Whether the GPU is the simulated one."""
-    return is_simulated(request.config)
-
-
-@pytest.fixture
-def device_stats(simulation: ctypes.CDLL) -> DeviceStats:
-    """Counts of the simulated GPU."""
-    return DeviceStats(simulation)
-
-
-@pytest.fixture
-def set_device(simulation: ctypes.CDLL) -> Callable[[str, int], None]:
-    """Changes the simulated GPU for one test: `set_device("copy_us_per_mib", 500)`."""
-
-    def change(name: str, value: int) -> None:
-        assert simulation.sim_set(name.encode(), value) == 0, f"{name} cannot be {value}"
-
-    return change
-
-
-@pytest.fixture
-def break_device(simulation: ctypes.CDLL) -> Callable[..., None]:
-    """Lets the `after`-th copy, fill or launch from now on fail with an error of the device."""
-
-    def fail(error: int = 700, after: int = 1) -> None:  # CUDA_ERROR_ILLEGAL_ADDRESS
-        simulation.sim_fail(error, after)
-
-    return fail
-
-
-@pytest.fixture
-def gpu_environment(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The environment in which another process finds the same GPU."""
-    environment = dict(os.environ)
-    if is_simulated(request.config):
-        environment["PYTHONPATH"] = os.pathsep.join(PYTHON_PATH)
-    return environment
 
 
 TINY_SHAPE = (32, 80)

@@ -18,6 +18,7 @@ MIB = 1 << 20
 GARBAGE = 0xAB  # in fresh memory
 SetDevice = Callable[[str, int], None]
 Stats = Mapping[str, int]
+pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ SHAPE = (16, 24)
 BATCH = (1, 4)
 MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 Arrays = dict[str, NDArray[Any]]
+pytestmark = pytest.mark.gpu
 
 
 def inspection_graph() -> onnx.ModelProto:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-SIMULATION = Path(__file__).resolve().parent / "simulation"
+SIMULATION = Path(__file__).resolve().parent
 RTX_ONLY = {
     "ComputeCapability",
     "CudaGraphStrategy",
@@ -36,7 +36,7 @@ OWN = {
 @pytest.fixture(scope="module")
 def real(request: pytest.FixtureRequest) -> ModuleType:
     """The installed tensorrt_rtx."""
-    if request.config.getoption("--simulated-gpu", default=False):
+    if request.config.getoption("--simulated-gpu"):
         pytest.skip("the simulated GPU hides the real library")
     return importlib.import_module("tensorrt_rtx")
 

@@ -1,7 +1,7 @@
 """Names and values that the simulated TensorRT's builder and runtime share.
 
-Spelling, numbers and arguments are those of TensorRT-RTX 1.7; tests/gpu/test_simulation.py
-compares them with the installed package.
+Spelling, numbers and arguments are those of TensorRT-RTX 1.7; test_simulation.py compares them
+with the installed package.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 # PYTHON names the interpreter; what it needs is the dependency group gpu-simulation.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../../.." && pwd)
+root=$(cd "$here/../.." && pwd)
 mkdir -p "$1"
 finished=$(cd "$1" && pwd)
 out=$finished.new # a build that fails leaves the last one as it was
