@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stripwatch.engines.load import why_not_here
+from stripwatch.engines.load import unsupported_reason
 from stripwatch.engines.manifest import (
     Manifest,
     Plan,
@@ -206,7 +206,7 @@ class _Job:
         if candidate is not None:
             what = f"{manifest.precision} graph, rounded on the CPU"
             results.append((what, run_graph(candidate, frames, classes, gate)))
-        why_not = why_not_here(self.draft, manifest)
+        why_not = unsupported_reason(self.draft, manifest)
         if not why_not:
             results.append(("the engine", run_engine(self.draft, manifest, frames)))
         dice_min, error_mean_max = settings.limits()

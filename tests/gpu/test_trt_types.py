@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / "daemon/stripwatch/engines"
 USERS = (
     ENGINES / "trt.py",
+    ENGINES / "trt_lane.py",
     ENGINES / "trt_plan.py",
     ENGINES / "trt_log.py",
     ROOT / "engine_build/stripwatch_engine/targets/tensorrt.py",
@@ -77,7 +78,7 @@ def mypy(stubs: Path, *files: Path) -> str:
 
 def test_the_engine_calls_what_the_library_has(stubs: Path) -> None:
     """Names, arguments and what comes back are those of the installed package."""
-    assert mypy(stubs, ENGINES / "trt.py", ENGINES / "trt_plan.py") == ""
+    assert mypy(stubs, *(ENGINES / name for name in ("trt.py", "trt_lane.py", "trt_plan.py"))) == ""
 
 
 def test_the_check_sees_a_wrong_call(stubs: Path, tmp_path: Path) -> None:

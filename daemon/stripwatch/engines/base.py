@@ -50,14 +50,14 @@ class BatchResult:
     prob: NDArray[np.uint8]  # [rows, classes, lines, pixels]; probability * 255
     absent: NDArray[np.uint8]  # [rows, classes]; 1 where a gate judges the class absent
 
-    def first(self, rows: int) -> BatchResult:
-        """The results of the first rows."""
+    def rows(self, count: int) -> BatchResult:
+        """Views of the first `count` rows."""
         return BatchResult(
-            mask=self.mask[:rows],
-            area=self.area[:rows],
-            peak=self.peak[:rows],
-            prob=self.prob[:rows],
-            absent=self.absent[:rows],
+            mask=self.mask[:count],
+            area=self.area[:count],
+            peak=self.peak[:count],
+            prob=self.prob[:count],
+            absent=self.absent[:count],
         )
 
 

@@ -163,7 +163,7 @@ class Device:
             raise DeviceError(f"CUDA: {function} failed with error {code}")
 
 
-def forget_frames(error: BaseException | None) -> None:
+def clear_traceback_locals(error: BaseException | None) -> None:
     """Clear the local variables that an error's tracebacks keep alive."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)

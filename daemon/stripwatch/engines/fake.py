@@ -96,7 +96,7 @@ class FakeEngine:
         if behaviour.read_pixels:
             for row in range(rows):
                 self._read(slot, row)
-        return result.first(rows)
+        return result.rows(rows)
 
     def close(self) -> None:
         """End a hanging or slow `wait`; the one call that another thread may make."""

@@ -1,4 +1,4 @@
-"""Which engine a manifest asks for, and whether it can run here."""
+"""Chooses the engine that a manifest names, and checks whether it can run on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANY_RESOURCES = Resources()
 def engine_factory(
     folder: Path, manifest: Manifest, resources: Resources = ANY_RESOURCES
 ) -> EngineFactory:
-    """What makes the engine of a folder on the slots' memory, warmed up. Loads nothing yet.
+    """A factory for the engine of a folder; it loads nothing until it is called.
 
     Raises:
         ModelError: the engine names no file, was built by another version of its library, or needs
@@ -38,16 +38,18 @@ def engine_factory(
                 folder, manifest, slots, resources.threads, resources.streams
             )
         case "tensorrt" | "tensorrt-rtx":
-            from stripwatch.engines.trt import TensorRtEngine
-
             # The GPU's compute capability is checked when the engine's own thread opens it.
             check_plan(folder, manifest, installed_version(manifest.target), None)
+            from stripwatch.engines.trt import TensorRtEngine
+
             return lambda slots, beside=None: TensorRtEngine(
                 folder, manifest, slots, resources.device, beside
             )
 
 
-def why_not_here(folder: Path, manifest: Manifest, resources: Resources = ANY_RESOURCES) -> str:
+def unsupported_reason(
+    folder: Path, manifest: Manifest, resources: Resources = ANY_RESOURCES
+) -> str:
     """Why an engine cannot run on this machine; "" if it can."""
     try:
         engine_factory(folder, manifest, resources)

@@ -116,7 +116,7 @@ class OpenVinoEngine:
                 request.wait()
         except RuntimeError as error:
             raise DeviceError(f"OpenVINO: {_reason(error)}") from error
-        return self._results[slot].first(rows)
+        return self._results[slot].rows(rows)
 
     def close(self) -> None:
         """Abandon what is running, and free the graph.

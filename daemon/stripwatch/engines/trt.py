@@ -5,7 +5,7 @@
 
 While one batch is computed, the other is copied. Batches are computed one after the other: each
 has the whole GPU, and both execution contexts share one scratch memory, which TensorRT allows only
-to contexts that do not run at the same time (docs/adr/0010). The sums (area, peak) of a batch
+to contexts that do not run at the same time (ADR 10). The sums (area, peak) of a batch
 always come down; its planes (mask, prob) only for frames in which something was found.
 """
 
@@ -27,20 +27,16 @@ from stripwatch.engines.base import (
     Engine,
     Frames,
     allocate_result,
-    page_aligned,
     presence_thresholds,
 )
-from stripwatch.engines.cuda import Device, Event, forget_frames
+from stripwatch.engines.cuda import Device, clear_traceback_locals
 from stripwatch.engines.manifest import Manifest
-from stripwatch.engines.trt_plan import DevicePlan, Tensors, batch_sizes, tensors_of
+from stripwatch.engines.trt_lane import Lane, SpansMs, Thresholds
+from stripwatch.engines.trt_plan import DevicePlan, batch_sizes, tensors_of
 from stripwatch.errors import DeviceError
 
 if TYPE_CHECKING:  # TensorRT's classes are the same
     import tensorrt_rtx as rtx
-
-Thresholds = NDArray[np.float32]
-MARKS = ("loaded", "upload", "uploaded", "compute", "computed", "download", "downloaded")
-SpansMs = dict[str, tuple[float, float]]
 
 
 class TensorRtEngine:
@@ -87,7 +83,8 @@ class TensorRtEngine:
                 self._load(folder, manifest, timed)
         except BaseException as error:
             with suppress(DeviceError), self.device.current():
-                forget_frames(error)  # they hold execution contexts, which must go first
+                # They hold execution contexts, which must be destroyed before the plan.
+                clear_traceback_locals(error)
             self.close()
             raise
 
@@ -106,7 +103,7 @@ class TensorRtEngine:
         with self.device.current():
             lane.upload(self._slots[slot][:rows], thresholds)
             lane.compute(padded, after=before)
-            lane.download_sums(self._results[slot].first(rows))
+            lane.download_sums(self._results[slot].rows(rows))
 
     def done(self, slot: int) -> bool:
         """Whether the batch is computed; planes may still have to come down."""
@@ -119,7 +116,7 @@ class TensorRtEngine:
         Raises:
             DeviceError: a call to the GPU failed.
         """
-        lane, result = self.lanes[self._lane_of[slot]], self._results[slot].first(self._rows[slot])
+        lane, result = self.lanes[self._lane_of[slot]], self._results[slot].rows(self._rows[slot])
         with self.device.current():
             lane.summed.synchronize()
             found = np.flatnonzero(result.area.any(axis=1))
@@ -186,7 +183,7 @@ class TensorRtEngine:
     def _warm_up(self, contexts: list[rtx.IExecutionContext]) -> None:
         """Compute a batch of every size in every lane, on whatever lies in the GPU's memory."""
         for lane, context in zip(self.lanes, contexts, strict=True):
-            lane.take(context)
+            lane.set_context(context)
         before = self.lanes[-1]
         for size in self._sizes:
             for lane in self.lanes:
@@ -194,106 +191,3 @@ class TensorRtEngine:
                 before = lane
         for lane in self.lanes:
             lane.stream.synchronize()
-
-
-class Lane:
-    """What one batch in flight has to itself: a stream, an execution context, GPU memory."""
-
-    def __init__(
-        self,
-        device: Device,
-        plan: DevicePlan,
-        tensors: Tensors,
-        presence: Thresholds | None,
-        timed: bool,
-    ) -> None:
-        self._device, self._log = device, plan.log
-        self._context: rtx.IExecutionContext
-        self._frame_shape = tensors["frames"][1][1:]
-        self._batch = 0  # that the context is set to
-        self.stream = device.stream()
-        self.computed: Event = device.event()
-        self.summed: Event = device.event()
-        self._memory = {
-            name: device.allocate(np.dtype(dtype).itemsize * math.prod(shape))
-            for name, (dtype, shape) in tensors.items()
-        }
-        self.thresholds = page_aligned(tensors["thresholds"][1], np.float32)
-        self._marks: dict[str, Event] | None = None
-        if timed:
-            self._marks = {name: device.event(timing=True) for name in MARKS}
-            self._mark("loaded")
-        if presence is not None:  # these never change
-            device.upload(self._memory["presence_thresholds"], presence, self.stream)
-        device.upload(self._memory["thresholds"], self.thresholds, self.stream)
-        self.stream.synchronize()
-
-    def take(self, context: rtx.IExecutionContext) -> None:
-        """Compute with this execution context from now on."""
-        self._context, self._batch = context, 0
-        for name, memory in self._memory.items():
-            self._check(context.set_tensor_address(name, int(memory)))
-
-    def upload(self, frames: Frames, thresholds: Thresholds) -> None:
-        """Send a batch's frames to the GPU, and the thresholds if they have changed."""
-        self._mark("upload")
-        self._device.upload(self._memory["frames"], frames, self.stream)
-        if (self.thresholds != thresholds).any():
-            self.thresholds[:] = thresholds  # nothing reads it: this lane's last batch is done
-            self._device.upload(self._memory["thresholds"], self.thresholds, self.stream)
-        self._mark("uploaded")
-
-    def compute(self, batch: int, after: Lane) -> None:
-        """Compute so many frames, when the other lane is done with the scratch memory."""
-        if batch != self._batch:
-            self._check(self._context.set_input_shape("frames", (batch, *self._frame_shape)))
-            self._batch = batch
-        self.stream.wait_for_event(after.computed)
-        self._mark("compute")
-        self._check(self._context.execute_async_v3(self.stream.handle))
-        self.computed.record(self.stream)
-        self._mark("computed")
-
-    def download_sums(self, result: BatchResult) -> None:
-        """Fetch what says in which frames something was found."""
-        self._mark("download")
-        for name in ("area", "peak", "absent"):
-            if name in self._memory:
-                self._device.download(getattr(result, name), self._memory[name], self.stream)
-        self.summed.record(self.stream)
-        self._mark("downloaded")
-
-    def download_planes(self, result: BatchResult, rows: NDArray[np.intp]) -> None:
-        """Fetch mask and probabilities of some frames, and wait for them."""
-        for row in rows.tolist():
-            for name in ("mask", "prob"):
-                plane = getattr(result, name)[row]
-                offset = row * plane.nbytes
-                self._device.download(plane, self._memory[name], self.stream, offset)
-        if rows.size:
-            self._mark("downloaded")
-            self.stream.synchronize()
-
-    def free(self) -> None:
-        """Let go of everything on the GPU, whoever still holds the lane (a traceback does)."""
-        vars(self).clear()
-
-    def spans_ms(self, since: Lane) -> SpansMs:
-        """See the engine's; `since` is the lane that was loaded first."""
-        assert self._marks is not None
-        assert since._marks is not None
-        self.stream.synchronize()  # `wait` waits for the sums; the last mark comes after them
-        origin, marks = since._marks["loaded"], self._marks
-        pairs = {"upload": "uploaded", "compute": "computed", "download": "downloaded"}
-        return {
-            begin: (marks[begin].time_since(origin), marks[end].time_since(origin))
-            for begin, end in pairs.items()
-        }
-
-    def _mark(self, name: str) -> None:
-        if self._marks is not None:
-            self._marks[name].record(self.stream)
-
-    def _check(self, succeeded: bool) -> None:
-        if not succeeded:
-            raise DeviceError(f"TensorRT: {self._log.summary()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import structlog
 from numpy.typing import DTypeLike
 
 from stripwatch.engines.base import IN_FLIGHT
-from stripwatch.engines.cuda import Device, OutOfDeviceMemory
+from stripwatch.engines.cuda import Device, Memory, OutOfDeviceMemory
 from stripwatch.engines.identity import (
     LIBRARIES,
     check_plan,
@@ -22,6 +23,7 @@ from stripwatch.engines.identity import (
 from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import DeviceError, ModelError
+from stripwatch.files import write_whole
 
 if TYPE_CHECKING:  # TensorRT's classes are the same, less those of the run-time configuration
     import tensorrt_rtx as rtx
@@ -64,6 +66,20 @@ def size_bytes(tensors: Tensors) -> int:
     return sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in tensors.values())
 
 
+@dataclass
+class GpuObjects:
+    """Everything of a plan that its destructor releases on the GPU, released in this order.
+
+    The destructors call the driver: they must run while the CUDA context exists and is current,
+    and not when the last reference to the plan goes, which the traceback of an error may hold.
+    """
+
+    cache: rtx.IRuntimeCache | None  # TensorRT-RTX's compiled kernels
+    engine: rtx.ICudaEngine
+    runtime: rtx.Runtime
+    scratch: Memory
+
+
 class DevicePlan:
     """A plan loaded into a GPU's memory.
 
@@ -86,18 +102,19 @@ class DevicePlan:
         self._trt = load_library(manifest.target)
         self.log = make_logger(self._trt)
         path = folder / manifest.files[0]
-        self._runtime: rtx.Runtime = self._trt.Runtime(self.log)
-        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
-        if self._engine is None:
+        runtime: rtx.Runtime = self._trt.Runtime(self.log)
+        engine: rtx.ICudaEngine | None = runtime.deserialize_cuda_engine(path.read_bytes())
+        if engine is None:
             raise ModelError(
                 f"{library.title} cannot load {path}: {self.log.summary()}; {self._rebuild()}"
             )
         tensors = tensors_of(manifest, batch)
-        self._check_tensors(tensors)
-        self._scratch_bytes = int(self._engine.device_memory_size_v2)
+        self._check_tensors(engine, tensors)
+        self._scratch_bytes = int(engine.device_memory_size_v2)
         self._check_memory(self._scratch_bytes + IN_FLIGHT * size_bytes(tensors))
-        self._scratch = device.allocate(max(1, self._scratch_bytes))
-        self._cache: rtx.IRuntimeCache | None = None
+        scratch = device.allocate(max(1, self._scratch_bytes))
+        # The plan holds the only reference to this object, so that `free` runs the destructors.
+        self._gpu: GpuObjects | None = GpuObjects(None, engine, runtime, scratch)
         self._cache_path = path.with_name(f"{path.name}.{device.capability}.cache")
         self._cached = b""
         # Whether capturing into CUDA graphs is a choice: only TensorRT-RTX captures by itself.
@@ -110,27 +127,25 @@ class DevicePlan:
             DeviceError: TensorRT makes none.
         """
         allocation = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        context: rtx.IExecutionContext = self._engine.create_execution_context(
+        context: rtx.IExecutionContext = self._objects.engine.create_execution_context(
             self._runtime_config(allocation, capture)
             if self._manifest.target == "tensorrt-rtx"
             else allocation
         )
         if context is None:
             raise DeviceError(f"no execution context for {self._folder}: {self.log.summary()}")
-        context.set_device_memory(int(self._scratch), self._scratch_bytes)
+        context.set_device_memory(int(self._objects.scratch), self._scratch_bytes)
         return context
 
     def save_cache(self) -> None:
         """Keep what TensorRT-RTX has compiled beside the engine: the next start is faster."""
-        if self._cache is None:
+        if self._objects.cache is None:
             return
-        compiled = bytes(self._cache.serialize())
+        compiled = bytes(self._objects.cache.serialize())
         if compiled == self._cached:
             return
-        draft = self._cache_path.with_suffix(".new")
         try:
-            draft.write_bytes(compiled)
-            draft.replace(self._cache_path)
+            write_whole(self._cache_path, compiled)
         except OSError as error:
             structlog.get_logger().warning(
                 "compiled kernels are not kept, so every start compiles them anew",
@@ -139,29 +154,39 @@ class DevicePlan:
             )
 
     def free(self) -> None:
-        """Let go of it; its contexts must be gone."""
-        del self._cache, self._engine, self._runtime, self._scratch
+        """Release everything on the GPU; the plan's execution contexts must be gone."""
+        self._gpu = None
+
+    @property
+    def _objects(self) -> GpuObjects:
+        assert self._gpu is not None, "the plan is freed"
+        return self._gpu
 
     def _runtime_config(self, allocation: Any, capture: bool) -> rtx.IRuntimeConfig:  # noqa: ANN401
         trt = self._trt
-        config: rtx.IRuntimeConfig = self._engine.create_runtime_config()
+        config: rtx.IRuntimeConfig = self._objects.engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(allocation)
         # Whatever a batch size needs is compiled at the warm-up, not while a strip runs.
         eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         config.dynamic_shapes_kernel_specialization_strategy = eager
         graphs = trt.CudaGraphStrategy
         config.cuda_graph_strategy = graphs.WHOLE_GRAPH_CAPTURE if capture else graphs.DISABLED
-        if self._cache is None:
-            self._cache = config.create_runtime_cache()
+        if self._objects.cache is None:
+            self._objects.cache = config.create_runtime_cache()
             if self._cache_path.is_file():
                 self._cached = self._cache_path.read_bytes()
-                self._cache.deserialize(self._cached)  # False: another GPU or version; start anew
-        config.set_runtime_cache(self._cache)
+                # False for those of another GPU or version; they are then compiled again.
+                self._objects.cache.deserialize(self._cached)
+        config.set_runtime_cache(self._objects.cache)
         return config
 
-    def _check_tensors(self, tensors: Tensors) -> None:
-        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
-        found = {name: tuple(self._engine.get_tensor_shape(name))[1:] for name in names}
+    def _check_tensors(self, engine: rtx.ICudaEngine, tensors: Tensors) -> None:
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        shapes = {name: engine.get_tensor_shape(name) for name in names}
+        found = {
+            name: tuple(shape[axis] for axis in range(1, len(shape)))
+            for name, shape in shapes.items()
+        }
         wanted = {name: shape[1:] for name, (_, shape) in tensors.items()}
         if found != wanted:
             raise ModelError(

@@ -1,0 +1,184 @@
+"""A lane of the GPU engine: a stream, an execution context and GPU memory for one batch in flight.
+
+The two lanes compute in turn on one scratch memory (ADR 10).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.engines.base import BatchResult, Frames, page_aligned
+from stripwatch.engines.cuda import Device, Event, Memory, Stream
+from stripwatch.engines.trt_plan import DevicePlan, Tensors
+from stripwatch.errors import DeviceError
+
+if TYPE_CHECKING:  # TensorRT's classes are the same
+    import tensorrt_rtx as rtx
+
+Thresholds = NDArray[np.float32]
+MARKS = ("loaded", "upload", "uploaded", "compute", "computed", "download", "downloaded")
+SpansMs = dict[str, tuple[float, float]]
+
+
+@dataclass
+class GpuObjects:
+    """Everything of a lane that its destructor releases on the GPU, released in this order.
+
+    The destructors call the driver: they must run while the CUDA context exists and is current and
+    before the plan is freed, and not when the last reference to the lane goes, which the traceback
+    of an error may hold.
+    """
+
+    context: rtx.IExecutionContext | None
+    stream: Stream
+    computed: Event  # the last batch is computed
+    summed: Event  # its sums are in the result's memory
+    memory: dict[str, Memory]  # by name of the tensor
+    marks: dict[str, Event]  # with timing; empty where nothing is timed
+
+
+class Lane:
+    """What one batch in flight has to itself."""
+
+    def __init__(
+        self,
+        device: Device,
+        plan: DevicePlan,
+        tensors: Tensors,
+        presence: Thresholds | None,
+        timed: bool,
+    ) -> None:
+        """Allocate the memory of the tensors and upload the thresholds.
+
+        Args:
+            device: the GPU; its context is current.
+            plan: the loaded plan.
+            tensors: dtype and shape of the graph's inputs and outputs, for the largest batch.
+            presence: thresholds of the gate, float32 [1 + classes]; None without a gate.
+            timed: record when each step begins and ends, for `spans_ms`.
+
+        Raises:
+            DeviceError: the GPU has too little memory, or a call to it failed.
+        """
+        self._device, self._log = device, plan.log
+        self._frame_shape = tensors["frames"][1][1:]
+        self._batch = 0  # that the context is set to
+        self.thresholds = page_aligned(tensors["thresholds"][1], np.float32)
+        # The lane holds the only reference to this object, so that `free` runs the destructors; no
+        # local variable may keep another.
+        self._gpu: GpuObjects | None = GpuObjects(
+            context=None,
+            stream=device.stream(),
+            computed=device.event(),
+            summed=device.event(),
+            memory={
+                name: device.allocate(np.dtype(dtype).itemsize * math.prod(shape))
+                for name, (dtype, shape) in tensors.items()
+            },
+            marks={name: device.event(timing=True) for name in MARKS} if timed else {},
+        )
+        self._mark("loaded")
+        if presence is not None:  # these never change
+            device.upload(self._objects.memory["presence_thresholds"], presence, self.stream)
+        device.upload(self._objects.memory["thresholds"], self.thresholds, self.stream)
+        self.stream.synchronize()
+
+    @property
+    def stream(self) -> Stream:
+        """The stream in which everything of this lane is queued."""
+        return self._objects.stream
+
+    @property
+    def computed(self) -> Event:
+        """The event after which the scratch memory is free for the other lane."""
+        return self._objects.computed
+
+    @property
+    def summed(self) -> Event:
+        """The event after which the sums of the last batch can be read."""
+        return self._objects.summed
+
+    @property
+    def _objects(self) -> GpuObjects:
+        assert self._gpu is not None, "the lane is freed"
+        return self._gpu
+
+    def set_context(self, context: rtx.IExecutionContext) -> None:
+        """Compute with this execution context from now on."""
+        self._objects.context, self._batch = context, 0
+        for name, memory in self._objects.memory.items():
+            self._check(context.set_tensor_address(name, int(memory)))
+
+    def upload(self, frames: Frames, thresholds: Thresholds) -> None:
+        """Copy a batch's frames to the GPU, and the thresholds if they have changed."""
+        self._mark("upload")
+        self._device.upload(self._objects.memory["frames"], frames, self.stream)
+        if (self.thresholds != thresholds).any():
+            self.thresholds[:] = thresholds  # nothing reads it: this lane's last batch is done
+            self._device.upload(self._objects.memory["thresholds"], self.thresholds, self.stream)
+        self._mark("uploaded")
+
+    def compute(self, batch: int, after: Lane) -> None:
+        """Compute so many frames, when the other lane no longer uses the scratch memory."""
+        assert self._objects.context is not None
+        if batch != self._batch:
+            shape = (batch, *self._frame_shape)
+            self._check(self._objects.context.set_input_shape("frames", shape))
+            self._batch = batch
+        self.stream.wait_for_event(after.computed)
+        self._mark("compute")
+        self._check(self._objects.context.execute_async_v3(self.stream.handle))
+        self.computed.record(self.stream)
+        self._mark("computed")
+
+    def download_sums(self, result: BatchResult) -> None:
+        """Copy back the sums, which show in which frames something was found."""
+        self._mark("download")
+        for name in ("area", "peak", "absent"):
+            if name in self._objects.memory:
+                memory = self._objects.memory[name]
+                self._device.download(getattr(result, name), memory, self.stream)
+        self.summed.record(self.stream)
+        self._mark("downloaded")
+
+    def download_planes(self, result: BatchResult, rows: NDArray[np.intp]) -> None:
+        """Copy back mask and probabilities of some frames, and wait for them."""
+        for row in rows.tolist():
+            for name in ("mask", "prob"):
+                plane = getattr(result, name)[row]
+                offset = row * plane.nbytes
+                self._device.download(plane, self._objects.memory[name], self.stream, offset)
+        if rows.size:
+            self._mark("downloaded")
+            self.stream.synchronize()
+
+    def free(self) -> None:
+        """Release everything on the GPU; the lane cannot be used any more."""
+        self._gpu = None
+
+    def spans_ms(self, since: Lane) -> SpansMs:
+        """Begin and end of each step of the last batch; `since` is the lane loaded first."""
+        assert self._objects.marks, "the lane is not timed"
+        self.stream.synchronize()  # `wait` waits for the sums; the last mark comes after them
+        begins_ends = (("upload", "uploaded"), ("compute", "computed"), ("download", "downloaded"))
+        return {
+            begin: (self._mark_ms(begin, since), self._mark_ms(end, since))
+            for begin, end in begins_ends
+        }
+
+    def _mark(self, name: str) -> None:
+        if self._objects.marks:
+            self._objects.marks[name].record(self.stream)
+
+    def _mark_ms(self, name: str, since: Lane) -> float:
+        origin = since._objects.marks["loaded"]
+        return float(self._objects.marks[name].time_since(origin))
+
+    def _check(self, succeeded: bool) -> None:
+        if not succeeded:
+            raise DeviceError(f"TensorRT: {self._log.summary()}")
