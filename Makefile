@@ -1,29 +1,49 @@
-# make demo    see a whole line at work
-# make test    everything that must hold: style, types, layers, tests
-# Both do all of their own set-up in .venv; they need Python 3.11 or newer and a package index.
+# make demo              run a whole line on this machine: cameras, daemon, subscriber
+# make check             style, types, layers and the fast tests; for every edit
+# make test              everything that must hold; what CI runs
+# make test-simulation   the simulated GPU's own tests, after it has changed
+# make bench             build the shipped model's engine and measure it
+# make constraints       pin the versions that are installed now
+# make clean             remove what the targets above have made
+#
+# All of them do their own set-up in .venv; they need Python 3.11 or newer and a package index.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-simulation bench constraints clean
+# Two pytest processes on two cores: a library that starts a thread for each core only gets in the
+# way of the other process.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+IN_PARALLEL := -n 2 --dist loadfile
+
+.PHONY: demo check test style types test-simulation bench constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
 
-test: $(VENV)/.test $(VENV)/.gpu-simulation
+check: style types
+	$(PYTEST) $(IN_PARALLEL) -m "not slow"
+
+# The quickest first. mypy and the compiler, one core each, run side by side.
+test: style
+	$(MAKE) --no-print-directory -j 2 types $(VENV)/.gpu-simulation
+	$(PYTEST) $(IN_PARALLEL)
+	$(PYTEST) $(IN_PARALLEL) tests/gpu tests/gpu_simulation -m gpu --simulated-gpu
+
+style: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
-	$(BIN)/pytest tests/gpu tests/gpu_simulation -m gpu --simulated-gpu
 
-# The simulated GPU's own tests; what passes is recorded (tests/gpu_simulation/README.md).
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+# What passes is recorded (tests/gpu_simulation/README.md).
 test-simulation: $(VENV)/.gpu-simulation
-	$(BIN)/pytest tests/gpu_simulation --test-simulation -m "not gpu"
-	$(BIN)/pytest tests/gpu_simulation --test-simulation -m gpu --simulated-gpu
+	$(PYTEST) tests/gpu_simulation --test-simulation -m "not gpu"
+	$(PYTEST) tests/gpu_simulation --test-simulation -m gpu --simulated-gpu
 	$(BIN)/python tests/gpu_simulation/checksum.py
 
 bench: $(VENV)/.base

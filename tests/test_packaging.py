@@ -26,6 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_our_three_packages_and_no_tests(wheel: Path) -> None:
     """Import names that are ours alone; `daemon` and `train` would be anybody's."""
     with zipfile.ZipFile(wheel) as archive:
@@ -40,6 +41,7 @@ def test_the_wheel_holds_our_three_packages_and_no_tests(wheel: Path) -> None:
         assert f"{package}/py.typed" in names
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_finds_what_it_ships(wheel: Path, tmp_path: Path) -> None:
     """Away from any checkout, the embedded model and the configuration are there."""
     with zipfile.ZipFile(wheel) as archive:

@@ -12,6 +12,7 @@ from stripwatch.errors import ExitCode
 from stripwatch.lab.bench import gpu, load
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(100)
 def test_every_mode_is_measured(
     tiny_engine: Path,

@@ -103,6 +103,7 @@ def run_randomly(
     return right
 
 
+@pytest.mark.slow
 def test_random_batches_answer_as_single_frames_do(tiny_engine: Path) -> None:
     """10,000 batches of random size, two in flight, each frame as if it were alone."""
     seed = 5
@@ -155,6 +156,7 @@ def test_planes_come_down_only_for_frames_with_defects(
         assert device_stats["copies_dtoh"] - before == 2 + 2 * len(found)
 
 
+@pytest.mark.slow
 def test_a_batch_is_copied_while_another_is_computed(
     request: pytest.FixtureRequest, simulated: bool, edge_engine: Path, tiny_engine: Path
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_build_verifies_the_engine_itself(edge_engine: Path) -> None:
     assert verification.remark == ""
 
 
+@pytest.mark.slow
 def test_the_masks_are_those_of_openvino(
     edge_engine: Path, tmp_path: Path, build_engine: Callable[..., object]
 ) -> None:

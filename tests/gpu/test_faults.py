@@ -59,6 +59,7 @@ def test_a_sticky_fault_is_a_device_error_and_a_new_engine_works(
     again.close()
 
 
+@pytest.mark.slow
 def test_a_hundred_rebuilds_leave_nothing_on_the_device(
     tiny_engine: Path, break_device: Callable[..., None], device_stats: Mapping[str, int]
 ) -> None:

@@ -76,11 +76,13 @@ def mypy(stubs: Path, *files: Path) -> str:
     return "\n".join(line for line in done.stdout.splitlines() if "engines/trt" in line)
 
 
+@pytest.mark.slow
 def test_the_engine_calls_what_the_library_has(stubs: Path) -> None:
     """Names, arguments and what comes back are those of the installed package."""
     assert mypy(stubs, *(ENGINES / name for name in ("trt.py", "trt_lane.py", "trt_plan.py"))) == ""
 
 
+@pytest.mark.slow
 def test_the_check_sees_a_wrong_call(stubs: Path, tmp_path: Path) -> None:
     """A method that does not exist, and a wrong argument, are found."""
     folder = tmp_path / "engines"

@@ -63,6 +63,7 @@ def test_ready_watchdog_status_and_stopping_reach_the_service_manager(daemon: Da
     assert first[0] == "READY=1"
 
 
+@pytest.mark.slow
 def test_a_hanging_engine_no_longer_feeds_the_watchdog(daemon: Daemon, camera: FakeCamera) -> None:
     """The process lives on, but progress has stopped: systemd must notice."""
     daemon.make_engine(FakeBehaviour(hang_after=1))
@@ -82,6 +83,7 @@ def test_a_hanging_engine_no_longer_feeds_the_watchdog(daemon: Daemon, camera: F
     assert process.wait(20) == ExitCode.DRAIN_TIMEOUT
 
 
+@pytest.mark.slow
 def test_sigterm_drains_what_was_received(daemon: Daemon, camera: FakeCamera) -> None:
     """Every defect of a frame that was let in is published before the process ends."""
     daemon.make_engine(FakeBehaviour(delay_ms=150))
@@ -105,6 +107,7 @@ def test_sigterm_drains_what_was_received(daemon: Daemon, camera: FakeCamera) ->
     assert len(defects) == last.cameras["top"].inspected == last.cameras["top"].last_frame_seq + 1
 
 
+@pytest.mark.slow
 def test_bad_messages_are_counted_and_nothing_else_is_harmed(
     daemon: Daemon, camera: FakeCamera
 ) -> None:
@@ -149,6 +152,7 @@ def test_bad_messages_are_counted_and_nothing_else_is_harmed(
     assert "other" in log
 
 
+@pytest.mark.slow
 def test_a_message_of_a_gigabyte_ends_the_connection_and_nothing_else(
     daemon: Daemon, camera: FakeCamera
 ) -> None:
@@ -173,6 +177,7 @@ def test_a_message_of_a_gigabyte_ends_the_connection_and_nothing_else(
     assert daemon.stop() == ExitCode.OK
 
 
+@pytest.mark.slow
 def test_a_subscriber_that_never_reads_costs_bounded_memory(
     daemon: Daemon, camera: FakeCamera
 ) -> None:
@@ -199,6 +204,7 @@ def test_a_subscriber_that_never_reads_costs_bounded_memory(
     assert daemon.stop() == ExitCode.OK
 
 
+@pytest.mark.slow
 def test_a_killed_camera_comes_back_as_a_new_session(daemon: Daemon) -> None:
     """Killed in the middle of a frame and started again: nothing of the half frame is seen."""
     daemon.start()
@@ -306,6 +312,7 @@ def test_a_port_in_use_is_named(daemon: Daemon, tmp_path: Path) -> None:
     assert "another process" in daemon.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_device_that_never_recovers_ends_with_its_own_exit_code(
     daemon: Daemon, camera: FakeCamera
 ) -> None:
@@ -323,6 +330,7 @@ def test_a_device_that_never_recovers_ends_with_its_own_exit_code(
     assert "gave up after 3 faults" in daemon.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once(daemon: Daemon, camera: FakeCamera) -> None:
     """Ctrl-C drains; a second Ctrl-C does not wait for it."""
     daemon.make_engine(FakeBehaviour(hang_after=1))

@@ -64,6 +64,7 @@ def check_numbers(events: list[Event]) -> None:
     assert len({event.stream for event in numbered}) <= 1
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     schedule=st.lists(st.tuples(st.sampled_from(["top", "bottom"]), STEP), max_size=25),

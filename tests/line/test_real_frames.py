@@ -76,6 +76,7 @@ def _without_small(mask: Pixels, classes: tuple[DefectClass, ...]) -> Pixels:
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["severstal", "severstal/images_no_mask"])
 def test_real_frames_are_all_accounted_for_and_masks_are_the_engines(
     shared_data: Path, engine: Path, folder: str
@@ -110,6 +111,7 @@ def test_real_frames_are_all_accounted_for_and_masks_are_the_engines(
         assert compare_events(events, run(engine, source, rows)).differences == ()
 
 
+@pytest.mark.slow
 def test_the_synthetic_strip_gives_the_same_events_at_every_batch_size(engine: Path) -> None:
     """The same, where there are no real frames; its defects run on from frame to frame."""
     source = open_source("synthetic", frame_shape=SHAPE, seed=5, frame_count=16)

@@ -71,6 +71,7 @@ def replay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     """And one that has changed is told, event by event, with its own exit code."""
     common = ("images", "--config", "config.toml")
@@ -99,6 +100,7 @@ def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     assert "area_px 36 -> 35" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) -> None:
     """The daemon drops them as late, as it did then; nobody waits for them."""
     writer = RecordingWriter(line / "late.mcap")
