@@ -1,10 +1,10 @@
-"""Makes the models that run.sh builds engines of and measures: the shipped one, and a large UNet.
+"""Makes the models that run.sh builds engines of and measures: the shipped one and a large UNet.
 
     python make_models.py OUT_FOLDER
 
 For each a folder with model.onnx (float32), its model.json, and model.pt2, the same network for
-PyTorch. The weights of the large UNet are random, but not what it answers: in about half of all
-frames it finds something, so that the daemon has as much to do as with a trained one.
+PyTorch. The weights of the large UNet are random, but its last layer is set so that it finds
+something in about half of all frames: the daemon then has as much work as with a trained model.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FOUND_SHARE = 0.003  # of the pixels of a frame in which something is found
 
 
 class SmallUnet(torch.nn.Module):
-    """In place of the large one where segmentation_models_pytorch cannot be imported."""
+    """Replaces the large UNet where segmentation_models_pytorch cannot be imported."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,8 +53,8 @@ class SmallUnet(torch.nn.Module):
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             image = torch.nn.functional.interpolate(image, scale_factor=2.0)
             image = block(torch.cat([image, skip], 1))
-        answer: torch.Tensor = self.segmentation_head(image)
-        return answer
+        logits: torch.Tensor = self.segmentation_head(image)
+        return logits
 
 
 def _block(before: int, after: int) -> torch.nn.Sequential:
@@ -66,7 +66,7 @@ def _block(before: int, after: int) -> torch.nn.Sequential:
 
 
 def make_edge(folder: Path) -> None:
-    """The shipped model; for PyTorch its network with other weights, which take as long."""
+    """The shipped model; for PyTorch its network with other weights, which has the same speed."""
     for name in ("model.onnx", "model.json"):
         shutil.copy(ROOT / "models" / "edge" / name, folder / name)
     from stripwatch_train.fitting.networks import make_network
@@ -112,13 +112,13 @@ def make_large(folder: Path) -> None:
 
 
 def _settle(net: torch.nn.Module) -> None:
-    """Give the normalization the frames' statistics, and the answers their share."""
+    """Set the normalization to the statistics of frames, and the last layer to FOUND_SHARE."""
     strip = SyntheticStrip(1, SHAPE)
     pixels = np.stack([strip.frame(index).pixels for index in range(FRAMES)])
     images = (torch.from_numpy(pixels).float().div(255).sub(MEAN).div(STD)).unsqueeze(1)
     for layer in net.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.momentum = None  # the mean of what it has seen
+            layer.momentum = None  # the mean over all batches
     head = net.segmentation_head
     assert isinstance(head, torch.nn.Sequential)
     last = head[0]
@@ -126,14 +126,14 @@ def _settle(net: torch.nn.Module) -> None:
     assert last.bias is not None
     with torch.no_grad():
         net.train()(images)
-        answers = net.eval()(images).flatten(2).transpose(0, 1)  # [classes, frames, pixels]
-        highest = answers.topk(int(answers.shape[2] * FOUND_SHARE), dim=2).values[:, :, -1]
+        logits = net.eval()(images).flatten(2).transpose(0, 1)  # [classes, frames, pixels]
+        highest = logits.topk(int(logits.shape[2] * FOUND_SHARE), dim=2).values[:, :, -1]
         last.bias -= highest.median(dim=1).values
 
 
 def _save_torch(net: torch.nn.Module, shape: tuple[int, int], folder: Path) -> None:
     frames = torch.export.Dim("n", min=1, max=BATCH_MAX)
-    # Two frames: of one it would be taken that there never are more.
+    # Two frames: with one, torch fixes the batch size at 1.
     program = torch.export.export(net, (torch.zeros(2, 1, *shape),), dynamic_shapes=({0: frames},))
     torch.export.save(program, folder / "model.pt2")
 
@@ -142,7 +142,7 @@ MODELS: dict[str, Callable[[Path], None]] = {"edge": make_edge, "unet-resnet34":
 
 
 def main(out: Path) -> int:
-    """Make all; one that fails does not keep the others from being made."""
+    """Make all models; a failure does not stop the others."""
     failed = 0
     for name, make in MODELS.items():
         folder = out / name

@@ -3,9 +3,9 @@
 #
 #   tests/gpu/run.sh WHEELS_FOLDER [OUT_FOLDER]
 #
-# WHEELS_FOLDER is what pack.sh made; its subfolders may lie in it or be emptied into it. A step that
-# fails is told word for word, and the next one runs all the same; the exit status says whether any
-# did. STEPS="build bench summary" runs only those.
+# WHEELS_FOLDER is what pack.sh made, with or without its subfolders. The output of a step that fails
+# is printed, and the next step runs; the exit status is 0 only if no step failed.
+# STEPS="build bench summary" runs only those.
 set -euo pipefail
 wheels=$(realpath "${1:?usage: run.sh WHEELS_FOLDER [OUT_FOLDER]}")
 out=$(realpath -m "${2:-gpu-results}")
@@ -31,7 +31,7 @@ export PYTHONPATH="$site:$root/daemon:$root/engine_build:$root/train"
 pip=("$python" -m pip --disable-pip-version-check install --quiet --no-index --no-deps
   --no-build-isolation --no-compile --upgrade --target "$site")
 
-# Runs a step by itself, keeps what it says, and notes how it ended.
+# Runs one step, and keeps its output and its exit status.
 run() {
   local name=$1 status
   shift
@@ -86,7 +86,7 @@ compile_sources() {
 
 build_engine() { # of a model, for a target
   local how=()
-  # Random weights answer near the threshold, where rounding decides.
+  # With random weights the output is near the threshold, where rounding decides.
   [ "$1" = edge ] || how=(--allow-degraded)
   "$python" -m stripwatch_engine "$out/models/$1/model.onnx" --target "$2" \
     --output "$out/engines/$1-$2" "${how[@]}"

@@ -1,4 +1,4 @@
-"""What run.sh found: one table to look at, and the rows of docs/gpu-results.md.
+"""Summarizes a run of run.sh: a table to read, and the rows for docs/gpu-results.md.
 
 python summarize.py LOG_FOLDER SUMMARY.md COMMAND
 """
@@ -28,16 +28,16 @@ MODES = (
     "PyTorch compile",
     "ONNX Runtime CUDA",
 )
-LAST_WORDS = 100  # characters of the last line that a failed step has said
+LAST_LINE_MAX = 100  # characters of the last line that a failed step printed
 
 
 def main(log: Path, summary: Path, command: str) -> None:
     """Print the table and write the rows."""
     steps = [(path.stem, path.read_text().strip()) for path in sorted(log.glob("*.status"))]
-    table = Table("step", "result", "its last words")
+    table = Table("step", "result", "last line")
     for name, status in steps:
         lines = (log / f"{name}.txt").read_text(errors="replace").strip().splitlines()
-        last = lines[-1][-LAST_WORDS:] if lines and status != "0" else ""
+        last = lines[-1][-LAST_LINE_MAX:] if lines and status != "0" else ""
         table.add_row(name, "ok" if status == "0" else f"FAILED ({status})", last)
     console = Console(width=100)
     console.print(table)
@@ -67,7 +67,7 @@ def _row(*cells: object) -> str:
 
 
 def _rates(figures: dict[str, Any]) -> list[list[object]]:
-    """By batch size the rate of each mode."""
+    """The rate of each mode, by batch size."""
     rates: dict[int, dict[str, object]] = {}
     for row in figures.get("gpu", {}).get("modes", []):
         rates.setdefault(row["rows"], {})[row["mode"]] = row["frames_per_s"]

@@ -1,4 +1,4 @@
-"""The GPU engine: right answers, two streams, nothing allocated and nothing copied in vain."""
+"""The GPU engine: right results, two streams, no allocation and no unnecessary copy."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def some_frames(seed: int, count: int) -> NDArray[np.uint8]:
     return np.asarray(noise * light, np.uint8)
 
 
-def answers(
+def single_results(
     folder: Path, frames: NDArray[np.uint8], thresholds: NDArray[np.float32]
 ) -> list[bytes]:
-    """What the engine says of each frame when it sees it alone."""
+    """The result of each frame when it is alone in its batch."""
     slots = make_slots(1, 1)
     found = []
     with running(folder, slots) as engine:
@@ -67,7 +67,7 @@ def answers(
 
 
 def seen(result: BatchResult, row: int) -> bytes:
-    """All that is defined of a frame's result."""
+    """The defined parts of a frame's result."""
     sums = (result.area[row], result.peak[row], result.absent[row])
     planes = (result.mask[row], result.prob[row]) if result.area[row].any() else ()
     return b"".join(array.tobytes() for array in (*sums, *planes))
@@ -104,13 +104,15 @@ def run_randomly(
 
 
 @pytest.mark.slow
-def test_random_batches_answer_as_single_frames_do(tiny_engine: Path) -> None:
-    """10,000 batches of random size, two in flight, each frame as if it were alone."""
+def test_random_batches_give_the_results_of_single_frames(tiny_engine: Path) -> None:
+    """10,000 batches of random size, two in flight: each frame gets its result from a batch of 1."""
     seed = 5
     print("seed", seed)
     frames = some_frames(seed, 40)
-    wanted = {limits.tobytes(): answers(tiny_engine, frames, limits) for limits in (HALF, STRICT)}
-    assert len({len(answer) for answer in wanted[HALF.tobytes()]}) == 2  # with planes, without
+    wanted = {
+        limits.tobytes(): single_results(tiny_engine, frames, limits) for limits in (HALF, STRICT)
+    }
+    assert len({len(result) for result in wanted[HALF.tobytes()]}) == 2  # with planes, without
     slots = make_slots(5)
     with running(tiny_engine, slots) as engine:
         right = run_randomly(engine, slots, frames, wanted, 10_000, seed)
@@ -122,7 +124,7 @@ def test_nothing_is_allocated_after_the_warm_up(
 ) -> None:
     """Batches of every size take no memory, and no copy goes through memory that is not locked."""
     frames = some_frames(6, 20)
-    wanted = {HALF.tobytes(): answers(tiny_engine, frames, HALF)}
+    wanted = {HALF.tobytes(): single_results(tiny_engine, frames, HALF)}
     slots = make_slots(7)
     with running(tiny_engine, slots) as engine:
         before = device_stats["allocations_total"], device_stats["pageable_copies"]
@@ -160,7 +162,7 @@ def test_planes_come_down_only_for_frames_with_defects(
 def test_a_batch_is_copied_while_another_is_computed(
     request: pytest.FixtureRequest, simulated: bool, edge_engine: Path, tiny_engine: Path
 ) -> None:
-    """By the GPU's own clock: uploads lie inside the computing of the batch before."""
+    """By the clock of the GPU: uploads lie inside the computation of the batch before."""
     folder, shape = (tiny_engine, SHAPE) if simulated else (edge_engine, EDGE_SHAPE)
     if simulated:
         set_device = request.getfixturevalue("set_device")
@@ -214,7 +216,7 @@ def edge_engine(build_gpu_engine: Callable[..., Path]) -> Path:
 
 
 def test_a_build_verifies_the_engine_itself(edge_engine: Path) -> None:
-    """Where a GPU is, the manifest holds the graph's agreement and the engine's."""
+    """With a GPU, the manifest holds the agreement of the graph and of the engine."""
     verification = load_manifest(edge_engine).verification
     assert verification is not None
     graph, engine = verification.agreements
@@ -244,9 +246,9 @@ def test_the_masks_are_those_of_openvino(
 def test_the_factory_shares_the_device_of_the_engine_beside(
     tiny_engine: Path, device_stats: Mapping[str, int]
 ) -> None:
-    """Two engines on one CUDA context; the first is closed, the second goes on and is right."""
+    """Two engines on one CUDA context: the first is closed, the second stays right."""
     manifest, frames = load_manifest(tiny_engine), some_frames(9, 10)
-    wanted = {HALF.tobytes(): answers(tiny_engine, frames, HALF)}
+    wanted = {HALF.tobytes(): single_results(tiny_engine, frames, HALF)}
     slots = make_slots(4)
     factory = engine_factory(tiny_engine, manifest)
     first = factory(slots)

@@ -33,7 +33,7 @@ def load(folder: Path, **changes: object) -> TensorRtEngine:
 
 
 def run_until_fault(engine: TensorRtEngine) -> str:
-    """What the engine raises, at one of the next batches."""
+    """The error that one of the next batches raises."""
     for _ in range(10):
         try:
             engine.submit(0, 3, HALF)
@@ -82,10 +82,10 @@ def test_a_fault_at_the_warm_up_leaves_nothing_either(
     assert [device_stats[name] for name in LEFT] == [0] * len(LEFT)
 
 
-def test_the_line_goes_on_after_faults(
+def test_the_line_recovers_after_faults(
     tiny_engine: Path, break_device: Callable[..., None], device_stats: Mapping[str, int]
 ) -> None:
-    """From ZeroMQ to events on a GPU engine: what a fault cost is a gap, the rest is inspected."""
+    """From ZeroMQ to events on a GPU engine: a fault costs a gap, the rest is inspected."""
     manifest = load_manifest(tiny_engine)
     model = Model(manifest.engine_hash, manifest.classes)
     factory = engine_factory(tiny_engine, manifest)
@@ -121,8 +121,8 @@ def test_too_little_memory_says_what_is_needed_and_what_lowers_it(
     """Needed and free in MiB, and the settings."""
     set_device("memory_mib", 1)
     slots = [page_aligned((64, *SHAPE), np.uint8)]
-    said = r"needs 2 MiB of .* and [01] MiB are free; .* batch\.rows, .* --batch"
-    with pytest.raises(OutOfDeviceMemory, match=said):
+    message = r"needs 2 MiB of .* and [01] MiB are free; .* batch\.rows, .* --batch"
+    with pytest.raises(OutOfDeviceMemory, match=message):
         TensorRtEngine(tiny_engine, load_manifest(tiny_engine), slots)
 
 
@@ -141,7 +141,7 @@ def test_an_engine_for_another_gpu_is_refused(
 
 
 def test_a_damaged_plan_is_refused(tiny_engine: Path, tmp_path: Path) -> None:
-    """Where its hash was made to match: with the library's reason and the command."""
+    """With a hash that was made to match: the reason of the library, and the command."""
     manifest = load_manifest(tiny_engine)
     plan = (tiny_engine / manifest.files[0]).read_bytes()
     (tmp_path / manifest.files[0]).write_bytes(plan[: len(plan) // 2])
@@ -164,7 +164,7 @@ def test_a_gpu_that_is_not_there_is_named(tiny_engine: Path) -> None:
 
 
 def test_compiled_kernels_are_kept_beside_the_engine(tiny_engine: Path) -> None:
-    """TensorRT-RTX's cache is there after a start; where it cannot be written, that is no fault."""
+    """TensorRT-RTX's cache exists after a start; if it cannot be written, the engine runs."""
     manifest = load_manifest(tiny_engine)
     load(tiny_engine).close()
     caches = list(tiny_engine.glob("*.cache"))

@@ -94,9 +94,9 @@ def test_the_check_sees_a_wrong_call(stubs: Path, tmp_path: Path) -> None:
         "    context.execute_async_v4(1)\n"
         '    return context.execute_async_v3("stream")\n'
     )
-    said = mypy(stubs, wrong)
-    assert '"execute_async_v4"' in said
-    assert "SupportsInt" in said
+    found = mypy(stubs, wrong)
+    assert '"execute_async_v4"' in found
+    assert "SupportsInt" in found
 
 
 def names_used(path: Path) -> Iterator[str]:

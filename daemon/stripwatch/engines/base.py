@@ -31,7 +31,7 @@ class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 def page_aligned(shape: tuple[int, ...], dtype: type[Scalar]) -> NDArray[Scalar]:
-    """Zeroed memory that shares no page with anything else, as locking pages for a GPU needs."""
+    """Zeroed memory that shares no page with other data, so that a GPU can lock its pages."""
     size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     return np.frombuffer(mmap.mmap(-1, max(1, size_bytes)), dtype, math.prod(shape)).reshape(shape)
 
@@ -48,7 +48,7 @@ class BatchResult:
     area: NDArray[np.float32]  # [rows, classes]; pixels of each class
     peak: NDArray[np.float32]  # [rows, classes]; largest probability of each class
     prob: NDArray[np.uint8]  # [rows, classes, lines, pixels]; probability * 255
-    absent: NDArray[np.uint8]  # [rows, classes]; 1 where a gate judges the class absent
+    absent: NDArray[np.uint8]  # [rows, classes]; 1 where a gate finds the class absent
 
     def rows(self, count: int) -> BatchResult:
         """Views of the first `count` rows."""
@@ -74,7 +74,7 @@ def allocate_result(frames: Frames, classes: int) -> BatchResult:
 
 
 def presence_thresholds(gate: Gate, classes: int) -> NDArray[np.float32]:
-    """The graph's input of that name, float32 [1 + classes]: the gate's, then each class's.
+    """Input `presence_thresholds` of the graph, float32 [1 + classes]: of the gate, then by class.
 
     Below its threshold a class is judged absent, so 0 stands for a gate or
     classifier that the engine lacks.
@@ -90,14 +90,14 @@ class Engine(Protocol):
     All calls come from one thread at a time. At most `IN_FLIGHT` slots are submitted and not yet
     waited for, and they are waited for in the order of their submission. Between `submit` and the
     return of `wait` a slot's frames belong to the engine. `submit`, `done` and `wait` raise
-    DeviceError when the device fails; the engine must then be closed and made again.
+    DeviceError when the device fails; the engine must then be closed and replaced.
     """
 
     def submit(self, slot: int, rows: int, thresholds: NDArray[np.float32]) -> None:
         """Start the first `rows` frames of a slot with thresholds float32 [classes]."""
 
     def done(self, slot: int) -> bool:
-        """Whether `wait` would return at once, or nearly so."""
+        """Whether `wait` would return at once, or nearly at once."""
 
     def wait(self, slot: int) -> BatchResult:
         """Block until the slot's batch is done and return its `rows` results."""
@@ -109,8 +109,8 @@ class Engine(Protocol):
 class EngineFactory(Protocol):
     """Makes an engine on the frame memory of all slots, warmed up and ready.
 
-    `beside` is the engine that runs at the same time, if one does: the new one takes its place.
+    `beside` is an engine that is still running and that the new one will replace, or None.
     """
 
     def __call__(self, slots: Sequence[Frames], beside: Engine | None = None) -> Engine:
-        """Make it."""
+        """Make the engine."""

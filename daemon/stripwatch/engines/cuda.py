@@ -1,6 +1,6 @@
-"""CUDA through pycuda. Every call to the driver is checked: what fails is a DeviceError.
+"""CUDA through pycuda. Every call to the driver is checked: a failed call is a DeviceError.
 
-Only this file and trt.py touch the GPU. pycuda cannot be imported without a driver, so it is
+Only this file and the trt files use the GPU. pycuda cannot be imported without a driver, so it is
 imported when a device is opened.
 """
 
@@ -25,7 +25,7 @@ Memory = Any  # pycuda.driver.DeviceAllocation; int() of it is the address
 
 
 class OutOfDeviceMemory(DeviceError):
-    """The GPU has not as much free memory as was asked for."""
+    """The GPU has less free memory than requested."""
 
 
 def compute_capability(ordinal: int = 0) -> str:
@@ -44,10 +44,10 @@ def compute_capability(ordinal: int = 0) -> str:
 class Device:
     """One GPU with a CUDA context of its own.
 
-    Engines that run beside each other share it; the last to `release` it destroys the context,
-    and with it whatever a fault has left there. A context is current only inside
-    `with device.current():`, so calls may come from any thread, but not from two at a time for
-    one engine.
+    Engines that run beside each other share it. The last `release` destroys the context, and with
+    it everything that a fault has left there. The context is current only inside
+    `with device.current():`, so calls may come from any thread, but for one engine not from two
+    threads at a time.
     """
 
     def __init__(self, ordinal: int) -> None:
@@ -67,11 +67,11 @@ class Device:
             self._context.pop()
         self._users = 1
         self._library = ctypes.CDLL("libcuda.so.1")  # that pycuda has loaded
-        self._pins: Counter[int] = Counter()  # by address: how often it was asked for
+        self._pins: Counter[int] = Counter()  # by address: how often it is pinned
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make calls to this GPU.
+        """Make the context current: calls go to this GPU.
 
         Raises:
             DeviceError: a call failed.
@@ -84,12 +84,12 @@ class Device:
                 self._context.pop()
 
     def retain(self) -> Device:
-        """One more engine uses it."""
+        """Count one more engine that uses the device."""
         self._users += 1
         return self
 
     def release(self) -> None:
-        """One engine less uses it; the last destroys the context."""
+        """Count one engine less; the last destroys the context."""
         self._users -= 1
         if self._users == 0:
             with suppress(DeviceError), _checked(self._cuda):
@@ -97,16 +97,16 @@ class Device:
                 self._context.detach()  # pops it, too
 
     def stream(self) -> Stream:
-        """A stream: what is queued in it is done in that order."""
+        """A new stream: its operations run in the order in which they are queued."""
         return self._cuda.Stream()
 
     def event(self, timing: bool = False) -> Event:
-        """An event; with `timing` it can be asked when it happened."""
+        """A new event; with `timing` it records when it happens."""
         flags = self._cuda.event_flags
         return self._cuda.Event(flags.BLOCKING_SYNC | (0 if timing else flags.DISABLE_TIMING))
 
     def allocate(self, size_bytes: int) -> Memory:
-        """Memory of the GPU.
+        """Memory of the GPU, uninitialized.
 
         Raises:
             OutOfDeviceMemory: there is not enough left.
@@ -115,14 +115,14 @@ class Device:
             return self._cuda.mem_alloc(size_bytes)
 
     def free_bytes(self) -> int:
-        """Memory of the GPU that nobody uses."""
+        """Free memory of the GPU."""
         return int(self._cuda.mem_get_info()[0])
 
     def pin(self, array: NDArray[Any]) -> None:
-        """Lock the pages of an array, so that the GPU copies them by itself.
+        """Lock the pages of an array, so that the GPU can copy them without the CPU.
 
-        The array must begin at a page (`stripwatch.engines.base.page_aligned`). Locked twice, it
-        stays locked until it is unlocked twice.
+        The array must begin at a page (`stripwatch.engines.base.page_aligned`). An
+        array that is pinned twice stays locked until it is unpinned twice.
 
         Raises:
             DeviceError: the pages cannot be locked.
@@ -157,7 +157,7 @@ class Device:
         self._cuda.memcpy_dtoh_async(array, int(memory) + offset_bytes, stream)
 
     def _call(self, function: str, *arguments: object) -> None:
-        """Call the driver itself."""
+        """Call a function of the driver that pycuda does not offer, or not safely."""
         code = getattr(self._library, function)(*arguments)
         if code:
             raise DeviceError(f"CUDA: {function} failed with error {code}")
@@ -196,7 +196,7 @@ def _find(cuda: Any, ordinal: int) -> Any:  # noqa: ANN401
 
 @contextmanager
 def _checked(cuda: Any) -> Iterator[None]:  # noqa: ANN401
-    """pycuda raises what the driver answers; here it becomes our own error."""
+    """Turn the errors that pycuda raises into our own."""
     try:
         yield
     except cuda.MemoryError as error:

@@ -1,9 +1,9 @@
-"""The fake engine: finds what is painted in the frames, with delays and faults on demand.
+"""The fake engine: finds painted defects in the frames, with delays and faults on demand.
 
 It needs no model and no device and drives the real pipeline, in tests and in `stripwatch bench`.
 A pixel of grey level 251 + c (252 for class 1, 255 for class 4) belongs to class c with
-probability 0.8; every other probability is 0. So classes above 4 are never found. What it judges
-absent it finds all the same: that is what a gate in mode `soft` does.
+probability 0.8; every other probability is 0. So classes above 4 are never found. Classes that it
+reports absent are found all the same, as with a gate in mode `soft`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUICK = FakeBehaviour()  # no delays, no faults
 
 
 class FakeEngine:
-    """See the module; deterministic."""
+    """Deterministic engine on the CPU; the module describes it."""
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class FakeEngine:
 
         Args:
             slots: uint8 [rows, lines, pixels] each; read in place.
-            behaviour: its delays and faults.
-            classes: how many a result has.
-            fault: called by `wait` with the batch's number, from 1 in the order of submission;
-                what it raises, `wait` raises.
+            behaviour: delays and faults.
+            classes: number of classes of a result.
+            fault: called by `wait` with the number of the batch, from 1 in the order of
+                submission; `wait` raises the error that it raises.
         """
         self._slots = slots
         self._behaviour = behaviour
@@ -52,12 +52,12 @@ class FakeEngine:
         for result in self._results:
             result.absent[:, absent] = 1
         self._thresholds = [np.zeros(classes, np.float32) for _ in slots]
-        # Of the batch in each slot: how many rows, its number, and when it is due.
+        # Of the batch in each slot: its number of rows, its own number, and when it is due.
         self._rows = [0] * len(slots)
         self._batch = [0] * len(slots)
         self._due_s = [0.0] * len(slots)
         self._batches = 0
-        self._free_s = 0.0  # when the device has done all batches
+        self._free_s = 0.0  # when the device will have finished all batches
         self._closed = threading.Event()
 
     def submit(self, slot: int, rows: int, thresholds: NDArray[np.float32]) -> None:
@@ -70,7 +70,7 @@ class FakeEngine:
         self._due_s[slot] = self._free_s
 
     def done(self, slot: int) -> bool:
-        """Whether a batch is due; one that hangs never is."""
+        """Whether a batch is due; a hanging batch never is."""
         hanging = 0 < self._behaviour.hang_after <= self._batch[slot]
         due = not hanging and time.monotonic() >= self._due_s[slot]
         return due or self._closed.is_set()
@@ -79,8 +79,8 @@ class FakeEngine:
         """Finish a batch.
 
         Raises:
-            DeviceError: on every `fail_every`-th batch; when `fault` says so; and when a hanging
-                batch was ended by `close`.
+            DeviceError: on every `fail_every`-th batch; when `fault` raises it; and when `close`
+                ended a hanging batch.
         """
         behaviour, batch = self._behaviour, self._batch[slot]
         if behaviour.hang_after and batch >= behaviour.hang_after:
@@ -99,11 +99,11 @@ class FakeEngine:
         return result.rows(rows)
 
     def close(self) -> None:
-        """End a hanging or slow `wait`; the one call that another thread may make."""
+        """End a hanging or slow `wait`; the only call that another thread may make."""
         self._closed.set()
 
     def _read(self, slot: int, row: int) -> None:
-        """Find what is painted in one frame."""
+        """Find the painted defects of one frame."""
         frame, result = self._slots[slot][row], self._results[slot]
         result.mask[row] = 0
         for index, threshold in enumerate(self._thresholds[slot][:CLASSES]):
@@ -122,7 +122,7 @@ def fake_factory(
     classes: int = CLASSES,
     fault: Callable[[int], None] | None = None,
 ) -> EngineFactory:
-    """What makes fake engines that act alike; see `FakeEngine`."""
+    """A factory for fake engines of the same behaviour; see `FakeEngine`."""
 
     def make(slots: Sequence[Frames], beside: Engine | None = None) -> FakeEngine:  # noqa: ARG001
         return FakeEngine(slots, behaviour, classes, fault)

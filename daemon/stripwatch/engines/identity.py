@@ -1,4 +1,7 @@
-"""Is an engine fit for this machine? Decided by its manifest, before a driver sees the file."""
+"""Checks by its manifest whether an engine fits this machine, before a driver reads its file.
+
+Each target has an extra of its own, and pycuda has another one (ADR 9).
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ Numbers = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Library:
-    """What builds and runs engines of a target; stripwatch's extra has the same name."""
+    """Library that builds and runs engines of a target; the extra has the name of the target."""
 
     title: str
-    distribution: str  # that brings it
+    distribution: str  # on the package index
     module: str
 
 
@@ -29,11 +32,11 @@ LIBRARIES = {
     "tensorrt": Library("TensorRT", "tensorrt", "tensorrt"),
     "tensorrt-rtx": Library("TensorRT-RTX", "tensorrt-rtx-cu13", "tensorrt_rtx"),
 }
-RTX_CAPABILITY_MIN = (8, 0)  # of a TensorRT-RTX engine that was built for no GPU in particular
+RTX_CAPABILITY_MIN = (8, 0)  # of a TensorRT-RTX engine that is not built for particular GPUs
 
 
 def rebuild_command(folder: Path, manifest: Manifest) -> str:
-    """The command that built the engine of a folder, as far as the manifest tells it."""
+    """The command that built the engine of a folder; a general one if the manifest has none."""
     general = f"engine-build MODEL.onnx --target {manifest.target} --output {folder}"
     return manifest.command or general
 
@@ -76,11 +79,12 @@ def check_plan(folder: Path, manifest: Manifest, version: str, capability: str |
     Args:
         folder: the engine folder.
         manifest: its manifest.
-        version: of the library that is here, for example "11.4.0.106".
-        capability: the GPU's compute capability, for example "8.9"; None while it is not known.
+        version: of the installed library, for example "11.4.0.106".
+        capability: compute capability of the GPU, for example "8.9"; None if not known yet.
 
     Raises:
-        ModelError: says what the engine was built for, what is here, and how to rebuild it.
+        ModelError: names what the engine was built for, what this machine has, and the command
+            that rebuilds the engine.
     """
     library = LIBRARIES[manifest.target].title
     rebuild = f"build it anew with: {rebuild_command(folder, manifest)}"
@@ -104,7 +108,7 @@ def check_plan(folder: Path, manifest: Manifest, version: str, capability: str |
 
 
 def _fits_version(plan: Plan, version: str) -> bool:
-    """Plans are bound to the exact version, unless they were built not to be."""
+    """A plan needs the exact version, unless it was built version-compatible."""
     built, here = _numbers(plan.version), _numbers(version)
     return built == here or (plan.version_compatible and () < built < here)
 

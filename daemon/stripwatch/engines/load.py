@@ -20,8 +20,8 @@ def engine_factory(
     """A factory for the engine of a folder; it loads nothing until it is called.
 
     Raises:
-        ModelError: the engine names no file, was built by another version of its library, or needs
-            one that is not installed.
+        ModelError: the manifest names no file, or the engine was built by another version of its
+            library, or the library is not installed.
     """
     if manifest.target != "fake" and not manifest.files:
         raise ModelError(

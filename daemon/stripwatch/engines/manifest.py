@@ -64,8 +64,8 @@ class SourceModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A gate (has the frame a defect?) and a classifier (of which classes?), and their effect.
 
-    `skip`: a class judged absent is not reported, and frames that are clean are not segmented.
-    `soft`: the minimum area of a class judged absent is multiplied by `min_area_factor`.
+    `skip`: an absent class is not reported, and clean frames are not segmented.
+    `soft`: the minimum area of an absent class is multiplied by `min_area_factor`.
     """
 
     mode: Literal["skip", "soft"]

@@ -1,7 +1,7 @@
-"""The CPU engine: OpenVINO requests that read slots and write results where they lie.
+"""The CPU engine: OpenVINO requests that read slots and write results in place.
 
 One request per row, each for exactly one frame: on a CPU a batch is no faster than its frames, and
-a frame's result cannot depend on what it was batched with (docs/adr/0001).
+the result of a frame cannot depend on the other frames of its batch (ADR 1).
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class OpenVinoEngine:
         options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams or threads,
-            # Some CPUs would take bfloat16 on their own: a verdict must not depend on the CPU.
+            # The default is bfloat16 on some CPUs: a result must not depend on the CPU.
             "INFERENCE_PRECISION_HINT": "f32",
         }
         classes = len(manifest.classes)
-        # OpenVINO borrows this memory; whoever holds the engine keeps all of it alive.
+        # OpenVINO borrows this memory; it lives as long as the engine.
         self._slots = slots
         self._results = [allocate_result(frames, classes) for frames in slots]
         self._thresholds = [np.zeros(classes, np.float32) for _ in slots]
@@ -69,7 +69,7 @@ class OpenVinoEngine:
                 f"{rebuild_command(folder, manifest)}"
             ) from error
         if gate is None and len(self._model.inputs) > 2:
-            # OpenVINO would compute with whatever lies in the third.
+            # OpenVINO would compute with an uninitialized third input.
             raise ModelError(
                 f"the graph in {folder} has a gate, of which its manifest says nothing; build it "
                 f"anew with: {rebuild_command(folder, manifest)}"
@@ -83,7 +83,7 @@ class OpenVinoEngine:
         The thresholds are copied: the caller may change its own at once.
 
         Raises:
-            DeviceError: OpenVINO cannot start them.
+            DeviceError: OpenVINO cannot start the requests.
         """
         self._thresholds[slot][:] = thresholds
         self._rows[slot] = rows
@@ -119,7 +119,7 @@ class OpenVinoEngine:
         return self._results[slot].rows(rows)
 
     def close(self) -> None:
-        """Abandon what is running, and free the graph.
+        """Cancel the running requests and free the graph.
 
         When it returns, nothing reads the slots or writes the results any more.
         """
@@ -160,10 +160,10 @@ class OpenVinoEngine:
 
 @cache
 def _core() -> Any:  # noqa: ANN401 - openvino carries no types
-    """The only one of the process, for good.
+    """The only OpenVINO core of the process; it is never released.
 
-    With its last core OpenVINO unloads the CPU plugin, which leaves handlers of `fork` behind: a
-    process that forks later (a data loader's worker) crashes or computes nonsense.
+    With its last core OpenVINO unloads the CPU plugin, but leaves the plugin's `fork` handlers
+    behind: a process that forks later (a data loader's worker) crashes or computes wrong values.
     """
     import openvino
 
@@ -171,6 +171,6 @@ def _core() -> Any:  # noqa: ANN401 - openvino carries no types
 
 
 def _reason(error: RuntimeError) -> str:
-    """The last line of what OpenVINO says; those before it name its own source files."""
+    """The last line of OpenVINO's message; the lines before it name its own source files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

@@ -6,7 +6,7 @@
 While one batch is computed, the other is copied. Batches are computed one after the other: each
 has the whole GPU, and both execution contexts share one scratch memory, which TensorRT allows only
 to contexts that do not run at the same time (ADR 10). The sums (area, peak) of a batch
-always come down; its planes (mask, prob) only for frames in which something was found.
+are always copied back; its planes (mask, prob) only for frames in which something was found.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class TensorRtEngine:
             manifest: its manifest, of a GPU target.
             slots: uint8 [rows, lines, pixels] each, page-aligned; the GPU reads them in place.
             ordinal: number of the GPU.
-            beside: the engine that runs now and goes on running; its CUDA context is shared.
-            timed: keep the times of each batch, for `spans_ms`.
+            beside: a running engine that keeps running, or None; its CUDA context is shared.
+            timed: record the times of each batch, for `spans_ms`.
 
         Raises:
             ModelError: the engine was not built for this machine, or cannot be loaded.
@@ -106,12 +106,12 @@ class TensorRtEngine:
             lane.download_sums(self._results[slot].rows(rows))
 
     def done(self, slot: int) -> bool:
-        """Whether the batch is computed; planes may still have to come down."""
+        """Whether the batch is computed; `wait` may still have to copy planes back."""
         with self.device.current():
             return bool(self.lanes[self._lane_of[slot]].summed.query())
 
     def wait(self, slot: int) -> BatchResult:
-        """Wait for a slot's sums, and fetch the planes of frames in which something was found.
+        """Wait for the sums of a slot, and copy back the planes of frames with defects.
 
         Raises:
             DeviceError: a call to the GPU failed.
@@ -132,7 +132,10 @@ class TensorRtEngine:
             return self.lanes[self._lane_of[slot]].spans_ms(since=self.lanes[0])
 
     def close(self) -> None:
-        """Wait for what is running, and free everything; a broken context takes all along."""
+        """Wait for running batches and release everything on the GPU.
+
+        After a fault the calls fail; then the end of the CUDA context releases everything.
+        """
         if self._closed:
             return
         self._closed = True
@@ -167,12 +170,12 @@ class TensorRtEngine:
         self._plan.save_cache()
 
     def _choose_contexts(self, plan: DevicePlan) -> None:
-        """Warm up with each kind of execution context that there is, and stay with the fastest."""
+        """Warm up with each kind of execution context, and keep the fastest."""
         fastest: list[rtx.IExecutionContext] = []
         fastest_s = math.inf
         for capture in plan.captures:
             contexts = [plan.context(capture) for _ in self.lanes]
-            self._warm_up(contexts)  # what is compiled or captured once is so from here on
+            self._warm_up(contexts)  # compiles and captures; not timed
             started_s = time.monotonic()
             self._warm_up(contexts)
             taken_s = time.monotonic() - started_s
@@ -181,7 +184,7 @@ class TensorRtEngine:
         self._warm_up(fastest)
 
     def _warm_up(self, contexts: list[rtx.IExecutionContext]) -> None:
-        """Compute a batch of every size in every lane, on whatever lies in the GPU's memory."""
+        """Compute a batch of every size in every lane, on uninitialized GPU memory."""
         for lane, context in zip(self.lanes, contexts, strict=True):
             lane.set_context(context)
         before = self.lanes[-1]

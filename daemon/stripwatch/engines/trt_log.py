@@ -1,4 +1,4 @@
-"""TensorRT's own log: its errors are kept for the sentence that tells of them."""
+"""The logger that TensorRT writes to: keeps its errors for our error messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CHARACTERS_MAX = 300
 
 
 def make_logger(trt: ModuleType) -> Any:  # noqa: ANN401 - a class of the library
-    """A logger with `summary() -> str`, the last errors in one line.
+    """A logger for TensorRT; its `summary() -> str` returns the last errors in one line.
 
     Args:
         trt: the module `tensorrt` or `tensorrt_rtx`.

@@ -33,7 +33,7 @@ Tensors = dict[str, tuple[DTypeLike, tuple[int, ...]]]  # dtype and shape by nam
 
 
 def tensors_of(manifest: Manifest, batch: int) -> Tensors:
-    """The inputs and outputs of the inspection graph for so many frames."""
+    """The inputs and outputs of the inspection graph for `batch` frames."""
     lines, pixels = manifest.frame_shape
     classes = len(manifest.classes)
     tensors: Tensors = {
@@ -53,8 +53,8 @@ def tensors_of(manifest: Manifest, batch: int) -> Tensors:
 def batch_sizes(fewest: int, most: int) -> list[int]:
     """The sizes in which batches of 1 to `most` frames are computed; the last frames are padding.
 
-    Powers of two and the largest: so few that all can be compiled and captured at the warm-up, and
-    never more than twice the frames that there are.
+    Powers of two and the largest: few enough to compile and capture all of them at the warm-up, and
+    a batch is padded to at most twice its frames.
     """
     powers = [1 << exponent for exponent in range(most.bit_length())]
     largest = max(fewest, most)
@@ -62,7 +62,7 @@ def batch_sizes(fewest: int, most: int) -> list[int]:
 
 
 def size_bytes(tensors: Tensors) -> int:
-    """Memory that the tensors take."""
+    """Memory that the tensors need."""
     return sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape in tensors.values())
 
 
@@ -91,8 +91,8 @@ class DevicePlan:
         """Load the plan of an engine folder, for batches of at most `batch` frames.
 
         Raises:
-            ModelError: it was not built for this machine, is damaged, or is not what the manifest
-                describes.
+            ModelError: the plan was not built for this machine, is damaged, or does not fit the
+                manifest.
             DeviceError: the GPU has too little memory.
         """
         assert manifest.target in ("tensorrt", "tensorrt-rtx")
@@ -117,14 +117,14 @@ class DevicePlan:
         self._gpu: GpuObjects | None = GpuObjects(None, engine, runtime, scratch)
         self._cache_path = path.with_name(f"{path.name}.{device.capability}.cache")
         self._cached = b""
-        # Whether capturing into CUDA graphs is a choice: only TensorRT-RTX captures by itself.
+        # Values for `context(capture)`: only TensorRT-RTX captures CUDA graphs itself.
         self.captures = (False, True) if manifest.target == "tensorrt-rtx" else (False,)
 
     def context(self, capture: bool) -> rtx.IExecutionContext:
         """An execution context; with `capture` it runs from CUDA graphs.
 
         Raises:
-            DeviceError: TensorRT makes none.
+            DeviceError: TensorRT cannot make one.
         """
         allocation = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context: rtx.IExecutionContext = self._objects.engine.create_execution_context(
@@ -138,7 +138,7 @@ class DevicePlan:
         return context
 
     def save_cache(self) -> None:
-        """Keep what TensorRT-RTX has compiled beside the engine: the next start is faster."""
+        """Save the kernels that TensorRT-RTX has compiled beside the plan, for the next start."""
         if self._objects.cache is None:
             return
         compiled = bytes(self._objects.cache.serialize())
@@ -166,7 +166,7 @@ class DevicePlan:
         trt = self._trt
         config: rtx.IRuntimeConfig = self._objects.engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(allocation)
-        # Whatever a batch size needs is compiled at the warm-up, not while a strip runs.
+        # Compile the kernels of every batch size at the warm-up, not while a strip runs.
         eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         config.dynamic_shapes_kernel_specialization_strategy = eager
         graphs = trt.CudaGraphStrategy

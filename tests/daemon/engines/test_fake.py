@@ -1,4 +1,4 @@
-"""The fake engine: what is painted is found; delays and faults come when asked for."""
+"""The fake engine: it finds what is painted; delays and faults come on demand."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_result_has_the_rows_and_classes_that_were_asked_for() -> None:
 
 
 def test_classes_are_judged_absent_when_asked_for_and_found_all_the_same() -> None:
-    """From every frame; ids of classes that the engine lacks are nobody's."""
+    """From every frame; ids of classes that the engine lacks are ignored."""
     engine = FakeEngine(random_slots(13), FakeBehaviour(absent=(2, 3, 8)), classes=3)
     engine.submit(0, 2, HALF[:3])
     result = engine.wait(0)

@@ -1,4 +1,4 @@
-"""Engines of another machine: what is refused, and what the refusal says."""
+"""Engines of another machine are refused with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine folder's manifest: what is refused, and what the refusal says."""
+"""The manifest of an engine folder: a wrong one is refused with a remedy."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def row_of(result: BatchResult, row: int) -> BatchResult:
 
 
 def test_a_frame_gives_the_same_bits_alone_in_a_batch_and_again(tiny_engine: Path) -> None:
-    """Whatever it is batched with, and with one stream or two: the verdict is the frame's own."""
+    """With any other frames in the batch, and with one stream or two."""
     frames = random_frames(2, 8)
     alone, batch = np.zeros((1, *SHAPE), np.uint8), frames.copy()
     engine = make_engine(tiny_engine, [alone, batch])
@@ -151,7 +151,7 @@ def test_only_the_submitted_rows_are_computed(tiny_engine: Path) -> None:
 
 
 def test_close_with_batches_in_flight_ends_them(tiny_engine: Path) -> None:
-    """After it, the slots' memory is nobody's; and a second close does no harm."""
+    """After it, nothing uses the memory of the slots; a second close does no harm."""
     slots = [random_frames(seed, 8) for seed in (8, 9)]
     for _ in range(20):
         engine = make_engine(tiny_engine, slots)
@@ -165,7 +165,7 @@ def test_close_with_batches_in_flight_ends_them(tiny_engine: Path) -> None:
 
 
 def test_a_request_that_fails_is_a_device_error(tiny_engine: Path) -> None:
-    """In `submit` and in `wait`, with the sentence that matters of those that OpenVINO says."""
+    """In `submit` and in `wait`, with the last line of OpenVINO's message."""
     engine = make_engine(tiny_engine, [random_frames(10, 1)])
     engine._requests[0][0] = _Refusing()
     with pytest.raises(DeviceError, match="OpenVINO: no more memory"):
