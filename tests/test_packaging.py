@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -28,9 +30,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_wheel_holds_our_three_packages_and_no_tests(wheel: Path) -> None:
-    """Import names that are ours alone; `daemon` and `train` would be anybody's."""
+    """Import names that no other project uses; `daemon` and `train` would be too general."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        metadata_name = f"stripwatch-{__version__}.dist-info/METADATA"
+        assert f"\nVersion: {__version__}\n" in archive.read(metadata_name).decode()
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"stripwatch", "stripwatch_engine", "stripwatch_train"}
     assert not [name for name in names if "test_" in name or "conftest" in name]
@@ -59,9 +63,16 @@ def test_the_installed_wheel_finds_what_it_ships(wheel: Path, tmp_path: Path) ->
     assert done.stdout.startswith(str(tmp_path))
 
 
-def test_versions_and_commands_agree() -> None:
+def test_the_version_is_written_in_one_file() -> None:
+    """pyproject.toml reads it from there; the wheel's is compared above."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert pyproject["project"]["dynamic"] == ["version"]
+    path = ROOT / pyproject["tool"]["hatch"]["version"]["path"]
+    assert runpy.run_path(str(path))["__version__"] == __version__
+
+
+def test_the_commands_are_installed() -> None:
     distribution = metadata.distribution("stripwatch")
-    assert distribution.version == __version__
     scripts = {entry.name for entry in distribution.entry_points.select(group="console_scripts")}
     assert scripts == {"stripwatch", "engine-build", "stripwatch-train"}
 

@@ -45,7 +45,7 @@ def test_systemd_finds_nothing_to_say(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_mistakes_that_a_restart_cannot_mend_are_not_retried(service: dict[str, str]) -> None:
+def test_errors_that_a_restart_cannot_fix_are_not_retried(service: dict[str, str]) -> None:
     listed = {int(code) for code in service["RestartPreventExitStatus"].split()}
     assert listed == {ExitCode.USAGE, ExitCode.CONFIG, ExitCode.MODEL}
     assert service["Restart"] == "on-failure"
@@ -56,7 +56,7 @@ def test_stopping_may_take_as_long_as_draining(service: dict[str, str]) -> None:
     assert float(service["TimeoutStopSec"]) > drain_s
 
 
-def test_only_the_daemon_itself_says_how_it_is(service: dict[str, str]) -> None:
+def test_only_the_daemon_itself_reports_its_state(service: dict[str, str]) -> None:
     assert service["Type"] == "notify"
     assert service["NotifyAccess"] == "main"
     assert service["ExecStart"] == f"{PROGRAM} run /etc/stripwatch/config.toml"

@@ -105,7 +105,7 @@ def run_randomly(
 
 @pytest.mark.slow
 def test_random_batches_give_the_results_of_single_frames(tiny_engine: Path) -> None:
-    """10,000 batches of random size, two in flight: each frame gets its result from a batch of 1."""
+    """10,000 batches of random size, two in flight: each frame as if it were alone."""
     seed = 5
     print("seed", seed)
     frames = some_frames(seed, 40)
