@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") is None or item.config.getoption("--simulated-gpu"):
         return
-    reason = why_no_gpu()
+    reason = gpu_missing_reason()
     if reason and os.environ.get("STRIPWATCH_REQUIRE_GPU") == "1":
         pytest.fail(f"a GPU is required here: {reason}", pytrace=False)
     if reason:
@@ -43,8 +43,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @cache
-def why_no_gpu() -> str:
-    """Why no test can run on a GPU here; empty where there is one."""
+def gpu_missing_reason() -> str:
+    """The reason why no test can run on a GPU; "" if there is a GPU."""
     try:
         import pycuda.driver as cuda
 
@@ -52,7 +52,7 @@ def why_no_gpu() -> str:
         count = cuda.Device.count()
     except Exception as error:  # noqa: BLE001 - library, driver, device: each with its own type
         return f"no GPU can be used ({error})"
-    return "" if count else "no GPU is here"
+    return "" if count else "this machine has no GPU"
 
 
 TINY_SHAPE = (32, 80)
