@@ -17,10 +17,10 @@ from stripwatch.config import Config, load_config
 from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, load_manifest
-from stripwatch.feed.sender import Plan
+from stripwatch.feed.sender import Schedule
 from stripwatch.feed.sources import Source, open_source
+from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
-from stripwatch.lab.compare.line_run import run_line
 from stripwatch.resources import resource_path
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
 from stripwatch.wire.rle import decode_coco, decode_severstal
@@ -48,8 +48,8 @@ def configured(engine: Path, rows: int) -> Config:
 
 
 def run(engine: Path, source: Source, rows: int) -> list[NumberedEvent]:
-    plan = Plan(cameras=("top", "bottom"))
-    received = run_line(configured(engine, rows), source, plan, threading.Event())
+    schedule = Schedule(cameras=("top", "bottom"))
+    received = run_daemon(configured(engine, rows), source, schedule, threading.Event())
     return [msgspec.json.decode(entry.payload, type=NumberedEvent) for entry in received]
 
 

@@ -13,9 +13,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
 from stripwatch.errors import ExitCode
-from stripwatch.lab.compare.event_diff import compare_events, difference_line, load_events
+from stripwatch.lab.compare.event_diff import compare_events, format_difference
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.event import Defect, Gap
 from stripwatch.wire.frame import FrameHeader
@@ -126,7 +127,6 @@ def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) ->
     ("arguments", "words"),
     [
         (("nowhere", "--config", "config.toml"), "does not exist"),
-        (("images",), "either --config"),
         (("images", "--config", "config.toml", "--camera", "side"), "side"),
         (("images", "--config", "config.toml", "--expect", "no.jsonl"), "no.jsonl"),
         (("images", "--config", "config.toml", "--expect", "config.toml"), "line 2"),
@@ -144,6 +144,15 @@ def test_a_mistake_is_said_in_a_sentence(
     assert done.stderr.startswith("error: ")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("address", [(), ("--config", "config.toml", "--endpoint", "ipc://in")])
+def test_one_address_must_be_given(line: Path, address: tuple[str, ...]) -> None:
+    """Neither and both are refused as a wrong command line, which names both options."""
+    done = replay(line, "images", *address)
+    assert done.returncode == ExitCode.USAGE
+    assert "--config" in done.stderr
+    assert "--endpoint" in done.stderr
 
 
 def test_an_engine_that_is_missing_keeps_its_exit_code(line: Path) -> None:
@@ -166,7 +175,7 @@ def test_events_are_compared_by_what_they_say_not_by_when(make_defect: MakeDefec
     other = make_defect(score=0.5)
     (difference,) = compare_events([first], [other]).differences
     assert (difference.kind, difference.changes) == ("changed", (("score", 0.9, 0.5),))
-    assert "score 0.9 -> 0.5" in difference_line(difference)
+    assert "score 0.9 -> 0.5" in format_difference(difference)
 
 
 def test_missing_and_new_events_are_told_apart(make_defect: MakeDefect) -> None:

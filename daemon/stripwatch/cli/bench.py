@@ -24,7 +24,7 @@ from stripwatch.errors import ConfigError, ExitCode, StorageError
 if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.engines.base import EngineFactory
     from stripwatch.engines.manifest import Manifest
-    from stripwatch.lab.bench.measure import Figures
+    from stripwatch.lab.bench.figures import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "memory")
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
@@ -117,32 +117,32 @@ def _steps(
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
     from stripwatch.lab.bench import gpu, load, measure
-    from stripwatch.lab.bench.line import Bed
+    from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
-    bed = Bed(shape, args.rows or ROWS, args.seconds, sockets)
+    setup = BenchSetup(shape, args.rows or ROWS, args.seconds, sockets)
     steps: dict[str, Callable[[], Figures]] = {
-        "transport": lambda: measure.transport(bed),
-        "inspect": lambda: measure.inspection(bed),
-        "memory": lambda: measure.memory(bed, args.memory_frames),
+        "transport": lambda: measure.transport(setup),
+        "inspect": lambda: measure.inspection(setup),
+        "memory": lambda: measure.memory(setup, args.memory_frames),
     }
     if manifest is None:
         return steps
     if args.gpu or "gpu" in wanted:
         gpu.check_gpu_engine(args.engine, manifest)
     resources = Resources(threads=args.threads, streams=args.streams)
-    setting = gpu.Setting(args.engine, manifest, resources, args.torch, args.onnx)
+    engine = gpu.EngineUnderTest(args.engine, manifest, resources, args.torch, args.onnx)
     fewest, most = manifest.batch or (1, ROWS)
-    loaded = replace(bed, rows=args.rows or min(max(ROWS, fewest), most), wait_ms=args.wait_ms)
+    loaded = replace(setup, rows=args.rows or min(max(ROWS, fewest), most), wait_ms=args.wait_ms)
     model = model_of(manifest)
 
     def factory() -> EngineFactory:
         return engine_factory(args.engine, manifest, resources)
 
     return steps | {
-        "end-to-end": lambda: measure.end_to_end(bed, args.engine, manifest, resources),
+        "end-to-end": lambda: measure.end_to_end(setup, args.engine, manifest, resources),
         "gpu": lambda: gpu.modes(
-            [replace(bed, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], setting
+            [replace(setup, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], engine
         ),
         "load": lambda: load.under_load(loaded, model, factory(), args.rate),
         "swap": lambda: load.hot_swap(loaded, model, factory(), args.rate),

@@ -1,4 +1,4 @@
-"""`stripwatch record`: what the cameras send, into an MCAP file."""
+"""`stripwatch record`: writes the frames that cameras send into an MCAP file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import threading
 import time
 from pathlib import Path
 
+from stripwatch.cli.address import add_address
 from stripwatch.config import Input, load_config
-from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.errors import ExitCode
 from stripwatch.recording.recorder import Recorder
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.service.signals import stop_on_signals
@@ -23,14 +24,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "record",
         help="record what the cameras send into an MCAP file",
         description=(
-            "Receive frames in the daemon's place and write them into an MCAP file, until Ctrl-C, "
-            "SIGTERM, --duration or --frames. Foxglove shows such a file; `stripwatch replay` "
-            "sends it again."
+            "Receive frames at the daemon's inputs and write them into an MCAP file, until Ctrl-C, "
+            "SIGTERM, --duration or --frames. Stop the daemon first: it uses the same addresses. "
+            "Foxglove shows such a file; `stripwatch replay` sends it again."
         ),
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT.MCAP")
-    parser.add_argument("--config", type=Path, help="take inputs, cameras and frame size from here")
-    parser.add_argument("--endpoint", help="receive here instead, for example tcp://127.0.0.1:5550")
+    add_address(
+        parser,
+        config_help="take inputs, cameras and frame size from here",
+        endpoint_help="receive here, for example tcp://127.0.0.1:5550",
+    )
     parser.add_argument("--pattern", choices=("sub", "pull"), default="sub")
     parser.add_argument("--attach", choices=("bind", "connect"), default="bind")
     parser.add_argument("--duration", type=float, metavar="SECONDS")
@@ -42,8 +46,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _record(args: argparse.Namespace) -> ExitCode:
     cameras: tuple[str, ...] = ()
     frame_shape = None
-    if (args.config is None) == (args.endpoint is None):
-        raise ConfigError("give either --config CONFIG.TOML or --endpoint ADDRESS")
     if args.config:
         config = load_config(args.config)
         cameras = tuple(camera.name for camera in config.cameras)
@@ -70,7 +72,7 @@ def _record(args: argparse.Namespace) -> ExitCode:
 def record_frames(
     recorder: Recorder, stop: threading.Event, duration_s: float | None, frames: int | None
 ) -> None:
-    """Record until `stop`, until `duration_s` has passed, or until there are so many frames.
+    """Record until `stop`, until `duration_s` has passed, or until `frames` frames are recorded.
 
     Raises:
         StorageError: the file cannot be written.
@@ -86,11 +88,11 @@ def record_frames(
 
 
 def summary(recorder: Recorder) -> str:
-    """What came in, for reading."""
+    """Frames received and lost by camera, and messages rejected by cause, as text."""
     rows = [
-        f"camera {camera}: {count} frames recorded, {recorder.lost[camera]} lost before they came\n"
+        f"camera {camera}: {count} frames recorded, {recorder.lost[camera]} lost on the way\n"
         for camera, count in sorted(recorder.frames.items())
-    ] or ["no frame came in; check endpoint, pattern and attach, and that the cameras run\n"]
+    ] or ["no frame arrived; check endpoint, pattern and attach, and that the cameras run\n"]
     rows += [
         f"{count} messages not recorded: {cause} (the last: {recorder.last_faults[cause]})\n"
         for cause, count in sorted(recorder.rejected.items())

@@ -1,4 +1,4 @@
-"""When each frame is due: at a rate, as recorded, or at once."""
+"""The time at which each frame is sent: at a rate, as recorded, or as fast as possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How fast to send; neither = as fast as the receiver takes it."""
 
     frames_per_s: float | None = None
-    recorded: bool = False  # with the pauses that lie between the frames' own times
+    recorded: bool = False  # at the intervals of the frames' own times
 
 
 class Pacer:

@@ -1,4 +1,4 @@
-"""Receives frames in the daemon's place and records them."""
+"""Receives frames at the daemon's inputs and records them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from stripwatch.wire.frame import (
 )
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024  # where no configuration gives the line's geometry
-CAMERAS_MAX = 64  # as many names are believed
-BURST_MESSAGES = 64  # from one socket before the others get their turn
-FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the summary
-FLUSH_PERIOD_S = 1.0  # frames older than this are with the operating system
+CAMERAS_MAX = 64  # limit on camera names taken from the network
+BURST_MESSAGES = 64  # read from one socket before the next socket
+FAULT_CHARACTERS_MAX = 200  # of a peer's fault, in the summary
+FLUSH_PERIOD_S = 1.0  # frames older than this have been handed to the operating system
 
 
 class Recorder:
-    """Owns the input sockets and counts what came in."""
+    """Owns the input sockets and counts the frames received."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Recorder:
         self._trackers: dict[str, SequenceTracker] = {}
         self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
         self.frames: Counter[str] = Counter()  # recorded, by camera
-        self.lost: Counter[str] = Counter()  # numbers jumped over, by camera
+        self.lost: Counter[str] = Counter()  # frame numbers skipped, by camera
         self.rejected: Counter[Cause] = Counter()  # messages not recorded
         self.last_faults: dict[Cause, str] = {}
         limit = payload_bytes_max(frame_shape) if frame_shape else FRAME_BYTES_MAX
@@ -72,7 +72,7 @@ class Recorder:
             self._poller.register(entry.socket, zmq.POLLIN)
 
     def step(self, timeout_ms: int, frames_max: int | None = None) -> None:
-        """Record what has come in, waiting up to `timeout_ms` for the first message.
+        """Record the frames that have arrived, waiting up to `timeout_ms` for the first message.
 
         At most `frames_max` messages are taken.
 
@@ -109,7 +109,7 @@ class Recorder:
             return
         self._writer.add(header, parts[2], parts[1])
         self.frames[header.camera] += 1
-        # A frame that comes late is recorded all the same: the recording says what was sent.
+        # A late frame is recorded as well: the recording holds what was sent.
         tracker = self._trackers.setdefault(header.camera, SequenceTracker())
         if not tracker.is_late(header):
             lost = tracker.accept(header)

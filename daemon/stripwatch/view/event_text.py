@@ -12,7 +12,7 @@ from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, Strip
 UNKNOWN = "-"
 
 
-def event_line(event: Event) -> Text:
+def format_event(event: Event) -> Text:
     """One line for one event."""
     match event:
         case Defect():

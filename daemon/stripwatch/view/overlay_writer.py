@@ -22,7 +22,7 @@ _Key = tuple[str, str, int]  # camera, session, frame seq
 class OverlayWriter:
     """Gathers the defects of a frame until its image comes, which the daemon sends after them.
 
-    A frame whose image never comes is forgotten when `FRAMES_MAX` later ones have defects.
+    A frame is given up when its image has not come and `FRAMES_MAX` later frames have defects.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class OverlayWriter:
         self._folder = folder
         self._waiting: OrderedDict[_Key, list[Defect]] = OrderedDict()
         self.written = 0
-        self.forgotten = 0  # frames with defects whose image never came
+        self.without_image = 0  # frames with defects that were given up
         self.malformed = 0  # images or masks that could not be decoded
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class OverlayWriter:
             defects.append(event)
         if len(self._waiting) > FRAMES_MAX:
             self._waiting.popitem(last=False)
-            self.forgotten += 1
+            self.without_image += 1
 
     def add_image(self, image: FrameImage) -> Path | None:
         """Write the overlay of a frame; None where nothing is known to draw.

@@ -14,7 +14,7 @@ import zmq
 from stripwatch.errors import AddressError, ConfigError
 from stripwatch.feed.numbering import Numbering, Renumbering
 from stripwatch.feed.pace import Pace, Pacer
-from stripwatch.feed.sender import Link, Plan, Sent, send_frames, strip_name
+from stripwatch.feed.sender import Link, Schedule, Sent, send_frames, strip_name
 from stripwatch.feed.sources import Source, SourceFrame
 from stripwatch.feed.sources.frame import raw_frame
 from stripwatch.wire.frame import FrameHeader, parse_header
@@ -71,12 +71,14 @@ def recording(frames: Sequence[SourceFrame]) -> Source:
 
 @contextmanager
 def sending(
-    source: Source, link: Link, plan: Plan, stop: threading.Event | None = None
+    source: Source, link: Link, schedule: Schedule, stop: threading.Event | None = None
 ) -> Iterator[dict[str, Sent]]:
     """Send in a thread; what was sent is there when the block has ended."""
     outcome: dict[str, Sent] = {}
     stop = stop or threading.Event()
-    thread = threading.Thread(target=lambda: outcome.update(send_frames(source, link, plan, stop)))
+    thread = threading.Thread(
+        target=lambda: outcome.update(send_frames(source, link, schedule, stop))
+    )
     thread.start()
     try:
         yield outcome
@@ -168,13 +170,13 @@ def test_recorded_sessions_get_new_names_and_keep_their_numbers() -> None:
 def test_every_camera_sends_every_frame(endpoint: str, pattern: str) -> None:
     """Over both patterns, in order, the last frame marked as the strip's end."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
-    plan = Plan(cameras=("top", "bottom"))
+    schedule = Schedule(cameras=("top", "bottom"))
     with (
         receiving(endpoint, zmq.SUB if pattern == "pub" else zmq.PULL) as socket,
-        sending(frames_source(5), link, plan) as sent,
+        sending(frames_source(5), link, schedule) as sent,
     ):
         frames = receive(socket, 10)
-    for camera in plan.cameras:
+    for camera in schedule.cameras:
         mine = [(header, payload) for header, payload in frames if header.camera == camera]
         assert [header.seq for header, _ in mine] == list(range(5))
         assert [header.end for header, _ in mine] == [False] * 4 + [True]
@@ -191,7 +193,7 @@ def test_a_loop_makes_a_strip_of_every_pass(endpoint: str) -> None:
         sending(
             frames_source(3),
             Link(endpoint=endpoint, pattern="push"),
-            Plan(loop=True, frame_count=7, strip="C1"),
+            Schedule(loop=True, frame_count=7, strip="C1"),
         ),
     ):
         headers = [header for header, _ in receive(socket, 7)]
@@ -206,7 +208,7 @@ def test_a_recording_is_sent_as_recorded(endpoint: str) -> None:
     for keep in (True, False):
         with (
             receiving(endpoint, zmq.PULL) as socket,
-            sending(source, Link(endpoint=endpoint, pattern="push"), Plan(keep_headers=keep)),
+            sending(source, Link(endpoint=endpoint, pattern="push"), Schedule(keep_headers=keep)),
         ):
             headers = [header for header, _ in receive(socket, 2)]
         assert [header.seq for header in headers] == [3, 5]
@@ -225,7 +227,7 @@ def test_a_full_queue_holds_the_sender_back(endpoint: str, pattern: str) -> None
         if pub:
             socket.subscribe(b"frame.")
         socket.bind(endpoint)
-        with sending(source, link, Plan()):
+        with sending(source, link, Schedule()):
             headers = [header for header, _ in receive(socket, 200)]
     assert [header.seq for header in headers] == list(range(200))
 
@@ -236,7 +238,7 @@ def test_a_stop_ends_the_sending(endpoint: str) -> None:
     link = Link(endpoint=endpoint, pattern="push", queue_frames=1)
     with (
         receiving(endpoint, zmq.PULL) as socket,
-        sending(frames_source(3), link, Plan(loop=True), stop) as sent,
+        sending(frames_source(3), link, Schedule(loop=True), stop) as sent,
     ):
         receive(socket, 4)
         stop.set()
@@ -248,30 +250,30 @@ def test_nobody_there_is_said(endpoint: str, pattern: str) -> None:
     """The error names the endpoint and how to mend it."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
     with pytest.raises(AddressError, match="start stripwatch run first"):
-        send_frames(frames_source(1), link, Plan(), threading.Event(), receiver_timeout_s=0.05)
+        send_frames(frames_source(1), link, Schedule(), threading.Event(), receiver_timeout_s=0.05)
 
 
 @pytest.mark.parametrize(
-    ("source", "plan", "message"),
+    ("source", "schedule", "message"),
     [
-        (frames_source(1), Plan(pace=Pace(recorded=True)), "no times"),
-        (frames_source(1), Plan(keep_headers=True), "recordings"),
-        (frames_source(1), Plan(cameras=()), "--camera"),
-        (recording([recorded("a", 1)]), Plan(keep_headers=True, loop=True), "exclude"),
+        (frames_source(1), Schedule(pace=Pace(recorded=True)), "no times"),
+        (frames_source(1), Schedule(keep_headers=True), "recordings"),
+        (frames_source(1), Schedule(cameras=()), "--camera"),
+        (recording([recorded("a", 1)]), Schedule(keep_headers=True, loop=True), "exclude"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused(
-    endpoint: str, source: Source, plan: Plan, message: str
+    endpoint: str, source: Source, schedule: Schedule, message: str
 ) -> None:
     """Before a socket is opened."""
     with pytest.raises(ConfigError, match=message):
-        send_frames(source, Link(endpoint=endpoint), plan, threading.Event())
+        send_frames(source, Link(endpoint=endpoint), schedule, threading.Event())
 
 
 def test_strip_names_are_sendable() -> None:
     """Whatever a folder is called."""
     source = Source(name="käse" * 40, frames=lambda: iter(()), count=0)
-    name = strip_name(source, Plan(), 11)
+    name = strip_name(source, Schedule(), 11)
     assert name.isascii()
     assert len(name) == 64
     assert name.endswith("-12")

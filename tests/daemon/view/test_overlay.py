@@ -14,7 +14,7 @@ import pytest
 
 from stripwatch.client.subscriber import FrameImage
 from stripwatch.testing import fake_line
-from stripwatch.view.event_text import event_line
+from stripwatch.view.event_text import format_event
 from stripwatch.view.overlay import draw_overlay
 from stripwatch.view.overlay_writer import FRAMES_MAX, OverlayWriter
 from stripwatch.wire.event import Defect, Gap
@@ -62,7 +62,7 @@ def test_frames_whose_image_never_comes_are_forgotten(
     writer = OverlayWriter(tmp_path)
     for seq in range(FRAMES_MAX + 5):
         writer.add_defect(make_defect(frame_seq=seq))
-    assert writer.forgotten == 5
+    assert writer.without_image == 5
     assert writer.add_image(image(0)) is None
     assert writer.add_image(image(5)) is not None
 
@@ -77,7 +77,7 @@ def test_a_damaged_image_or_mask_is_counted(tmp_path: Path, make_defect: MakeDef
 
 
 def test_a_line_says_what_where_and_how_large(make_defect: MakeDefect) -> None:
-    line = event_line(make_defect()).plain
+    line = format_event(make_defect()).plain
     for words in ("top", "C1", "1.234 m", "88.8 mm", "cracks", "6.0 x 2.0", "score 0.90"):
         assert words in line
     gap = Gap(
@@ -92,7 +92,7 @@ def test_a_line_says_what_where_and_how_large(make_defect: MakeDefect) -> None:
         cause="overload",  # type: ignore[arg-type]
         downweb_mm=(1000.0, 1300.0),
     )
-    assert "NOT INSPECTED: 3 frames (3 to 5), overload" in event_line(gap).plain
+    assert "NOT INSPECTED: 3 frames (3 to 5), overload" in format_event(gap).plain
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -16,9 +16,11 @@ from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, sa
 from stripwatch.errors import DeviceError, ExitCode
 from stripwatch.inspect.model import Model
 from stripwatch.lab.bench import load
-from stripwatch.lab.bench.gpu import Reading, batch_sizes, overlap_limit, summary
-from stripwatch.lab.bench.line import Bed
-from stripwatch.lab.bench.measure import Figures, in_turn, spread
+from stripwatch.lab.bench.batches import percentiles, run_batches
+from stripwatch.lab.bench.figures import Figures
+from stripwatch.lab.bench.gpu import batch_sizes
+from stripwatch.lab.bench.gpu_figures import Reading, overlap_limit, summary
+from stripwatch.lab.bench.harness import BenchSetup
 from stripwatch.lab.bench.rivals import prepared, rivals
 
 SHAPE = (8, 32)
@@ -44,9 +46,9 @@ def engine_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> BenchSetup:
     """A small line with a short path for its sockets."""
-    return Bed(SHAPE, 4, 0.2, tmp_path_factory.mktemp("s"), wait_ms=2)
+    return BenchSetup(SHAPE, 4, 0.2, tmp_path_factory.mktemp("s"), wait_ms=2)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +105,7 @@ def test_a_network_that_is_not_there_is_refused(
     assert "none is no file" in capsys.readouterr().err
 
 
-def test_a_swap_under_load_exchanges_the_engine_and_loses_no_frame(bed: Bed) -> None:
+def test_a_swap_under_load_exchanges_the_engine_and_loses_no_frame(setup: BenchSetup) -> None:
     """A second engine is made beside the first, and every frame meanwhile is inspected."""
     make = fake_factory(FakeBehaviour(read_pixels=False), len(CLASSES))
     made_beside: list[Engine | None] = []
@@ -112,7 +114,7 @@ def test_a_swap_under_load_exchanges_the_engine_and_loses_no_frame(bed: Bed) -> 
         made_beside.append(beside)
         return make(slots, beside)
 
-    figures = load.hot_swap(bed, Model("0" * 64, CLASSES), factory, rate=50)
+    figures = load.hot_swap(setup, Model("0" * 64, CLASSES), factory, rate=50)
     # Made for the capacity, for the load, and beside the latter.
     assert [other is not None for other in made_beside] == [False, False, True]
     assert goal_of(figures) == ("none", "yes")
@@ -120,7 +122,7 @@ def test_a_swap_under_load_exchanges_the_engine_and_loses_no_frame(bed: Bed) -> 
     assert figures["offered_frames_per_s"] == 50
 
 
-def test_a_swap_that_fails_is_told(bed: Bed) -> None:
+def test_a_swap_that_fails_is_told(setup: BenchSetup) -> None:
     """What keeps the new engine from being made ends the measurement."""
     make = fake_factory(FakeBehaviour(read_pixels=False), len(CLASSES))
 
@@ -130,7 +132,7 @@ def test_a_swap_that_fails_is_told(bed: Bed) -> None:
         return make(slots)
 
     with pytest.raises(DeviceError, match="no room for two"):
-        load.hot_swap(bed, Model("0" * 64, CLASSES), factory, rate=50)
+        load.hot_swap(setup, Model("0" * 64, CLASSES), factory, rate=50)
 
 
 def test_a_load_is_measured_and_written(
@@ -149,10 +151,10 @@ def test_a_load_is_measured_and_written(
     assert "<= 10 ms, no drop" in capsys.readouterr().out
 
 
-def test_more_than_the_engine_can_take_shows_as_drops(bed: Bed) -> None:
+def test_more_than_the_engine_can_take_shows_as_drops(setup: BenchSetup) -> None:
     """A slow engine's drops are counted by cause, and the goal is not met."""
     slow = fake_factory(FakeBehaviour(delay_ms=200, read_pixels=False), len(CLASSES))
-    figures = load.under_load(bed, Model("0" * 64, CLASSES), slow, rate=400)
+    figures = load.under_load(setup, Model("0" * 64, CLASSES), slow, rate=400)
     assert "overload" in str(figures["drops"])
     assert goal_of(figures)[1] == "no"
 
@@ -215,7 +217,7 @@ def test_the_limit_of_overlap(copy_ms: float, compute_ms: float, limit: float) -
 def test_percentiles_of_batches() -> None:
     """p50 and p99 lie between the values, max is one of them."""
     values = [float(value) for value in range(101)]
-    assert spread(values) == {"p50": 50, "p99": 99, "max": 100}
+    assert percentiles(values) == {"p50": 50, "p99": 99, "max": 100}
 
 
 def test_rounds_become_medians_and_the_largest_maximum() -> None:
@@ -252,7 +254,7 @@ def test_batches_go_through_the_places_in_turn(in_flight: int) -> None:
         running.remove(place)
         order.append(place)
 
-    timing = in_turn(start, finish, places=3, in_flight_max=in_flight, seconds=0.01)
+    timing = run_batches(start, finish, places=3, in_flight_max=in_flight, seconds=0.01)
     assert order[:4] == [0, 1, 2, 0]
     assert not running
     assert timing.per_s > 0
