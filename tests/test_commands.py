@@ -55,6 +55,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert caught.value.code == ExitCode.USAGE
 
 
+@pytest.mark.slow
 def test_the_demo_runs_a_whole_line_and_ends_by_itself(tmp_path: Path) -> None:
     """Every frame is accounted for, defects are found, overlays and a summary are left."""
     done = run("demo", "--output", str(tmp_path), "--duration", "3", "--rate", "5")
@@ -81,6 +82,7 @@ def test_a_demo_that_cannot_write_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_bench_prints_ratios_and_writes_json(tmp_path: Path) -> None:
     """Figures are there and are figures; how large they are is no test's business."""
     path = tmp_path / "bench.json"

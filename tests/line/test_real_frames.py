@@ -25,6 +25,8 @@ from stripwatch.resources import resource_path
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
 from stripwatch.wire.rle import decode_coco, decode_severstal
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (256, 1600)
 BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]
 Pixels = NDArray[np.uint8]
@@ -68,7 +70,7 @@ def expected_masks(engine: Path, frames: list[Pixels]) -> list[Pixels]:
 def _without_small(mask: Pixels, classes: tuple[DefectClass, ...]) -> Pixels:
     kept = np.zeros_like(mask)
     for entry in classes:
-        bit = np.uint8(1 << (entry.id - 1))
+        bit = entry.bit
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask & bit, connectivity=8)
         for label in range(1, count):
             if stats[label, cv2.CC_STAT_AREA] >= max(1, entry.min_area_px):

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 import pytest
 
 from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
 from stripwatch.errors import ExitCode
-from stripwatch.lab.compare.event_diff import compare_events, format_difference
 from stripwatch.recording.writer import RecordingWriter
-from stripwatch.wire.event import Defect, Gap
+from stripwatch.wire.event import Gap
 from stripwatch.wire.frame import FrameHeader
 
 SHAPE = (32, 64)
@@ -72,6 +69,7 @@ def replay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     """And one that has changed is told, event by event, with its own exit code."""
     common = ("images", "--config", "config.toml")
@@ -100,6 +98,7 @@ def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     assert "area_px 36 -> 35" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) -> None:
     """The daemon drops them as late, as it did then; nobody waits for them."""
     writer = RecordingWriter(line / "late.mcap")
@@ -160,38 +159,3 @@ def test_an_engine_that_is_missing_keeps_its_exit_code(line: Path) -> None:
     done = replay(line, "images", "--config", "config.toml", "--write-events", "e.jsonl")
     assert done.returncode == ExitCode.MODEL
     assert "engine-build" in done.stderr
-
-
-MakeDefect = Callable[..., Defect]
-
-
-def test_events_are_compared_by_what_they_say_not_by_when(make_defect: MakeDefect) -> None:
-    """Stream, number, session, time and the session inside `part_of` differ by nature."""
-    first = make_defect()
-    again = make_defect(
-        stream="other", seq=7, session="t", t_ns=5, part_of=first.part_of.replace("-s-", "-t-")
-    )
-    assert compare_events([first], [again]).differences == ()
-    other = make_defect(score=0.5)
-    (difference,) = compare_events([first], [other]).differences
-    assert (difference.kind, difference.changes) == ("changed", (("score", 0.9, 0.5),))
-    assert "score 0.9 -> 0.5" in format_difference(difference)
-
-
-def test_missing_and_new_events_are_told_apart(make_defect: MakeDefect) -> None:
-    gap = Gap(
-        stream="a",
-        seq=1,
-        camera="top",
-        strip=None,
-        session="s",
-        first_frame_seq=3,
-        last_frame_seq=4,
-        count=2,
-        cause="lost",  # type: ignore[arg-type]
-        downweb_mm=None,
-    )
-    moved = make_defect(bbox_px=(21, 8, 10, 4))
-    result = compare_events([make_defect(), gap], [moved])
-    assert [entry.kind for entry in result.differences] == ["missing", "new", "missing"]
-    assert compare_events([gap], [msgspec.structs.replace(gap, seq=9)]).differences == ()

@@ -1,8 +1,7 @@
-"""The camera's side: pace, numbers, and sending over real sockets."""
+"""Sending frames over real sockets."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,29 +11,13 @@ import pytest
 import zmq
 
 from stripwatch.errors import AddressError, ConfigError
-from stripwatch.feed.numbering import Numbering, Renumbering
-from stripwatch.feed.pace import Pace, Pacer
+from stripwatch.feed.pace import Pace
 from stripwatch.feed.sender import Link, Schedule, Sent, send_frames, strip_name
 from stripwatch.feed.sources import Source, SourceFrame
 from stripwatch.feed.sources.frame import raw_frame
 from stripwatch.wire.frame import FrameHeader, parse_header
 
 WAIT_MS = 10_000
-
-
-class FakeClock:
-    """Time that passes only while somebody waits, or when told."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.waits_s: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def wait(self, seconds: float) -> None:
-        self.waits_s.append(seconds)
-        self.now_s += seconds
 
 
 def frames_source(count: int, shape: tuple[int, int] = (4, 8)) -> Source:
@@ -74,14 +57,12 @@ def sending(
     source: Source, link: Link, schedule: Schedule, stop: threading.Event | None = None
 ) -> Iterator[dict[str, Sent]]:
     """Send in a thread; what was sent is there when the block has ended."""
-    outcome: dict[str, Sent] = {}
+    sent: dict[str, Sent] = {}
     stop = stop or threading.Event()
-    thread = threading.Thread(
-        target=lambda: outcome.update(send_frames(source, link, schedule, stop))
-    )
+    thread = threading.Thread(target=lambda: sent.update(send_frames(source, link, schedule, stop)))
     thread.start()
     try:
-        yield outcome
+        yield sent
         thread.join(WAIT_MS / 1000)
         assert not thread.is_alive()
     finally:
@@ -105,65 +86,6 @@ def receive(socket: zmq.Socket[bytes], count: int) -> list[tuple[FrameHeader, by
         topic, header, payload = socket.recv_multipart()
         frames.append((parse_header(topic, header), payload))
     return frames
-
-
-def test_a_rate_is_kept_without_drift() -> None:
-    """A frame that is late shortens the waits after it; the schedule stands."""
-    clock = FakeClock()
-    pacer = Pacer(Pace(frames_per_s=10), clock.wait, clock)
-    for work_s in (0.01, 0.25, 0.0, 0.0, 0.0):
-        pacer.wait_for_next(None)
-        clock.now_s += work_s
-    assert clock.waits_s == pytest.approx([0.09, 0.05])
-    assert clock.now_s == pytest.approx(100.4)
-
-
-def test_recorded_pauses_are_kept() -> None:
-    """Frames follow each other as their times say; a time that runs back is due at once."""
-    clock = FakeClock()
-    pacer = Pacer(Pace(recorded=True), clock.wait, clock)
-    for t_ns in (7_000_000_000, 7_500_000_000, 7_200_000_000, 9_000_000_000):
-        pacer.wait_for_next(t_ns)
-    assert clock.waits_s == pytest.approx([0.5, 1.5])
-    with pytest.raises(ConfigError, match="--rate"):
-        pacer.wait_for_next(None)
-
-
-def test_without_a_pace_nothing_waits() -> None:
-    """As fast as possible."""
-    clock = FakeClock()
-    pacer = Pacer(Pace(), clock.wait, clock)
-    for _ in range(3):
-        pacer.wait_for_next(None)
-    assert clock.waits_s == []
-
-
-def test_frames_are_numbered_and_lines_counted() -> None:
-    """seq goes on over strips, line starts again with each."""
-    numbering = Numbering("top", "s")
-    tall, short = (raw_frame(np.zeros((lines, 8), np.uint8)) for lines in (4, 3))
-    headers = [
-        numbering.header(tall, "A", end=False, t_ns=1),
-        numbering.header(short, "A", end=True, t_ns=2),
-        numbering.header(tall, "B", end=False, t_ns=3),
-        numbering.header(tall, "B", end=False, t_ns=4),
-    ]
-    assert [header.seq for header in headers] == [0, 1, 2, 3]
-    assert [header.line for header in headers] == [0, 4, 0, 4]
-    assert [header.end for header in headers] == [False, True, False, False]
-
-
-def test_recorded_sessions_get_new_names_and_keep_their_numbers() -> None:
-    """Each recorded session of a camera becomes one new session; all else but t_ns stays."""
-    names = (f"new{number}" for number in itertools.count())
-    renumbering = Renumbering(lambda: next(names))
-    frames = [recorded("a", 3), recorded("a", 9), recorded("b", 0), recorded("a", 9, "bottom")]
-    headers = [renumbering.header(f.recorded, 42) for f in frames if f.recorded]
-    assert len({header.session for header in headers}) == 3
-    assert headers[0].session == headers[1].session
-    assert [header.seq for header in headers] == [3, 9, 0, 9]
-    assert {header.t_ns for header in headers} == {42}
-    assert (headers[0].strip, headers[0].line, headers[0].end) == ("C7", 70, True)
 
 
 @pytest.mark.parametrize("pattern", ["pub", "push"])
@@ -203,7 +125,7 @@ def test_a_loop_makes_a_strip_of_every_pass(endpoint: str) -> None:
 
 
 def test_a_recording_is_sent_as_recorded(endpoint: str) -> None:
-    """Holes in the numbers stay; with keep_headers the whole header does."""
+    """Skipped numbers stay skipped; with keep_headers the whole header is kept."""
     source = recording([recorded("a", 3), recorded("a", 5)])
     for keep in (True, False):
         with (
@@ -246,8 +168,8 @@ def test_a_stop_ends_the_sending(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["pub", "push"])
-def test_nobody_there_is_said(endpoint: str, pattern: str) -> None:
-    """The error names the endpoint and how to mend it."""
+def test_a_missing_receiver_is_an_error(endpoint: str, pattern: str) -> None:
+    """The error says what to start and what to check."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
     with pytest.raises(AddressError, match="start stripwatch run first"):
         send_frames(frames_source(1), link, Schedule(), threading.Event(), receiver_timeout_s=0.05)
@@ -262,7 +184,7 @@ def test_nobody_there_is_said(endpoint: str, pattern: str) -> None:
         (recording([recorded("a", 1)]), Schedule(keep_headers=True, loop=True), "exclude"),
     ],
 )
-def test_a_plan_that_does_not_fit_is_refused(
+def test_a_schedule_that_does_not_fit_is_refused(
     endpoint: str, source: Source, schedule: Schedule, message: str
 ) -> None:
     """Before a socket is opened."""

@@ -105,6 +105,7 @@ def test_a_network_that_is_not_there_is_refused(
     assert "none is no file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_swap_under_load_exchanges_the_engine_and_loses_no_frame(setup: BenchSetup) -> None:
     """A second engine is made beside the first, and every frame meanwhile is inspected."""
     make = fake_factory(FakeBehaviour(read_pixels=False), len(CLASSES))
@@ -122,6 +123,7 @@ def test_a_swap_under_load_exchanges_the_engine_and_loses_no_frame(setup: BenchS
     assert figures["offered_frames_per_s"] == 50
 
 
+@pytest.mark.slow
 def test_a_swap_that_fails_is_told(setup: BenchSetup) -> None:
     """What keeps the new engine from being made ends the measurement."""
     make = fake_factory(FakeBehaviour(read_pixels=False), len(CLASSES))
@@ -135,6 +137,7 @@ def test_a_swap_that_fails_is_told(setup: BenchSetup) -> None:
         load.hot_swap(setup, Model("0" * 64, CLASSES), factory, rate=50)
 
 
+@pytest.mark.slow
 def test_a_load_is_measured_and_written(
     engine_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +154,7 @@ def test_a_load_is_measured_and_written(
     assert "<= 10 ms, no drop" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_more_than_the_engine_can_take_shows_as_drops(setup: BenchSetup) -> None:
     """A slow engine's drops are counted by cause, and the goal is not met."""
     slow = fake_factory(FakeBehaviour(delay_ms=200, read_pixels=False), len(CLASSES))
