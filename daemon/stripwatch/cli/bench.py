@@ -1,4 +1,4 @@
-"""`stripwatch bench`: how fast is this machine, and what does stripwatch cost on it?"""
+"""`stripwatch bench`: measures this machine and the cost of stripwatch on it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _bench(args: argparse.Namespace) -> ExitCode:
 def _steps(
     args: argparse.Namespace, manifest: Manifest | None, sockets: Path, wanted: Sequence[str]
 ) -> dict[str, Callable[[], Figures]]:
-    """What measures each part.
+    """The function that measures each part.
 
     Raises:
         ConfigError: the engine is not for the parts that are wanted.
@@ -169,7 +169,7 @@ def _processor() -> str:
 
 
 def _tables(figures: dict[str, object]) -> Iterator[Table]:
-    """All figures; lists have a table each, and the goals of all parts stand together."""
+    """All figures; each list has its own table, and the goals of all parts share one."""
     plain = Table("part", "figure", "value")
     lists: list[list[dict[str, object]]] = []
     goals: list[dict[str, object]] = []
@@ -190,19 +190,23 @@ def _add_part(table: Table, part: str, rows: dict[str, object]) -> None:
         if name in LISTS:
             continue
         if isinstance(value, dict):  # latency: one row per stage
-            table.add_row(first, name, "p50 / p99 / max")
+            table.add_row(first, _label(name), "p50 / p99 / max")
             for stage, row in value.items():
                 table.add_row("", f"  {stage}", " / ".join(f"{ms:.1f}" for ms in row.values()))
         else:
-            table.add_row(first, name, str(value))
+            table.add_row(first, _label(name), str(value))
     table.add_section()
 
 
 def _table_of(rows: list[dict[str, object]]) -> Table:
     """A column for every key that a row has."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    heads = (key.replace("_per_", "/").replace("percent", "%").replace("_", " ") for key in keys)
-    table = Table(*heads)
+    table = Table(*map(_label, keys))
     for row in rows:
         table.add_row(*(str(row.get(key, "")) for key in keys))
     return table
+
+
+def _label(key: str) -> str:
+    """A figure's key as text: `engine_frames_per_s` is "engine frames/s"."""
+    return key.replace("_per_", "/").replace("percent", "%").replace("_", " ")

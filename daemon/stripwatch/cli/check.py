@@ -1,4 +1,4 @@
-"""`stripwatch check`: is this configuration fit to run?"""
+"""`stripwatch check`: checks a configuration and its engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "check",
         help="check a configuration without starting anything",
-        description="Check a configuration and the engine that it names; open no socket.",
+        description="Check a configuration and the engine that it names, without opening a socket "
+        "or loading the engine.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.TOML")
     parser.set_defaults(command=_check)
@@ -86,13 +87,13 @@ def _batch(batch: tuple[int, int] | None) -> str:
 def _gate(gate: Gate | None) -> str:
     if gate is None:
         return "none"
-    judges = []
+    limits = []
     if gate.gate_threshold is not None:
-        judges.append(f"frame {gate.gate_threshold:g}")
+        limits.append(f"frame {gate.gate_threshold:g}")
     if gate.class_thresholds:
-        judges.append(f"classes {', '.join(f'{limit:g}' for limit in gate.class_thresholds)}")
+        limits.append(f"classes {', '.join(f'{value:g}' for value in gate.class_thresholds)}")
     effect = {
         "skip": "is not reported",
         "soft": f"needs {gate.min_area_factor:g} times its minimum area",
     }[gate.mode]
-    return f"{gate.mode}: a class below its threshold ({'; '.join(judges)}) {effect}"
+    return f"{gate.mode}: a class below its threshold ({'; '.join(limits)}) {effect}"

@@ -22,7 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "record",
-        help="record what the cameras send into an MCAP file",
+        help="record the frames that cameras send into an MCAP file",
         description=(
             "Receive frames at the daemon's inputs and write them into an MCAP file, until Ctrl-C, "
             "SIGTERM, --duration or --frames. Stop the daemon first: it uses the same addresses. "

@@ -31,7 +31,7 @@ from stripwatch.wire.frame import (
 
 NUMBERED_TOPICS = ("defect", "gap", "strip")
 TOPIC_BYTES_MAX = 200
-TERM_LINGER_MS = 0  # a subscriber has nothing to send but its subscriptions
+TERM_LINGER_MS = 0  # a subscriber sends nothing but subscriptions
 
 
 class FrameImage(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class FrameImage(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """An event and the bytes that it was published as."""
+    """An event and its bytes as published."""
 
     event: Event | FrameImage
     payload: bytes  # the event's JSON; of an image the JPEG
@@ -102,8 +102,10 @@ class Subscriber:
             raise
         for topic in topics:
             self._socket.subscribe(topic.encode())
-        whole = all(any(name.startswith(topic) for topic in topics) for name in NUMBERED_TOPICS)
-        self.missed: int | None = 0 if whole else None
+        all_numbered = all(
+            any(name.startswith(topic) for topic in topics) for name in NUMBERED_TOPICS
+        )
+        self.missed: int | None = 0 if all_numbered else None
         self.malformed = 0
         self.last_fault = ""
         self.stream: str | None = None

@@ -33,7 +33,7 @@ class Pacer:
 
         Args:
             pace: how fast.
-            wait: sleeps for so many seconds, or less when it is time to stop.
+            wait: sleeps for a number of seconds, or less when a stop is requested.
             clock_s: a monotonic clock.
         """
         self._pace = pace

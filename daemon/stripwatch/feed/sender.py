@@ -41,7 +41,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[str, ...] = ("top",)  # each sends every frame; a recording brings its own
     pace: Pace = Pace()
     strip: str | None = None  # coil id; None = the source's name
-    loop: bool = False  # start again at the source's end; every pass is a strip of its own
+    loop: bool = False  # start again at the source's end; every pass is a new strip
     frame_count: int | None = None  # frames of each camera (of a recording: of all) to send
     keep_headers: bool = False  # send recorded headers unchanged
 

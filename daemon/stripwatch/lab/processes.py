@@ -29,7 +29,7 @@ def command_process(
         module: of the command, "stripwatch" or "stripwatch_engine".
         arguments: of the command.
         stop_timeout_s: from SIGTERM at the block's end to SIGKILL.
-        log: takes everything that the process prints; an error in the block then shows its end.
+        log: receives all output of the process; an error in the block then shows its end.
             None: errors go to our own stderr.
 
     Raises:
@@ -42,7 +42,7 @@ def command_process(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if log else None,
-            # A session of its own: Ctrl-C on the terminal reaches us, and we stop it.
+            # A new session: Ctrl-C on the terminal reaches only us, and we stop the process.
             start_new_session=True,
         )
     try:

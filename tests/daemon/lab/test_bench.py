@@ -21,7 +21,7 @@ from stripwatch.lab.bench.figures import Figures
 from stripwatch.lab.bench.gpu import batch_sizes
 from stripwatch.lab.bench.gpu_figures import Reading, overlap_limit, summary
 from stripwatch.lab.bench.harness import BenchSetup
-from stripwatch.lab.bench.rivals import prepared, rivals
+from stripwatch.lab.bench.other_runtimes import other_runtimes, prepared
 
 SHAPE = (8, 32)
 CLASSES = (DefectClass(id=1, name="pits"),)
@@ -53,7 +53,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> BenchSetup:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One second's percentiles are enough where nobody looks at them."""
+    """One second of percentiles is enough: their values are not tested."""
     monkeypatch.setattr(load, "LATENCY_S_MIN", 1.2)
 
 
@@ -71,9 +71,9 @@ def test_an_engine_that_is_for_no_gpu_is_refused(
 ) -> None:
     """The refusal names the engine's target and the command that builds one for a GPU."""
     assert main(["bench", *flags, "--engine", str(engine_folder)]) == ExitCode.CONFIG
-    said = capsys.readouterr().err
-    assert "target fake" in said
-    assert "engine-build MODEL.onnx --target tensorrt-rtx" in said
+    error = capsys.readouterr().err
+    assert "target fake" in error
+    assert "engine-build MODEL.onnx --target tensorrt-rtx" in error
 
 
 @pytest.mark.parametrize("flags", [["--gpu"], ["--only", "load"], ["--only", "swap"]])
@@ -163,30 +163,30 @@ def test_more_than_the_engine_can_take_shows_as_drops(setup: BenchSetup) -> None
     assert goal_of(figures)[1] == "no"
 
 
-def test_a_rival_without_a_file_is_not_measured() -> None:
+def test_a_runtime_without_a_file_is_not_measured() -> None:
     """Each says which flag is missing."""
-    reasons = {rival.name: prepared(rival, 4) for rival in rivals(None, None)}
+    reasons = {runtime.name: prepared(runtime, 4) for runtime in other_runtimes(None, None)}
     assert {name: compute for name, (compute, _) in reasons.items()} == dict.fromkeys(reasons)
     assert "--torch" in reasons["PyTorch eager"][1]
     assert "--torch" in reasons["PyTorch compile"][1]
     assert "--onnx" in reasons["ONNX Runtime CUDA"][1]
 
 
-def test_a_rival_that_is_not_installed_says_so(
+def test_a_runtime_that_is_not_installed_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its absence is a remark, not an error."""
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    for rival in rivals(tmp_path / "net.pt2", tmp_path / "net.onnx"):
-        compute, reason = prepared(rival, 4)
+    for runtime in other_runtimes(tmp_path / "net.pt2", tmp_path / "net.onnx"):
+        compute, reason = prepared(runtime, 4)
         assert compute is None
         assert reason.startswith("not installed: ")
 
 
 def test_an_onnx_runtime_without_cuda_says_so(tmp_path: Path) -> None:
-    """The one that stripwatch depends on computes on the processor, which would be no rival."""
-    *_, onnx = rivals(None, tmp_path / "net.onnx")
+    """The one that stripwatch depends on computes on the processor: nothing to compare with."""
+    *_, onnx = other_runtimes(None, tmp_path / "net.onnx")
     compute, reason = prepared(onnx, 4)
     assert compute is None
     assert reason == "not installed: this ONNX Runtime has no CUDA execution provider"
@@ -225,7 +225,7 @@ def test_percentiles_of_batches() -> None:
 
 
 def test_rounds_become_medians_and_the_largest_maximum() -> None:
-    """A mode's row has the median of its rounds, and unknown stands for what nobody knows."""
+    """A mode's row has the median of its rounds, and `unknown` where there is no reading."""
     readings = [
         Reading(rate, {"p50": rate, "p99": 2 * rate, "max": 3 * rate}, None, rate)
         for rate in (1.0, 5.0, 2.0)

@@ -118,7 +118,7 @@ def recording_source(path: Path, cameras: tuple[str, ...] = ()) -> Source:
 
 
 def _count(path: Path) -> tuple[dict[str, int], Reading]:
-    """Frames by camera: from the index of a whole file, else by reading all of it."""
+    """Frames by camera: from the index, or without one by reading the whole file."""
     try:
         with path.open("rb") as file:
             summary = make_reader(file).get_summary()

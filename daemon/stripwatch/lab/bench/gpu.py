@@ -1,4 +1,4 @@
-"""How much of the GPU reaches the events: bare, buffered, the whole daemon, and other runtimes."""
+"""Rates on a GPU: bare engine, one and two batches in flight, daemon, and other runtimes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stripwatch.lab.bench.figures import Figures
 from stripwatch.lab.bench.gpu_figures import OURS, Reading, gpu_goals, overlap_limit, summary
 from stripwatch.lab.bench.harness import BenchSetup, frames_per_s, running_pipeline, worst_latency
 from stripwatch.lab.bench.load_monitor import load_monitor, query_gpus
-from stripwatch.lab.bench.rivals import Compute, prepared, rivals
+from stripwatch.lab.bench.other_runtimes import Compute, other_runtimes, prepared
 
 Pixels = list[NDArray[np.uint8]]
 
@@ -35,7 +35,7 @@ SPAN_BATCHES = 50  # whose copies and computing are timed by the GPU
 
 @dataclass(frozen=True, slots=True)
 class EngineUnderTest:
-    """What is measured."""
+    """The engine that is measured, and files of the same network for other runtimes."""
 
     folder: Path
     manifest: Manifest
@@ -48,7 +48,7 @@ def check_gpu_engine(folder: Path, manifest: Manifest) -> None:
     """Refuse an engine that does not run on a GPU.
 
     Raises:
-        ConfigError: says how to build one that does.
+        ConfigError: the engine is for another target; the message says how to build one.
     """
     if manifest.target not in TARGETS:
         raise ConfigError(
@@ -92,22 +92,22 @@ def modes(setups: list[BenchSetup], subject: EngineUnderTest) -> Figures:
 def _rounds(
     setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels
 ) -> tuple[dict[str, list[Reading]], dict[str, str]]:
-    """The readings of each mode, and why a rival has none."""
+    """The readings of each mode, and for runtimes without readings the reason."""
     computes: dict[str, Compute] = {}
     reasons: dict[str, str] = {}
-    for rival in rivals(subject.torch_file, subject.onnx_file):
-        compute, reason = prepared(rival, setup.rows)
+    for runtime in other_runtimes(subject.torch_file, subject.onnx_file):
+        compute, reason = prepared(runtime, setup.rows)
         if compute is None:
-            reasons[rival.name] = reason
+            reasons[runtime.name] = reason
         else:
-            computes[rival.name] = compute
+            computes[runtime.name] = compute
     readings: dict[str, list[Reading]] = {name: [] for name in (*OURS, *computes)}
     for _ in range(ROUNDS):
         for name, reading in _engine_modes(setup, subject, pixels).items():
             readings[name].append(reading)
         readings["daemon"].append(_daemon(setup, subject, pixels))
         for name, compute in computes.items():
-            readings[name].append(_rival(setup, compute))
+            readings[name].append(_runtime(setup, compute))
     return readings, reasons
 
 
@@ -159,7 +159,7 @@ def _watched(setup: BenchSetup, measure: Callable[[], Timing]) -> Reading:
 
 
 def _daemon(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> Reading:
-    """The whole daemon; its batches' times are those from submission to result."""
+    """The whole daemon; a batch's time runs from submission to result."""
     manifest = subject.manifest
     factory = engine_factory(subject.folder, manifest, subject.resources)
     with (
@@ -175,7 +175,7 @@ def _daemon(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> Read
     return Reading(rate, latency_ms.get("engine", {}), load.gpu_percent, load.cpu_percent)
 
 
-def _rival(setup: BenchSetup, compute: Compute) -> Reading:
+def _runtime(setup: BenchSetup, compute: Compute) -> Reading:
     timing = run_batches(lambda _: None, lambda _: compute(), 1, 1, setup.seconds)
     return Reading(timing.per_s * setup.rows, timing.batch_ms)
 

@@ -62,7 +62,7 @@ def run_daemon(
     stop: threading.Event,
     on_sent: Callable[[FrameHeader], None] = lambda _: None,
 ) -> list[Received]:
-    """Send a source through a daemon of its own; returns the numbered events it published.
+    """Send a source through a new daemon; returns the numbered events it published.
 
     Endpoints are replaced by new ones and inputs by PULL, so that the daemon holds the sender
     back instead of dropping frames. Returns when every frame sent was inspected or missed.
