@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, and memory over many frames; or, with "
-        "--gpu, how much of a GPU reaches the events, a steady load, and a hot-swap.",
+        "--gpu, a GPU engine bare and in the daemon, a steady load, and a hot-swap.",
     )
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
@@ -55,8 +55,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--rows", type=int, help=f"frames in a slot ({ROWS}; part gpu: 1, 4, 8 and 16)")
     add("--threads", type=int, default=0, help="of the engine; 0 = all cores")
     add("--streams", type=int, default=0, help="of the engine; 0 = automatic")
-    add("--memory-frames", type=int, default=200_000, metavar="N", help="(%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    add(
+        "--memory-frames",
+        type=int,
+        default=200_000,
+        metavar="N",
+        help="frames of the part memory (%(default)s)",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the figures into this file")
     add = parser.add_argument_group("parts gpu, load and swap").add_argument
     add("--rate", type=float, default=800.0, help="frames/s that a camera offers (%(default)g)")
     add("--wait-ms", type=float, default=2.0, help="wait of a slot for frames (%(default)g)")

@@ -25,7 +25,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="for engine, configuration, logs and overlays (%(default)s)",
     )
     parser.add_argument(
-        "--duration", type=float, default=20.0, metavar="SECONDS", help="(%(default)s)"
+        "--duration",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="of sending frames (%(default)s)",
     )
     parser.add_argument(
         "--rate", type=float, default=8.0, metavar="FRAMES/S", help="of each camera (%(default)s)"

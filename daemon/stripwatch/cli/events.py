@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--json", action="store_true", help="JSON lines, exactly as published")
     parser.add_argument("--count", type=int, metavar="N", help="stop after N events")
-    parser.add_argument("--duration", type=float, metavar="SECONDS")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     parser.add_argument(
         "--save-overlays",
         type=Path,

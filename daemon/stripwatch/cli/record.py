@@ -35,9 +35,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         config_help="take inputs, cameras and frame size from here",
         endpoint_help="receive here, for example tcp://127.0.0.1:5550",
     )
-    parser.add_argument("--pattern", choices=("sub", "pull"), default="sub")
-    parser.add_argument("--attach", choices=("bind", "connect"), default="bind")
-    parser.add_argument("--duration", type=float, metavar="SECONDS")
+    parser.add_argument(
+        "--pattern",
+        choices=("sub", "pull"),
+        default="sub",
+        help="with --endpoint: sub for cameras that publish, pull if they push (%(default)s)",
+    )
+    parser.add_argument(
+        "--attach",
+        choices=("bind", "connect"),
+        default="bind",
+        help="with --endpoint: bind where cameras connect, connect where they bind (%(default)s)",
+    )
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")
     parser.set_defaults(command=_record)

@@ -67,8 +67,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         config_help="of the daemon: send to its first input",
         endpoint_help="send here, for example tcp://127.0.0.1:5550",
     )
-    parser.add_argument("--pattern", choices=("pub", "push"), default="pub")
-    parser.add_argument("--attach", choices=("connect", "bind"), default="connect")
+    parser.add_argument(
+        "--pattern",
+        choices=("pub", "push"),
+        default="pub",
+        help="with --endpoint: pub for an input of pattern sub, push for pull (%(default)s)",
+    )
+    parser.add_argument(
+        "--attach",
+        choices=("connect", "bind"),
+        default="connect",
+        help="with --endpoint: the opposite of the input's (%(default)s)",
+    )
     parser.add_argument(
         "--camera",
         action="append",
@@ -87,7 +97,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     pace.add_argument("--recorded-pace", action="store_true", help="of a recording or video")
     parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
     parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
     parser.add_argument("--strip", metavar="ID", help="coil id (default: the source's name)")
     parser.add_argument(
         "--keep-headers",
