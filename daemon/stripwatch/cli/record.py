@@ -63,24 +63,29 @@ def _record(args: argparse.Namespace) -> ExitCode:
         inputs = config.inputs
     else:
         inputs = (Input(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach),)
-    writer = RecordingWriter(args.output, overwrite=args.force)
+    # The sockets first: a recorder that cannot receive leaves no empty file behind.
+    recorder = Recorder(inputs, cameras=cameras, frame_shape=frame_shape)
     try:
-        recorder = Recorder(inputs, writer, cameras=cameras, frame_shape=frame_shape)
+        writer = RecordingWriter(args.output, overwrite=args.force)
         try:
             with stop_on_signals() as stop:
                 sys.stderr.write(f"recording into {args.output}; Ctrl-C ends it\n")
-                record_frames(recorder, stop, args.duration, args.frames)
+                record_frames(recorder, writer, stop, args.duration, args.frames)
         finally:
-            recorder.close()
             sys.stdout.write(summary(recorder))
+            writer.close()
     finally:
-        writer.close()
+        recorder.close()
     sys.stdout.write(f"{args.output}: {writer.frames} frames, {writer.bytes_written} bytes\n")
     return ExitCode.OK
 
 
 def record_frames(
-    recorder: Recorder, stop: threading.Event, duration_s: float | None, frames: int | None
+    recorder: Recorder,
+    writer: RecordingWriter,
+    stop: threading.Event,
+    duration_s: float | None,
+    frames: int | None,
 ) -> None:
     """Record until `stop`, until `duration_s` has passed, or until `frames` frames are recorded.
 
@@ -94,7 +99,7 @@ def record_frames(
         if frames is not None and recorder.frames.total() >= frames:
             return
         left = None if frames is None else frames - recorder.frames.total()
-        recorder.step(POLL_MS, left)
+        recorder.step(writer, POLL_MS, left)
 
 
 def summary(recorder: Recorder) -> str:

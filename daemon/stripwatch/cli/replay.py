@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from rich.console import Console
@@ -28,13 +27,12 @@ from stripwatch.client.subscriber import Received
 from stripwatch.config import Config, load_config
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Schedule, send_frames
+from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
 from stripwatch.feed.sources import Source, open_source
 from stripwatch.feed.sources.choose import SYNTHETIC_FRAMES
 from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
 from stripwatch.lab.compare.report import print_comparison
-from stripwatch.net.peer import peer_endpoint
 from stripwatch.service.signals import stop_on_signals
 from stripwatch.wire.event import NumberedEvent
 from stripwatch.wire.frame import FrameHeader
@@ -157,13 +155,10 @@ def _print_remark(name: str, source: Source, printed: str = "") -> str:
 
 
 def _link(args: argparse.Namespace, config: Config | None) -> Link:
-    """The first input of the configuration, or the endpoint of the options."""
-    if config is None:
-        return Link(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)
-    entry = config.inputs[0]
-    endpoint, attach = peer_endpoint(entry.endpoint, entry.attach)
-    pattern: Literal["pub", "push"] = "pub" if entry.pattern == "sub" else "push"
-    return Link(endpoint=endpoint, pattern=pattern, attach=attach, queue_frames=entry.queue_frames)
+    """The sending end of the configuration's first input, or of the endpoint in the options."""
+    if config is not None:
+        return link_to(config.inputs[0])
+    return Link(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)
 
 
 def _schedule(

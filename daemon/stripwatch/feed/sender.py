@@ -11,11 +11,12 @@ from typing import Literal
 import msgspec
 import zmq
 
-from stripwatch.config import Attach
+from stripwatch.config import Attach, Input
 from stripwatch.errors import AddressError, ConfigError
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
+from stripwatch.net.peer import peer_endpoint
 from stripwatch.net.sockets import Socket, open_socket
 from stripwatch.wire.frame import FrameHeader, build_frame
 
@@ -33,6 +34,17 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     pattern: Literal["pub", "push"] = "pub"
     attach: Attach = "connect"
     queue_frames: int = 32
+
+
+def link_to(entry: Input) -> Link:
+    """The sending end of an input of a configuration."""
+    endpoint, attach = peer_endpoint(entry.endpoint, entry.attach)
+    return Link(
+        endpoint=endpoint,
+        pattern="pub" if entry.pattern == "sub" else "push",
+        attach=attach,
+        queue_frames=entry.queue_frames,
+    )
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,6 @@ class Recorder:
     def __init__(
         self,
         inputs: Sequence[Input],
-        writer: RecordingWriter,
         *,
         cameras: Sequence[str] = (),
         frame_shape: tuple[int, int] | None = None,
@@ -44,14 +43,12 @@ class Recorder:
 
         Args:
             inputs: where frames arrive.
-            writer: where they go.
             cameras: the only ones to record; none = all, up to `CAMERAS_MAX`.
             frame_shape: lines, pixels of the line's frames; None = any.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
         """
-        self._writer = writer
         self._cameras = frozenset(cameras)
         self._frame_shape = frame_shape
         self._trackers: dict[str, SequenceTracker] = {}
@@ -71,8 +68,8 @@ class Recorder:
         for entry in self._inputs:
             self._poller.register(entry.socket, zmq.POLLIN)
 
-    def step(self, timeout_ms: int, frames_max: int | None = None) -> None:
-        """Record the frames that have arrived, waiting up to `timeout_ms` for the first message.
+    def step(self, writer: RecordingWriter, timeout_ms: int, frames_max: int | None = None) -> None:
+        """Write the frames that have arrived, waiting up to `timeout_ms` for the first message.
 
         At most `frames_max` messages are taken.
 
@@ -88,10 +85,10 @@ class Recorder:
                     parts = entry.socket.recv_multipart(zmq.NOBLOCK)
                 except zmq.Again:
                     break
-                self._take(parts)
+                self._take(parts, writer)
                 left -= 1
         if time.monotonic() >= self._flush_due_s:
-            self._writer.flush()
+            writer.flush()
             self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
 
     def close(self) -> None:
@@ -100,14 +97,14 @@ class Recorder:
         self._inputs = ()
         self._context.term()
 
-    def _take(self, parts: list[bytes]) -> None:
+    def _take(self, parts: list[bytes], writer: RecordingWriter) -> None:
         try:
             header = self._check(parts)
         except BadFrame as error:
             self.rejected[error.cause] += 1
             self.last_faults[error.cause] = error.detail[:FAULT_CHARACTERS_MAX]
             return
-        self._writer.add(header, parts[2], parts[1])
+        writer.add(header, parts[2], parts[1])
         self.frames[header.camera] += 1
         # A late frame is recorded as well: the recording holds what was sent.
         tracker = self._trackers.setdefault(header.camera, SequenceTracker())

@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
 
+from stripwatch.config import Input
 from stripwatch.errors import AddressError, ConfigError
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Schedule, Sent, send_frames, strip_name
+from stripwatch.feed.sender import Link, Schedule, Sent, link_to, send_frames, strip_name
 from stripwatch.feed.sources import Source, SourceFrame
 from stripwatch.feed.sources.frame import raw_frame
 from stripwatch.wire.frame import FrameHeader, parse_header
@@ -199,3 +201,21 @@ def test_strip_names_are_sendable() -> None:
     assert name.isascii()
     assert len(name) == 64
     assert name.endswith("-12")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "attach", "link"),
+    [
+        ("sub", "bind", Link(endpoint="tcp://127.0.0.1:9", pattern="pub", queue_frames=7)),
+        (
+            "pull",
+            "connect",
+            Link(endpoint="tcp://*:9", pattern="push", attach="bind", queue_frames=7),
+        ),
+    ],
+)
+def test_the_sending_end_is_the_counterpart_of_an_input(
+    pattern: str, attach: str, link: Link
+) -> None:
+    entry = {"endpoint": "tcp://*:9", "pattern": pattern, "attach": attach, "queue_frames": 7}
+    assert link_to(msgspec.convert(entry, Input)) == link

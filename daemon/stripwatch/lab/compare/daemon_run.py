@@ -14,7 +14,7 @@ import msgspec
 from stripwatch.client.subscriber import NUMBERED_TOPICS, Received, Subscriber
 from stripwatch.config import Config, Input
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
-from stripwatch.feed.sender import Link, Schedule, send_frames
+from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
 from stripwatch.feed.sources import Source
 from stripwatch.inspect.coverage import SequenceTracker
 from stripwatch.lab.processes import Process, daemon_process
@@ -81,7 +81,7 @@ def run_daemon(
             stall_check = _StallCheck(stop, daemon)
             while not isinstance(events.receive(POLL_S), Status):
                 stall_check.check(None)
-            link = Link(endpoint=isolated.inputs[0].endpoint, pattern="push")
+            link = link_to(isolated.inputs[0])
             with _sending(source, link, schedule, on_sent) as sending:
                 collected = _collect(events, sending, stall_check)
             if events.missed or events.malformed:
