@@ -1,4 +1,4 @@
-"""`stripwatch replay`: whole lines run and compared, and what goes wrong said in a sentence."""
+"""`stripwatch replay` as a process: runs compared, and errors in one sentence."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def replay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
-    """And one that has changed is told, event by event, with its own exit code."""
+    """After a change every different event is printed, and the exit code is its own."""
     common = ("images", "--config", "config.toml")
     done = replay(line, *common, "--write-events", "good.jsonl")
     assert done.returncode == ExitCode.OK, done.stderr
@@ -93,14 +93,16 @@ def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     cv2.imwrite(str(line / "images" / "5.png"), np.full(SHAPE, 255, np.uint8))
     done = replay(line, *common, "--expect", "good.jsonl")
     assert done.returncode == ExitCode.DIFFERENT
-    told = [row.split()[0] for row in done.stdout.splitlines() if row.startswith(("m", "n", "c"))]
-    assert sorted(told) == ["changed", "changed", "missing", "new"]  # one is the strip's report
+    printed = [
+        row.split()[0] for row in done.stdout.splitlines() if row.startswith(("m", "n", "c"))
+    ]
+    assert sorted(printed) == ["changed", "changed", "missing", "new"]  # one is the strip's end
     assert "area_px 36 -> 35" in done.stdout
 
 
 @pytest.mark.slow
 def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) -> None:
-    """The daemon drops them as late, as it did then; nobody waits for them."""
+    """The daemon drops them as late, as in the recorded run; the replay does not wait for them."""
     writer = RecordingWriter(line / "late.mcap")
     for session, seq in (("a", 0), ("a", 1), ("a", 3), ("a", 2), ("b", 0), ("b", 0), ("a", 4)):
         header = FrameHeader(
@@ -135,9 +137,7 @@ def test_a_recording_that_ends_with_late_frames_is_run_to_its_end(line: Path) ->
         (("images", "--config", "config.toml", "--keep-headers"), ".mcap"),
     ],
 )
-def test_a_mistake_is_said_in_a_sentence(
-    line: Path, arguments: tuple[str, ...], words: str
-) -> None:
+def test_a_mistake_is_one_sentence(line: Path, arguments: tuple[str, ...], words: str) -> None:
     done = replay(line, *arguments)
     assert done.returncode in (ExitCode.CONFIG, ExitCode.STORAGE)
     assert done.stderr.startswith("error: ")

@@ -74,7 +74,7 @@ def test_figures_that_measure_nothing_are_refused(
 def test_a_network_that_is_not_there_is_refused(
     flag: str, engine_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistyped file name is told before anything is measured."""
+    """A wrong file name is an error before anything is measured."""
     flags = ["--engine", str(engine_folder), flag, str(tmp_path / "none")]
     assert main(["bench", "--only", "load", *flags]) == ExitCode.CONFIG
     assert "none is no file" in capsys.readouterr().err

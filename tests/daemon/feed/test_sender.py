@@ -171,7 +171,7 @@ def test_a_stop_ends_the_sending(endpoint: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["pub", "push"])
 def test_a_missing_receiver_is_an_error(endpoint: str, pattern: str) -> None:
-    """The error says what to start and what to check."""
+    """The error names the program to start and the settings to check."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
     with pytest.raises(AddressError, match="start stripwatch run first"):
         send_frames(frames_source(1), link, Schedule(), threading.Event(), receiver_timeout_s=0.05)

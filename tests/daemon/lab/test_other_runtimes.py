@@ -11,7 +11,7 @@ from stripwatch.lab.bench.other_runtimes import other_runtimes, prepared
 
 
 def test_a_runtime_without_a_file_is_not_measured() -> None:
-    """Each says which flag is missing."""
+    """The reason names the missing flag."""
     reasons = {runtime.name: prepared(runtime, 4) for runtime in other_runtimes(None, None)}
     assert {name: compute for name, (compute, _) in reasons.items()} == dict.fromkeys(reasons)
     assert "--torch" in reasons["PyTorch eager"][1]

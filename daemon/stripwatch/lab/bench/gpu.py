@@ -107,7 +107,7 @@ def _rounds(
             readings[name].append(reading)
         readings["daemon"].append(_daemon(setup, subject, pixels))
         for name, compute in computes.items():
-            readings[name].append(_runtime(setup, compute))
+            readings[name].append(_other_runtime(setup, compute))
     return readings, reasons
 
 
@@ -175,7 +175,7 @@ def _daemon(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> Read
     return Reading(rate, latency_ms.get("engine", {}), load.gpu_percent, load.cpu_percent)
 
 
-def _runtime(setup: BenchSetup, compute: Compute) -> Reading:
+def _other_runtime(setup: BenchSetup, compute: Compute) -> Reading:
     timing = run_batches(lambda _: None, lambda _: compute(), 1, 1, setup.seconds)
     return Reading(timing.per_s * setup.rows, timing.batch_ms)
 
