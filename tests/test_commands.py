@@ -56,7 +56,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.slow
-def test_the_demo_inspects_every_frame_and_ends(tmp_path: Path) -> None:
+def test_the_demo_runs_a_whole_line_and_ends_by_itself(tmp_path: Path) -> None:
     """Every frame is accounted for, defects are found, overlays and a summary are left."""
     done = run("demo", "--output", str(tmp_path), "--duration", "3", "--rate", "5")
     assert done.returncode == ExitCode.OK, done.stderr

@@ -87,13 +87,13 @@ def _batch(batch: tuple[int, int] | None) -> str:
 def _gate(gate: Gate | None) -> str:
     if gate is None:
         return "none"
-    limits = []
+    judges = []
     if gate.gate_threshold is not None:
-        limits.append(f"frame {gate.gate_threshold:g}")
+        judges.append(f"frame {gate.gate_threshold:g}")
     if gate.class_thresholds:
-        limits.append(f"classes {', '.join(f'{value:g}' for value in gate.class_thresholds)}")
+        judges.append(f"classes {', '.join(f'{limit:g}' for limit in gate.class_thresholds)}")
     effect = {
         "skip": "is not reported",
         "soft": f"needs {gate.min_area_factor:g} times its minimum area",
     }[gate.mode]
-    return f"{gate.mode}: a class below its threshold ({'; '.join(limits)}) {effect}"
+    return f"{gate.mode}: a class below its threshold ({'; '.join(judges)}) {effect}"
