@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.lab.bench.watch import query_gpus
+from stripwatch.lab.bench.load_monitor import query_gpus
 
 DISTRIBUTIONS = ("tensorrt_rtx_cu13", "tensorrt", "pycuda", "torch", "onnxruntime", "numpy")
 MODES = (

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import psutil
 import pytest
 import zmq
 
@@ -24,6 +23,7 @@ from stripwatch.engines.manifest import (
     sha256_files,
 )
 from stripwatch.errors import ExitCode
+from stripwatch.lab.bench.load_monitor import resident_bytes
 from stripwatch.testing import FakeCamera
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Defect, Event, Status
@@ -162,7 +162,7 @@ def test_a_message_of_a_gigabyte_ends_the_connection_and_nothing_else(
     camera.send("top", "s", 0)
     with Subscriber(f"ipc://{daemon.folder}/out", ("status",)) as events:
         events_until_frame(events, 0)
-        before = psutil.Process(process.pid).memory_info().rss
+        before = resident_bytes(process.pid)
         with zmq.Context() as context, context.socket(zmq.PUSH) as huge:
             huge.setsockopt(zmq.LINGER, 0)
             huge.connect(f"ipc://{daemon.folder}/in")
@@ -172,7 +172,7 @@ def test_a_message_of_a_gigabyte_ends_the_connection_and_nothing_else(
         status = events_until_frame(events, 1)[-1]
     assert isinstance(status, Status)
     assert status.cameras["top"].inspected == 2
-    grown = psutil.Process(process.pid).memory_info().rss - before
+    grown = resident_bytes(process.pid) - before
     assert grown < 50_000_000
     assert daemon.stop() == ExitCode.OK
 
@@ -195,11 +195,11 @@ def test_a_subscriber_that_never_reads_costs_bounded_memory(
             for seq in range(100):
                 camera.send("top", "s", seq, pixels)
             events_until_frame(events, 99)
-            before = psutil.Process(process.pid).memory_info().rss
+            before = resident_bytes(process.pid)
             for seq in range(100, 600):
                 camera.send("top", "s", seq, pixels)
             events_until_frame(events, 599)
-            grown = psutil.Process(process.pid).memory_info().rss - before
+            grown = resident_bytes(process.pid) - before
     assert grown < 20_000_000
     assert daemon.stop() == ExitCode.OK
 

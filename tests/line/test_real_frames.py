@@ -17,13 +17,15 @@ from stripwatch.config import Config, load_config
 from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, load_manifest
-from stripwatch.feed.sender import Plan
+from stripwatch.feed.sender import Schedule
 from stripwatch.feed.sources import Source, open_source
+from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
-from stripwatch.lab.compare.line_run import run_line
 from stripwatch.resources import resource_path
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
 from stripwatch.wire.rle import decode_coco, decode_severstal
+
+pytestmark = pytest.mark.slow
 
 SHAPE = (256, 1600)
 BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]
@@ -48,8 +50,8 @@ def configured(engine: Path, rows: int) -> Config:
 
 
 def run(engine: Path, source: Source, rows: int) -> list[NumberedEvent]:
-    plan = Plan(cameras=("top", "bottom"))
-    received = run_line(configured(engine, rows), source, plan, threading.Event())
+    schedule = Schedule(cameras=("top", "bottom"))
+    received = run_daemon(configured(engine, rows), source, schedule, threading.Event())
     return [msgspec.json.decode(entry.payload, type=NumberedEvent) for entry in received]
 
 
@@ -68,7 +70,7 @@ def expected_masks(engine: Path, frames: list[Pixels]) -> list[Pixels]:
 def _without_small(mask: Pixels, classes: tuple[DefectClass, ...]) -> Pixels:
     kept = np.zeros_like(mask)
     for entry in classes:
-        bit = np.uint8(1 << (entry.id - 1))
+        bit = entry.bit
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask & bit, connectivity=8)
         for label in range(1, count):
             if stats[label, cv2.CC_STAT_AREA] >= max(1, entry.min_area_px):

@@ -1,4 +1,4 @@
-"""`stripwatch bench`: how fast is this machine, and what does stripwatch cost on it?"""
+"""`stripwatch bench`: measures this machine and the cost of stripwatch on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stripwatch.errors import ConfigError, ExitCode, StorageError
 if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.engines.base import EngineFactory
     from stripwatch.engines.manifest import Manifest
-    from stripwatch.lab.bench.measure import Figures
+    from stripwatch.lab.bench.figures import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "memory")
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, and memory over many frames; or, with "
-        "--gpu, how much of a GPU reaches the events, a steady load, and a hot-swap.",
+        "--gpu, a GPU engine bare and in the daemon, a steady load, and a hot-swap.",
     )
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
@@ -55,8 +55,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--rows", type=int, help=f"frames in a slot ({ROWS}; part gpu: 1, 4, 8 and 16)")
     add("--threads", type=int, default=0, help="of the engine; 0 = all cores")
     add("--streams", type=int, default=0, help="of the engine; 0 = automatic")
-    add("--memory-frames", type=int, default=200_000, metavar="N", help="(%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    add(
+        "--memory-frames",
+        type=int,
+        default=200_000,
+        metavar="N",
+        help="frames of the part memory (%(default)s)",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the figures into this file")
     add = parser.add_argument_group("parts gpu, load and swap").add_argument
     add("--rate", type=float, default=800.0, help="frames/s that a camera offers (%(default)g)")
     add("--wait-ms", type=float, default=2.0, help="wait of a slot for frames (%(default)g)")
@@ -108,7 +114,7 @@ def _bench(args: argparse.Namespace) -> ExitCode:
 def _steps(
     args: argparse.Namespace, manifest: Manifest | None, sockets: Path, wanted: Sequence[str]
 ) -> dict[str, Callable[[], Figures]]:
-    """What measures each part.
+    """The function that measures each part.
 
     Raises:
         ConfigError: the engine is not for the parts that are wanted.
@@ -117,32 +123,32 @@ def _steps(
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
     from stripwatch.lab.bench import gpu, load, measure
-    from stripwatch.lab.bench.line import Bed
+    from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
-    bed = Bed(shape, args.rows or ROWS, args.seconds, sockets)
+    setup = BenchSetup(shape, args.rows or ROWS, args.seconds, sockets)
     steps: dict[str, Callable[[], Figures]] = {
-        "transport": lambda: measure.transport(bed),
-        "inspect": lambda: measure.inspection(bed),
-        "memory": lambda: measure.memory(bed, args.memory_frames),
+        "transport": lambda: measure.transport(setup),
+        "inspect": lambda: measure.inspection(setup),
+        "memory": lambda: measure.memory(setup, args.memory_frames),
     }
     if manifest is None:
         return steps
     if args.gpu or "gpu" in wanted:
         gpu.check_gpu_engine(args.engine, manifest)
     resources = Resources(threads=args.threads, streams=args.streams)
-    setting = gpu.Setting(args.engine, manifest, resources, args.torch, args.onnx)
+    engine = gpu.EngineUnderTest(args.engine, manifest, resources, args.torch, args.onnx)
     fewest, most = manifest.batch or (1, ROWS)
-    loaded = replace(bed, rows=args.rows or min(max(ROWS, fewest), most), wait_ms=args.wait_ms)
+    loaded = replace(setup, rows=args.rows or min(max(ROWS, fewest), most), wait_ms=args.wait_ms)
     model = model_of(manifest)
 
     def factory() -> EngineFactory:
         return engine_factory(args.engine, manifest, resources)
 
     return steps | {
-        "end-to-end": lambda: measure.end_to_end(bed, args.engine, manifest, resources),
+        "end-to-end": lambda: measure.end_to_end(setup, args.engine, manifest, resources),
         "gpu": lambda: gpu.modes(
-            [replace(bed, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], setting
+            [replace(setup, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], engine
         ),
         "load": lambda: load.under_load(loaded, model, factory(), args.rate),
         "swap": lambda: load.hot_swap(loaded, model, factory(), args.rate),
@@ -169,7 +175,7 @@ def _processor() -> str:
 
 
 def _tables(figures: dict[str, object]) -> Iterator[Table]:
-    """All figures; lists have a table each, and the goals of all parts stand together."""
+    """All figures; each list has its own table, and the goals of all parts share one."""
     plain = Table("part", "figure", "value")
     lists: list[list[dict[str, object]]] = []
     goals: list[dict[str, object]] = []
@@ -190,19 +196,23 @@ def _add_part(table: Table, part: str, rows: dict[str, object]) -> None:
         if name in LISTS:
             continue
         if isinstance(value, dict):  # latency: one row per stage
-            table.add_row(first, name, "p50 / p99 / max")
+            table.add_row(first, _label(name), "p50 / p99 / max")
             for stage, row in value.items():
                 table.add_row("", f"  {stage}", " / ".join(f"{ms:.1f}" for ms in row.values()))
         else:
-            table.add_row(first, name, str(value))
+            table.add_row(first, _label(name), str(value))
     table.add_section()
 
 
 def _table_of(rows: list[dict[str, object]]) -> Table:
     """A column for every key that a row has."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    heads = (key.replace("_per_", "/").replace("percent", "%").replace("_", " ") for key in keys)
-    table = Table(*heads)
+    table = Table(*map(_label, keys))
     for row in rows:
         table.add_row(*(str(row.get(key, "")) for key in keys))
     return table
+
+
+def _label(key: str) -> str:
+    """A figure's key as text: `engine_frames_per_s` is "engine frames/s"."""
+    return key.replace("_per_", "/").replace("percent", "%").replace("_", " ")

@@ -1,4 +1,4 @@
-"""`stripwatch check`: is this configuration fit to run?"""
+"""`stripwatch check`: checks a configuration and its engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "check",
         help="check a configuration without starting anything",
-        description="Check a configuration and the engine that it names; open no socket.",
+        description="Check a configuration and the engine that it names, without opening a socket "
+        "or loading the engine.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.TOML")
     parser.set_defaults(command=_check)

@@ -1,4 +1,4 @@
-"""`stripwatch demo`: cameras, daemon and subscriber in one go, on the synthetic strip."""
+"""`stripwatch demo`: cameras, daemon and subscriber together, on the synthetic strip."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "demo",
-        help="see a whole line at work, without camera, GPU, network or configuration",
-        description="Build the embedded model's engine, run the daemon on it, let two cameras "
-        "look at a synthetic strip, and show the defects that come out. Everything it made is "
-        "left in a folder: engine, config.toml, logs, overlays, summary.json.",
+        help="watch cameras, daemon and subscriber at work; needs no camera, GPU or configuration",
+        description="Build the engine of the embedded model, run the daemon with it, send a "
+        "synthetic strip from two cameras, and show the defects. A folder keeps the engine, "
+        "config.toml, logs, overlays and summary.json.",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("stripwatch-demo"),
         metavar="FOLDER",
-        help="where to leave what it made (%(default)s)",
+        help="for engine, configuration, logs and overlays (%(default)s)",
     )
     parser.add_argument(
-        "--duration", type=float, default=20.0, metavar="SECONDS", help="(%(default)s)"
+        "--duration",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="of sending frames (%(default)s)",
     )
     parser.add_argument(
         "--rate", type=float, default=8.0, metavar="FRAMES/S", help="of each camera (%(default)s)"

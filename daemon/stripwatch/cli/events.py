@@ -1,4 +1,4 @@
-"""`stripwatch events`: what a daemon publishes, for reading or as JSON lines."""
+"""`stripwatch events`: the events that a daemon publishes, as text or as JSON lines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stripwatch.cli.address import add_address
 from stripwatch.client.subscriber import NUMBERED_TOPICS, FrameImage, Received, Subscriber
 from stripwatch.config import Attach, load_config
-from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.net.peer import other_end
+from stripwatch.errors import ExitCode
+from stripwatch.net.peer import peer_endpoint
 from stripwatch.service.signals import stop_on_signals
-from stripwatch.view.event_text import event_line
+from stripwatch.view.event_text import format_event
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect
 
@@ -32,8 +33,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="show the events that a daemon publishes",
         description="Show the events that a daemon publishes, until Ctrl-C or a limit.",
     )
-    parser.add_argument("--endpoint", help="of the daemon's events, tcp://HOST:PORT")
-    parser.add_argument("--config", type=Path, help="take the endpoint from the daemon's config")
+    add_address(
+        parser,
+        config_help="of the daemon, on this machine",
+        endpoint_help="of the daemon's events, for example tcp://HOST:5551",
+    )
     parser.add_argument(
         "--topic",
         action="append",
@@ -43,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--json", action="store_true", help="JSON lines, exactly as published")
     parser.add_argument("--count", type=int, metavar="N", help="stop after N events")
-    parser.add_argument("--duration", type=float, metavar="SECONDS")
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     parser.add_argument(
         "--save-overlays",
         type=Path,
@@ -54,13 +58,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _events(args: argparse.Namespace) -> ExitCode:
-    if (args.config is None) == (args.endpoint is None):
-        raise ConfigError("give either --endpoint tcp://HOST:PORT or --config CONFIG.TOML")
     endpoint: str = args.endpoint
     attach: Attach = "connect"
     if args.config:
         publish = load_config(args.config).publish
-        endpoint, attach = other_end(publish.endpoint, publish.attach)
+        endpoint, attach = peer_endpoint(publish.endpoint, publish.attach)
     topics = tuple(args.topic or NUMBERED_TOPICS)
     writer = OverlayWriter(args.save_overlays) if args.save_overlays else None
     if writer:
@@ -128,20 +130,20 @@ def _show_json(received: Received) -> None:
 
 def _show_line(console: Console, received: Received) -> None:
     if not isinstance(received.event, FrameImage):
-        console.print(event_line(received.event), soft_wrap=True)
+        console.print(format_event(received.event), soft_wrap=True)
 
 
 def _faults(events: Subscriber, writer: OverlayWriter | None) -> str:
-    """What did not go well, for reading; usually nothing."""
+    """Losses and faults as text; usually empty."""
     rows = []
     if events.missed:
-        rows.append(f"{events.missed} events were published and did not arrive here")
+        rows.append(f"{events.missed} events were published and not received")
     if events.malformed:
-        rows.append(f"{events.malformed} messages were no events; the last: {events.last_fault}")
+        rows.append(f"{events.malformed} messages were not events; the last: {events.last_fault}")
     if writer:
         rows.append(f"{writer.written} overlays written")
-        if writer.forgotten:
-            rows.append(f"{writer.forgotten} frames with defects came without their image")
+        if writer.without_image:
+            rows.append(f"{writer.without_image} frames with defects came without their image")
         if writer.malformed:
             rows.append(f"{writer.malformed} images or masks could not be decoded")
     return "".join(f"{row}\n" for row in rows)

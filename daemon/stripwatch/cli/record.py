@@ -1,4 +1,4 @@
-"""`stripwatch record`: what the cameras send, into an MCAP file."""
+"""`stripwatch record`: writes the frames that cameras send into an MCAP file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import threading
 import time
 from pathlib import Path
 
+from stripwatch.cli.address import add_address
 from stripwatch.config import Input, load_config
-from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.errors import ExitCode
 from stripwatch.recording.recorder import Recorder
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.service.signals import stop_on_signals
@@ -21,19 +22,32 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "record",
-        help="record what the cameras send into an MCAP file",
+        help="record the frames that cameras send into an MCAP file",
         description=(
-            "Receive frames in the daemon's place and write them into an MCAP file, until Ctrl-C, "
-            "SIGTERM, --duration or --frames. Foxglove shows such a file; `stripwatch replay` "
-            "sends it again."
+            "Receive frames at the daemon's inputs and write them into an MCAP file, until Ctrl-C, "
+            "SIGTERM, --duration or --frames. Stop the daemon first: it uses the same addresses. "
+            "Foxglove shows such a file; `stripwatch replay` sends it again."
         ),
     )
     parser.add_argument("output", type=Path, metavar="OUTPUT.MCAP")
-    parser.add_argument("--config", type=Path, help="take inputs, cameras and frame size from here")
-    parser.add_argument("--endpoint", help="receive here instead, for example tcp://127.0.0.1:5550")
-    parser.add_argument("--pattern", choices=("sub", "pull"), default="sub")
-    parser.add_argument("--attach", choices=("bind", "connect"), default="bind")
-    parser.add_argument("--duration", type=float, metavar="SECONDS")
+    add_address(
+        parser,
+        config_help="take inputs, cameras and frame size from here",
+        endpoint_help="receive here, for example tcp://127.0.0.1:5550",
+    )
+    parser.add_argument(
+        "--pattern",
+        choices=("sub", "pull"),
+        default="sub",
+        help="with --endpoint: sub for cameras that publish, pull if they push (%(default)s)",
+    )
+    parser.add_argument(
+        "--attach",
+        choices=("bind", "connect"),
+        default="bind",
+        help="with --endpoint: bind where cameras connect, connect where they bind (%(default)s)",
+    )
+    parser.add_argument("--duration", type=float, metavar="SECONDS", help="stop after this time")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--force", action="store_true", help="replace the file if it exists")
     parser.set_defaults(command=_record)
@@ -42,8 +56,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _record(args: argparse.Namespace) -> ExitCode:
     cameras: tuple[str, ...] = ()
     frame_shape = None
-    if (args.config is None) == (args.endpoint is None):
-        raise ConfigError("give either --config CONFIG.TOML or --endpoint ADDRESS")
     if args.config:
         config = load_config(args.config)
         cameras = tuple(camera.name for camera in config.cameras)
@@ -51,26 +63,31 @@ def _record(args: argparse.Namespace) -> ExitCode:
         inputs = config.inputs
     else:
         inputs = (Input(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach),)
-    writer = RecordingWriter(args.output, overwrite=args.force)
+    # The sockets first: a recorder that cannot receive leaves no empty file behind.
+    recorder = Recorder(inputs, cameras=cameras, frame_shape=frame_shape)
     try:
-        recorder = Recorder(inputs, writer, cameras=cameras, frame_shape=frame_shape)
+        writer = RecordingWriter(args.output, overwrite=args.force)
         try:
             with stop_on_signals() as stop:
                 sys.stderr.write(f"recording into {args.output}; Ctrl-C ends it\n")
-                record_frames(recorder, stop, args.duration, args.frames)
+                record_frames(recorder, writer, stop, args.duration, args.frames)
         finally:
-            recorder.close()
             sys.stdout.write(summary(recorder))
+            writer.close()
     finally:
-        writer.close()
+        recorder.close()
     sys.stdout.write(f"{args.output}: {writer.frames} frames, {writer.bytes_written} bytes\n")
     return ExitCode.OK
 
 
 def record_frames(
-    recorder: Recorder, stop: threading.Event, duration_s: float | None, frames: int | None
+    recorder: Recorder,
+    writer: RecordingWriter,
+    stop: threading.Event,
+    duration_s: float | None,
+    frames: int | None,
 ) -> None:
-    """Record until `stop`, until `duration_s` has passed, or until there are so many frames.
+    """Record until `stop`, until `duration_s` has passed, or until `frames` frames are recorded.
 
     Raises:
         StorageError: the file cannot be written.
@@ -82,15 +99,15 @@ def record_frames(
         if frames is not None and recorder.frames.total() >= frames:
             return
         left = None if frames is None else frames - recorder.frames.total()
-        recorder.step(POLL_MS, left)
+        recorder.step(writer, POLL_MS, left)
 
 
 def summary(recorder: Recorder) -> str:
-    """What came in, for reading."""
+    """Frames received and lost by camera, and messages rejected by cause, as text."""
     rows = [
-        f"camera {camera}: {count} frames recorded, {recorder.lost[camera]} lost before they came\n"
+        f"camera {camera}: {count} frames recorded, {recorder.lost[camera]} lost on the way\n"
         for camera, count in sorted(recorder.frames.items())
-    ] or ["no frame came in; check endpoint, pattern and attach, and that the cameras run\n"]
+    ] or ["no frame arrived; check endpoint, pattern and attach, and that the cameras run\n"]
     rows += [
         f"{count} messages not recorded: {cause} (the last: {recorder.last_faults[cause]})\n"
         for cause, count in sorted(recorder.rejected.items())

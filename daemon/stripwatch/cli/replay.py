@@ -1,4 +1,4 @@
-"""`stripwatch replay`: sends frames as cameras do, or runs the whole line and compares."""
+"""`stripwatch replay`: sends frames as cameras do, or runs a daemon over them and compares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from rich.console import Console
@@ -20,31 +19,26 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
+from stripwatch.cli.address import add_address
+from stripwatch.client.event_file import load_events
 from stripwatch.client.subscriber import Received
 from stripwatch.config import Config, load_config
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Plan, send_frames
+from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
 from stripwatch.feed.sources import Source, open_source
 from stripwatch.feed.sources.choose import SYNTHETIC_FRAMES
-from stripwatch.lab.compare.event_diff import (
-    Comparison,
-    compare_events,
-    difference_line,
-    load_events,
-    summary_rows,
-)
-from stripwatch.lab.compare.line_run import run_line
-from stripwatch.net.peer import other_end
+from stripwatch.lab.compare.daemon_run import run_daemon
+from stripwatch.lab.compare.event_diff import compare_events
+from stripwatch.lab.compare.report import print_comparison
 from stripwatch.service.signals import stop_on_signals
 from stripwatch.wire.event import NumberedEvent
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.names import CameraName, StripId
 
-PUB_FRAMES_PER_S = 10.0  # a daemon drops what it cannot inspect in time; few are this slow
+PUB_FRAMES_PER_S = 10.0  # slow enough for most machines; a daemon drops what is too fast
 DEFAULT_CAMERA = "top"
 
 _ALLOWED = {
@@ -60,21 +54,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "replay",
         help="send images, a video, a recording or the synthetic strip as cameras do",
         description=(
-            "Send frames as cameras do. With --expect or --write-events: run the whole line "
-            "(start a daemon of its own, send every frame, stop it) and compare its events with "
+            "Send frames as cameras do. With --expect or --write-events: start another daemon "
+            "with this configuration, send it every frame, stop it, and compare its events with "
             "a file, or write them into one."
         ),
     )
     parser.add_argument("source", metavar="SOURCE", help="folder, video, .mcap, or: synthetic")
-    parser.add_argument("--config", type=Path, help="of the daemon that the frames are for")
-    parser.add_argument("--endpoint", help="send there instead, e.g. tcp://127.0.0.1:5550")
-    parser.add_argument("--pattern", choices=("pub", "push"), default="pub")
-    parser.add_argument("--attach", choices=("connect", "bind"), default="connect")
+    add_address(
+        parser,
+        config_help="of the daemon: send to its first input",
+        endpoint_help="send here, for example tcp://127.0.0.1:5550",
+    )
+    parser.add_argument(
+        "--pattern",
+        choices=("pub", "push"),
+        default="pub",
+        help="with --endpoint: pub for an input of pattern sub, push for pull (%(default)s)",
+    )
+    parser.add_argument(
+        "--attach",
+        choices=("connect", "bind"),
+        default="connect",
+        help="with --endpoint: the opposite of the input's (%(default)s)",
+    )
     parser.add_argument(
         "--camera",
         action="append",
         metavar="NAME",
-        help="every one sends all frames; of a recording: only these "
+        help="each sends all frames; of a recording: only these "
         f"(default: the config's first, or {DEFAULT_CAMERA}; of a recording: all)",
     )
     pace = parser.add_mutually_exclusive_group()
@@ -86,25 +93,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         f"(default: {PUB_FRAMES_PER_S:g} for pub, as fast as they are taken for push)",
     )
     pace.add_argument("--recorded-pace", action="store_true", help="of a recording or video")
-    parser.add_argument("--loop", action="store_true", help="again and again, until Ctrl-C")
+    parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
     parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
     parser.add_argument("--strip", metavar="ID", help="coil id (default: the source's name)")
     parser.add_argument(
         "--keep-headers",
         action="store_true",
         help="send recorded headers unchanged; else session and time are new",
     )
-    parser.add_argument("--expect", type=Path, metavar="EVENTS.JSONL")
-    parser.add_argument("--write-events", type=Path, metavar="EVENTS.JSONL")
+    parser.add_argument(
+        "--expect", type=Path, metavar="EVENTS.JSONL", help="compare the events with this file"
+    )
+    parser.add_argument(
+        "--write-events", type=Path, metavar="EVENTS.JSONL", help="write the events into this file"
+    )
     parser.set_defaults(command=_replay)
 
 
 def _replay(args: argparse.Namespace) -> ExitCode:
-    if (args.config is None) == (args.endpoint is None):
-        raise ConfigError("give either --config CONFIG.TOML or --endpoint ADDRESS")
-    whole_line = bool(args.expect or args.write_events)
-    if whole_line and (args.endpoint or args.loop):
+    own_daemon = bool(args.expect or args.write_events)
+    if own_daemon and (args.endpoint or args.loop):
         raise ConfigError("--expect and --write-events need --config, and cannot go with --loop")
     expected = load_events(args.expect) if args.expect else []
     config = load_config(args.config) if args.config else None
@@ -116,46 +125,45 @@ def _replay(args: argparse.Namespace) -> ExitCode:
         seed=args.seed,
         frame_count=None if args.loop else args.count or SYNTHETIC_FRAMES,
     )
-    noted = _note_remark(args.source, source)
+    remark = _print_remark(args.source, source)
     link = _link(args, config)
-    plan = _plan(args, config, source, "push" if whole_line else link.pattern)
+    schedule = _schedule(args, config, source, "push" if own_daemon else link.pattern)
     if config is not None:
-        _check_cameras(config, plan)
-    with stop_on_signals() as stop, _progress_bar(source, plan) as on_sent:
-        if not whole_line:
-            sent = send_frames(source, link, plan, stop, on_sent=on_sent)
+        _check_cameras(config, schedule)
+    with stop_on_signals() as stop, _progress_bar(source, schedule) as on_sent:
+        if not own_daemon:
+            sent = send_frames(source, link, schedule, stop, on_sent=on_sent)
             for camera, entry in sent.items():
                 last = f"last number {entry.header.seq}, session {entry.header.session}"
                 sys.stderr.write(f"camera {camera}: {entry.frames} frames sent, {last}\n")
-            _note_remark(args.source, source, noted)
+            _print_remark(args.source, source, remark)
             return ExitCode.INTERRUPTED if stop.is_set() and not args.loop else ExitCode.OK
         assert config is not None
-        received = run_line(config, source, plan, stop, on_sent)
-    _note_remark(args.source, source, noted)
+        received = run_daemon(config, source, schedule, stop, on_sent)
+    _print_remark(args.source, source, remark)
     if args.write_events:
         _write_events(args.write_events, received)
     return _report(expected, received) if args.expect else ExitCode.OK
 
 
-def _note_remark(name: str, source: Source, noted: str = "") -> str:
-    """Say what of the source could not be read, unless that was said before."""
+def _print_remark(name: str, source: Source, printed: str = "") -> str:
+    """Print what could not be read of the source, unless that has been printed."""
     remark = source.remark()
-    if remark and remark != noted:
+    if remark and remark != printed:
         sys.stderr.write(f"{name}: {remark}\n")
     return remark
 
 
 def _link(args: argparse.Namespace, config: Config | None) -> Link:
-    """Where frames go: the first input of the configuration, or what the options say."""
-    if config is None:
-        return Link(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)
-    entry = config.inputs[0]
-    endpoint, attach = other_end(entry.endpoint, entry.attach)
-    pattern: Literal["pub", "push"] = "pub" if entry.pattern == "sub" else "push"
-    return Link(endpoint=endpoint, pattern=pattern, attach=attach, queue_frames=entry.queue_frames)
+    """The sending end of the configuration's first input, or of the endpoint in the options."""
+    if config is not None:
+        return link_to(config.inputs[0])
+    return Link(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach)
 
 
-def _plan(args: argparse.Namespace, config: Config | None, source: Source, pattern: str) -> Plan:
+def _schedule(
+    args: argparse.Namespace, config: Config | None, source: Source, pattern: str
+) -> Schedule:
     default_camera = config.cameras[0].name if config else DEFAULT_CAMERA
     rate = args.rate
     if rate is None and not args.recorded_pace and pattern == "pub":
@@ -164,7 +172,7 @@ def _plan(args: argparse.Namespace, config: Config | None, source: Source, patte
         raise ConfigError(f"--rate {rate:g}: give frames per second, or 0 for as fast as possible")
     if args.count is not None and args.count < 1:
         raise ConfigError(f"--count {args.count}: give at least 1")
-    return Plan(
+    return Schedule(
         cameras=source.cameras or tuple(args.camera or (default_camera,)),
         pace=Pace(frames_per_s=rate or None, recorded=args.recorded_pace),
         strip=args.strip and _named(args.strip, StripId, "--strip"),
@@ -181,22 +189,24 @@ def _named(text: str, kind: object, option: str) -> str:
         raise ConfigError(f"{option} {text!r} cannot be sent; give {_ALLOWED[option]}") from None
 
 
-def _check_cameras(config: Config, plan: Plan) -> None:
+def _check_cameras(config: Config, schedule: Schedule) -> None:
     known = [camera.name for camera in config.cameras]
-    for camera in plan.cameras:
+    for camera in schedule.cameras:
         if camera not in known:
             raise ConfigError(
                 f"camera {camera!r} is not in the configuration, which has: {', '.join(known)}; "
-                "add it there, or choose with --camera"
+                "add it there, or choose one with --camera"
             )
 
 
 @contextmanager
-def _progress_bar(source: Source, plan: Plan) -> Iterator[OnSent]:
+def _progress_bar(source: Source, schedule: Schedule) -> Iterator[OnSent]:
     """A bar with frames, frames/s and time left, on a terminal."""
     console = Console(stderr=True)
-    copies = 1 if source.cameras else len(plan.cameras)
-    limits = [n for n in (None if plan.loop else source.count, plan.frame_count) if n is not None]
+    copies = 1 if source.cameras else len(schedule.cameras)
+    limits = [
+        n for n in (None if schedule.loop else source.count, schedule.frame_count) if n is not None
+    ]
     with Progress(
         TextColumn("sending"),
         BarColumn(),
@@ -212,7 +222,7 @@ def _progress_bar(source: Source, plan: Plan) -> Iterator[OnSent]:
 
 
 class _Rate(ProgressColumn):
-    """Frames per second of late."""
+    """Frames per second at present."""
 
     def render(self, task: Task) -> Text:
         """The column's text."""
@@ -232,22 +242,3 @@ def _report(expected: list[NumberedEvent], received: list[Received]) -> ExitCode
     comparison = compare_events(expected, actual)
     print_comparison(comparison, Console(highlight=False))
     return ExitCode.DIFFERENT if comparison.differences else ExitCode.OK
-
-
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print the differences, one a line, and a table of counts."""
-    colours = {"missing": "red", "new": "yellow", "changed": "cyan"}
-    for difference in comparison.differences:
-        line = Text(difference_line(difference), style=colours[difference.kind])
-        console.print(line, soft_wrap=True)
-    before, after = comparison.models
-    if before and after and before != after:
-        console.print(f"model {', '.join(before)} -> {', '.join(after)}", soft_wrap=True)
-    table = Table("event")
-    for heading in ("expected", "found", "missing", "new", "changed"):
-        table.add_column(heading, justify="right")
-    for name, *numbers in summary_rows(comparison):
-        table.add_row(name, *map(str, numbers))
-    console.print(table)
-    count = len(comparison.differences)
-    console.print(f"{count} difference{'s' * (count > 1)}" if count else "no differences")

@@ -31,7 +31,7 @@ from stripwatch.wire.frame import (
 
 NUMBERED_TOPICS = ("defect", "gap", "strip")
 TOPIC_BYTES_MAX = 200
-TERM_LINGER_MS = 0  # a subscriber has nothing to send but its subscriptions
+TERM_LINGER_MS = 0  # a subscriber sends nothing but subscriptions
 
 
 class FrameImage(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class FrameImage(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """An event and the bytes that it was published as."""
+    """An event and its bytes as published."""
 
     event: Event | FrameImage
     payload: bytes  # the event's JSON; of an image the JPEG
@@ -62,9 +62,9 @@ class Subscriber:
     `topics` are prefixes, as ZeroMQ takes them: "defect" is every defect, "defect.top" those of
     one camera, "" everything. A topic that starts with "image" also yields `FrameImage`.
 
-    `missed` counts numbered events that were published and never came here. It can be known only
-    while all of `NUMBERED_TOPICS` are subscribed to, and is None otherwise. `malformed` counts
-    messages that are not events of version 1; the last of them is told in `last_fault`.
+    `missed` counts numbered events that were published and not received. It is known only while
+    all of `NUMBERED_TOPICS` are subscribed to, and None otherwise. `malformed` counts messages
+    that are not events of version 1; `last_fault` describes the last of them.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Subscriber:
         attach: Literal["connect", "bind"] = "connect",
         queue_events: int = 10_000,
     ) -> None:
-        """Connect; the daemon need not be there yet.
+        """Connect; the daemon may start later.
 
         Raises:
             AddressError: the endpoint cannot be connected or bound.
@@ -102,8 +102,10 @@ class Subscriber:
             raise
         for topic in topics:
             self._socket.subscribe(topic.encode())
-        whole = all(any(name.startswith(topic) for topic in topics) for name in NUMBERED_TOPICS)
-        self.missed: int | None = 0 if whole else None
+        all_numbered = all(
+            any(name.startswith(topic) for topic in topics) for name in NUMBERED_TOPICS
+        )
+        self.missed: int | None = 0 if all_numbered else None
         self.malformed = 0
         self.last_fault = ""
         self.stream: str | None = None
@@ -154,7 +156,7 @@ class Subscriber:
         self.close()
 
     def _follow(self, event: Event | FrameImage) -> None:
-        """Find holes in the numbers. A status tells of events that were lost after the last one."""
+        """Count missing numbers. A status shows losses after the last event received."""
         match event:
             case FrameImage() | FrameResult():
                 return
@@ -166,9 +168,9 @@ class Subscriber:
 
     def _expect_seen(self, stream: str, seq: int) -> None:
         """All events of a stream up to `seq` have been published; those not seen are missed."""
-        if self.stream is None:  # what was published before we came was not missed
+        if self.stream is None:  # events published before the first one received are not missed
             self.last_seq = seq
-        elif stream != self.stream:  # the daemon has started again, and counts from 1
+        elif stream != self.stream:  # the daemon has restarted, and numbers from 1
             self.last_seq = 0
         if self.missed is not None:
             self.missed += max(0, seq - self.last_seq)
@@ -188,7 +190,7 @@ def _parse_image(parts: list[bytes]) -> Received:
     if len(parts) != 3:
         raise WireError(Cause.BAD_PARTS, f"{len(parts)} parts, an image has 3")
     topic, header_part, payload = parts
-    # It is a frame message in all but its topic, so the one parser of frames does.
+    # A frame message but for its topic: the parser of frames reads it.
     camera = topic.removeprefix(image_topic("")).decode("ascii", "replace")
     header = parse_header(frame_topic(camera), header_part)
     if header.codec == "raw":

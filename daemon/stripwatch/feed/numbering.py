@@ -1,4 +1,4 @@
-"""What a camera writes into the headers of its frames."""
+"""Frame headers as a camera writes them."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Numbering:
 
 
 class Renumbering:
-    """Gives recorded frames new sessions: a daemon takes a session that it knows for late.
+    """Gives recorded frames new sessions: in a known session a daemon drops old numbers as late.
 
-    All else stays as recorded, holes in the numbers, too; only `t_ns` becomes the time of sending,
-    because the daemon measures latency from it.
+    Everything else stays as recorded, including skipped numbers; only `t_ns` becomes the time of
+    sending, because the daemon measures latency from it.
     """
 
     def __init__(self, make_session: Callable[[], str] = new_session) -> None:

@@ -1,4 +1,4 @@
-"""When each frame is due: at a rate, as recorded, or at once."""
+"""The time at which each frame is sent: at a rate, as recorded, or as fast as possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """How fast to send; neither = as fast as the receiver takes it."""
 
     frames_per_s: float | None = None
-    recorded: bool = False  # with the pauses that lie between the frames' own times
+    recorded: bool = False  # at the intervals of the frames' own times
 
 
 class Pacer:
@@ -33,7 +33,7 @@ class Pacer:
 
         Args:
             pace: how fast.
-            wait: sleeps for so many seconds, or less when it is time to stop.
+            wait: sleeps for a number of seconds, or less when a stop is requested.
             clock_s: a monotonic clock.
         """
         self._pace = pace

@@ -1,4 +1,4 @@
-"""The camera's side: paces frames and sends them. Used by replay, the demo and tests."""
+"""The camera's side of the wire: paces frames and sends them, for replay, demo and tests."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Literal
 import msgspec
 import zmq
 
+from stripwatch.config import Attach, Input
 from stripwatch.errors import AddressError, ConfigError
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
+from stripwatch.net.peer import peer_endpoint
 from stripwatch.net.sockets import Socket, open_socket
 from stripwatch.wire.frame import FrameHeader, build_frame
 
-FULL_WAIT_S = 0.001  # between two looks at a queue that is full
+FULL_WAIT_S = 0.001  # between two tries while the queue is full
 POLL_MS = 100  # longest wait for a receiver, so that a stop is seen
 LINGER_MS = 5000  # for the last frames to leave
 SUBSCRIPTION_BYTES_MAX = 256
@@ -26,21 +28,32 @@ STRIP_CHARACTERS_MAX = 64
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """Where frames go."""
+    """The sending end of an input: pub sends to sub, push to pull."""
 
     endpoint: str
     pattern: Literal["pub", "push"] = "pub"
-    attach: Literal["connect", "bind"] = "connect"
+    attach: Attach = "connect"
     queue_frames: int = 32
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a source is sent, and how."""
+def link_to(entry: Input) -> Link:
+    """The sending end of an input of a configuration."""
+    endpoint, attach = peer_endpoint(entry.endpoint, entry.attach)
+    return Link(
+        endpoint=endpoint,
+        pattern="pub" if entry.pattern == "sub" else "push",
+        attach=attach,
+        queue_frames=entry.queue_frames,
+    )
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which frames of a source are sent, by which cameras, and how fast."""
 
     cameras: tuple[str, ...] = ("top",)  # each sends every frame; a recording brings its own
     pace: Pace = Pace()
     strip: str | None = None  # coil id; None = the source's name
-    loop: bool = False  # start again at the source's end; every pass is a strip of its own
+    loop: bool = False  # start again at the source's end; every pass is a new strip
     frame_count: int | None = None  # frames of each camera (of a recording: of all) to send
     keep_headers: bool = False  # send recorded headers unchanged
 
@@ -55,13 +68,13 @@ class Sent(msgspec.Struct, frozen=True):
 def send_frames(
     source: Source,
     link: Link,
-    plan: Plan,
+    schedule: Schedule,
     stop: threading.Event,
     *,
     receiver_timeout_s: float = 10.0,
     on_sent: Callable[[FrameHeader], None] = lambda _: None,
 ) -> dict[str, Sent]:
-    """Send a source's frames; by camera, what was sent.
+    """Send a source's frames; returns what was sent, by camera.
 
     The first frame waits for a receiver. Later ones wait while the receiver's queue is full, so
     a replay loses nothing on its side; while there is no subscriber, a publisher's frames are
@@ -70,19 +83,19 @@ def send_frames(
     Args:
         source: the frames.
         link: where they go.
-        plan: which, and how fast.
+        schedule: which frames, and how fast.
         stop: ends the sending when set.
         receiver_timeout_s: longest wait for the first receiver.
         on_sent: called after each frame.
 
     Raises:
-        AddressError: the endpoint cannot be used, or nobody receives there in time.
-        ConfigError: the plan does not fit the source.
+        AddressError: the endpoint cannot be used, or no receiver connects in time.
+        ConfigError: the schedule does not fit the source.
         StorageError: a frame cannot be read.
     """
-    _check(source, plan)
+    _check(source, schedule)
     context = zmq.Context()
-    # A PUSH socket is then writable only once a receiver is really there.
+    # A PUSH socket is then writable only once a receiver has connected.
     context.setsockopt(zmq.IMMEDIATE, 1)
     try:
         socket = open_socket(
@@ -95,33 +108,33 @@ def send_frames(
         )
         try:
             if link.pattern == "pub":
-                socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is told, not hidden
+                socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is reported, not hidden
             _await_receiver(socket, link, receiver_timeout_s, stop)
-            return _send(source, socket, plan, stop, on_sent)
+            return _send(source, socket, schedule, stop, on_sent)
         finally:
             socket.close(0 if stop.is_set() else LINGER_MS)
     finally:
         context.term()
 
 
-def strip_name(source: Source, plan: Plan, number: int) -> str:
+def strip_name(source: Source, schedule: Schedule, number: int) -> str:
     """The coil id of pass `number` (from 0) through a source."""
-    name = plan.strip or "".join(c if " " <= c <= "~" else "_" for c in source.name) or "strip"
+    name = schedule.strip or "".join(c if " " <= c <= "~" else "_" for c in source.name) or "strip"
     suffix = f"-{number + 1}" if number else ""
     return name[: STRIP_CHARACTERS_MAX - len(suffix)] + suffix
 
 
-def _check(source: Source, plan: Plan) -> None:
-    if plan.pace.recorded and not source.timed:
+def _check(source: Source, schedule: Schedule) -> None:
+    if schedule.pace.recorded and not source.timed:
         raise ConfigError(f"{source.name} carries no times to pace it by; use --rate N instead")
-    if plan.keep_headers and not source.cameras:
+    if schedule.keep_headers and not source.cameras:
         raise ConfigError("--keep-headers is for recordings (.mcap); other frames have no headers")
-    if plan.keep_headers and plan.loop:
+    if schedule.keep_headers and schedule.loop:
         raise ConfigError(
             "--keep-headers and --loop exclude each other: frames sent again under the same "
             "session and number are dropped as late"
         )
-    if not plan.cameras and not source.cameras:
+    if not schedule.cameras and not source.cameras:
         raise ConfigError("no camera is named; give --camera NAME")
 
 
@@ -137,7 +150,7 @@ def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threadin
                 return
         elif time.monotonic() > until_s:
             raise AddressError(
-                f"nobody receives at {link.endpoint} ({link.attach}, {link.pattern}) within "
+                f"no receiver at {link.endpoint} ({link.attach}, {link.pattern}) within "
                 f"{timeout_s:g} s; start stripwatch run first, and check endpoint, pattern "
                 "(pub needs sub, push needs pull) and attach (one side binds, one connects)"
             )
@@ -146,24 +159,24 @@ def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threadin
 def _send(
     source: Source,
     socket: Socket,
-    plan: Plan,
+    schedule: Schedule,
     stop: threading.Event,
     on_sent: Callable[[FrameHeader], None],
 ) -> dict[str, Sent]:
-    pacer = Pacer(plan.pace, stop.wait)
-    cameras = {camera: Numbering(camera, new_session()) for camera in plan.cameras}
+    pacer = Pacer(schedule.pace, stop.wait)
+    cameras = {camera: Numbering(camera, new_session()) for camera in schedule.cameras}
     sent: dict[str, Sent] = {}
-    left = plan.frame_count
-    for number in itertools.count() if plan.loop else range(1):
-        if plan.pace.recorded:
-            pacer = Pacer(plan.pace, stop.wait)  # recorded times begin again with each pass
-        strip = strip_name(source, plan, number)
+    left = schedule.frame_count
+    for number in itertools.count() if schedule.loop else range(1):
+        if schedule.pace.recorded:
+            pacer = Pacer(schedule.pace, stop.wait)  # recorded times begin again with each pass
+        strip = strip_name(source, schedule, number)
         renumbering = Renumbering()
         frames = 0
         for frame, last in _marked(itertools.islice(source.frames(), left)):
             pacer.wait_for_next(frame.t_ns)
             frames += 1
-            for header in _headers(frame, cameras, renumbering, plan, strip, last=last):
+            for header in _headers(frame, cameras, renumbering, schedule, strip, last=last):
                 if not _send_one(socket, header, frame, stop):
                     return sent
                 before = sent.get(header.camera)
@@ -178,7 +191,7 @@ def _send(
 def _send_one(
     socket: Socket, header: FrameHeader, frame: SourceFrame, stop: threading.Event
 ) -> bool:
-    """Send a frame, waiting for room; False: it is time to stop."""
+    """Send a frame, waiting while the queue is full; False: stopped before it was sent."""
     parts = build_frame(header, frame.payload)
     if socket.type == zmq.XPUB:
         while socket.poll(0):  # libzmq keeps unread subscriptions without a limit
@@ -189,7 +202,7 @@ def _send_one(
         except zmq.Again:
             if socket.type == zmq.PUSH:
                 socket.poll(POLL_MS, zmq.POLLOUT)
-            else:  # a poll would not help: XPUB always says that it can be written to
+            else:  # polling does not help: XPUB always reports that it can be written to
                 stop.wait(FULL_WAIT_S)
         else:
             return True
@@ -209,7 +222,7 @@ def _headers(
     frame: SourceFrame,
     cameras: dict[str, Numbering],
     renumbering: Renumbering,
-    plan: Plan,
+    schedule: Schedule,
     strip: str,
     *,
     last: bool,
@@ -218,7 +231,7 @@ def _headers(
     if frame.recorded is None:
         for numbering in cameras.values():
             yield numbering.header(frame, strip, end=last, t_ns=time.time_ns())
-    elif plan.keep_headers:
+    elif schedule.keep_headers:
         yield frame.recorded
     else:
         yield renumbering.header(frame.recorded, time.time_ns())

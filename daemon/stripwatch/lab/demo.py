@@ -1,17 +1,16 @@
-"""The demo: the real commands as processes of their own, watched in a live table."""
+"""The demo: the real commands as child processes, watched in a live table."""
 
 from __future__ import annotations
 
 import json
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -19,23 +18,26 @@ from rich.table import Table
 from rich.text import Text
 
 from stripwatch.client.subscriber import FrameImage, Subscriber
+from stripwatch.config import Config, load_config
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
+from stripwatch.lab.processes import Process, command_process, daemon_process
 from stripwatch.resources import resource_path
-from stripwatch.service.signals import end_process
-from stripwatch.view.event_text import event_line
+from stripwatch.view.event_text import format_event
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect, Event, Gap, Status
 
+FRAMES_PORT, EVENTS_PORT = 5550, 5551  # of the shipped configuration
+ENGINE_FOLDER = "engine"  # inside the output folder, beside config.toml
 CAMERAS = ("top", "bottom")
 LINES_SHOWN = 12
+BUILD_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
-LOG_CHARACTERS = 2000  # of a process that failed, shown in the error
 TOPICS = ("defect", "gap", "strip", "status", "image")
 
 
 def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCode:
-    """Run the demo and leave everything it made in `output`.
+    """Run the demo; engine, configuration, logs, overlays and summary.json stay in `output`.
 
     Raises:
         StripwatchError: a part of it failed; the message shows the end of its log.
@@ -47,24 +49,25 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     except OSError as error:
         raise StorageError(f"{output} cannot be made: {error.strerror}") from error
     model = resource_path("models/edge/model.onnx")
-    engine = output / "engine"
+    engine = output / ENGINE_FOLDER
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
-    _run_to_end("stripwatch_engine", [str(model), "--output", str(engine)], output)
-    config, events_at = _write_config(output)
+    _build_engine(model, engine, output / "engine-build.log")
+    config, path = _demo_config(), output / "config.toml"
     view = _View(output, frame_count)
-    console.print(f"[bold]2.[/] stripwatch run {config}", soft_wrap=True)
+    console.print(f"[bold]2.[/] stripwatch run {path}", soft_wrap=True)
     with (
-        Subscriber(events_at, TOPICS) as events,
-        _process("stripwatch", ["run", str(config)], output / "daemon.log") as daemon,
+        Subscriber(config.publish.endpoint, TOPICS) as events,
+        daemon_process(config, path, output / "daemon.log") as daemon,
     ):
         _wait_until_running(events, daemon, view)
-        replay = ["replay", "synthetic", "--config", str(config), "--seed", str(seed)]
+        replay = ["replay", "synthetic", "--config", str(path), "--seed", str(seed)]
         replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
         for camera in CAMERAS:
             replay += ["--camera", camera]
         console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
+        log = output / "camera.log"
         with (
-            _process("stripwatch", replay, output / "camera.log") as camera_process,
+            command_process("stripwatch", replay, END_TIMEOUT_S, log) as camera_process,
             Live(view, console=console, refresh_per_second=8, transient=True),
         ):
             _watch(events, (daemon, camera_process), view)
@@ -75,7 +78,7 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
 
 
 class _View:
-    """What the demo has seen so far, as a live table and as a summary."""
+    """Everything received so far, as a live table and as a summary."""
 
     def __init__(self, output: Path, frame_count: int) -> None:
         self._output = output
@@ -88,7 +91,7 @@ class _View:
         self._latency: dict[str, float] = {}  # largest p99 of each stage, ms
 
     def add(self, event: Event | FrameImage) -> None:
-        """Take in one event."""
+        """Add one event or image."""
         match event:
             case FrameImage():
                 self.overlays.add_image(event)
@@ -103,10 +106,10 @@ class _View:
                 self.defects[event.class_name] += 1
             case Gap():
                 self.gaps += 1
-        self._lines.append(event_line(event))
+        self._lines.append(format_event(event))
 
     def accounted(self) -> int:
-        """Frames that were inspected, or missed for a named cause."""
+        """Count of frames that were inspected, or missed for a named cause."""
         if self.status is None:
             return 0
         return sum(
@@ -151,7 +154,7 @@ class _View:
         path.write_text(json.dumps(self.summary(), indent=2) + "\n")
 
     def summary_table(self) -> Table:
-        """The summary for reading."""
+        """The summary as a table to print."""
         table = Table("demo", "", title_justify="left")
         for name, value in self.summary().items():
             shown = value
@@ -161,25 +164,26 @@ class _View:
         return table
 
 
-def _write_config(output: Path) -> tuple[Path, str]:
-    """The shipped configuration with the demo's engine; its path and the events' endpoint."""
-    text = resource_path("config.toml").read_text()
-    frames_port, events_port = _free_port(5550), _free_port(5551)
-    for old, new in (
-        (":5550", f":{frames_port}"),
-        (":5551", f":{events_port}"),
-        ("models/edge/openvino", "engine"),
-    ):
-        assert old in text, old
-        text = text.replace(old, new)
-    path = output / "config.toml"
-    path.write_text(text)
-    return path, f"tcp://127.0.0.1:{events_port}"
+def _demo_config() -> Config:
+    """The shipped configuration with the demo's engine and free ports."""
+    shipped = load_config(resource_path("config.toml"))
+    replace = msgspec.structs.replace
+    (frames,) = shipped.inputs
+    return replace(
+        shipped,
+        inputs=(replace(frames, endpoint=f"tcp://127.0.0.1:{_free_port(FRAMES_PORT)}"),),
+        engine=replace(shipped.engine, folder=ENGINE_FOLDER),
+        publish=replace(shipped.publish, endpoint=f"tcp://127.0.0.1:{_free_port(EVENTS_PORT)}"),
+    )
 
 
-def _free_port(wished: int) -> int:
-    """The port wished for, or any other where a daemon that is running has it."""
-    for port in (wished, 0):
+def _free_port(preferred: int) -> int:
+    """The preferred port, or any other where a running daemon has it.
+
+    Raises:
+        AddressError: no port is free.
+    """
+    for port in (preferred, 0):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -189,7 +193,7 @@ def _free_port(wished: int) -> int:
     raise AddressError("no port is free on 127.0.0.1")
 
 
-def _wait_until_running(events: Subscriber, daemon: subprocess.Popen[bytes], view: _View) -> None:
+def _wait_until_running(events: Subscriber, daemon: Process, view: _View) -> None:
     until_s = time.monotonic() + START_TIMEOUT_S
     while view.status is None:
         _assert_healthy((daemon,), until_s, view)
@@ -198,8 +202,8 @@ def _wait_until_running(events: Subscriber, daemon: subprocess.Popen[bytes], vie
             view.add(event)
 
 
-def _watch(events: Subscriber, processes: Sequence[subprocess.Popen[bytes]], view: _View) -> None:
-    """Show events until every frame is accounted for and the last event has come."""
+def _watch(events: Subscriber, processes: Sequence[Process], view: _View) -> None:
+    """Show events until every frame is accounted for."""
     until_s: float | None = None
     while view.accounted() < view.frames_expected:
         if processes[-1].poll() is not None and until_s is None:
@@ -210,9 +214,7 @@ def _watch(events: Subscriber, processes: Sequence[subprocess.Popen[bytes]], vie
             view.add(event)
 
 
-def _assert_healthy(
-    processes: Sequence[subprocess.Popen[bytes]], until_s: float | None, view: _View
-) -> None:
+def _assert_healthy(processes: Sequence[Process], until_s: float | None, view: _View) -> None:
     for process in processes:
         if process.poll():
             raise StripwatchError(f"{process.args!r} ended with exit code {process.returncode}")
@@ -222,26 +224,12 @@ def _assert_healthy(
         )
 
 
-def _run_to_end(module: str, arguments: list[str], output: Path) -> None:
-    with _process(module, arguments, output / "engine-build.log") as process:
-        if process.wait(START_TIMEOUT_S):
-            raise StripwatchError(f"engine-build ended with exit code {process.returncode}")
-
-
-@contextmanager
-def _process(module: str, arguments: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One of our own commands as a process; stopped at the end, its log shown when it failed."""
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield process
-    except StripwatchError as error:
-        tail = log.read_text(errors="replace")[-LOG_CHARACTERS:]
-        raise type(error)(f"{error}\n{log}:\n{tail}" if tail else str(error)) from error
-    finally:
-        end_process(process, END_TIMEOUT_S)
+def _build_engine(model: Path, engine: Path, log: Path) -> None:
+    arguments = [str(model), "--output", str(engine)]
+    with command_process("stripwatch_engine", arguments, END_TIMEOUT_S, log) as process:
+        try:
+            code = process.wait(BUILD_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise StripwatchError(f"engine-build took longer than {BUILD_TIMEOUT_S:g} s") from None
+        if code:
+            raise StripwatchError(f"engine-build ended with exit code {code}")

@@ -17,7 +17,7 @@ class FrameInput:
 
     endpoint: str
     socket: Socket
-    waits: bool  # PULL: what is not read stays with the camera and is not lost
+    waits: bool  # PULL: unread frames stay with the camera and are not lost
 
 
 def open_inputs(

@@ -1,4 +1,4 @@
-"""The other end of an endpoint in the configuration, for programs on the same machine."""
+"""The peer of a configured endpoint, for programs on the same machine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from stripwatch.config import Attach
 _ANY_HOST = ("tcp://*:", "tcp://0.0.0.0:")
 
 
-def other_end(endpoint: str, attach: Attach) -> tuple[str, Attach]:
-    """Where to attach, and how, to meet a daemon that attaches to `endpoint` so.
+def peer_endpoint(endpoint: str, attach: Attach) -> tuple[str, Attach]:
+    """The endpoint and attach that reach a daemon configured with these.
 
-    One side binds and the other connects; a daemon bound to every interface is met on loopback.
+    One side binds and the other connects; a daemon bound to every interface is reached on
+    loopback.
     """
     if attach == "connect":
         return endpoint, "bind"

@@ -11,11 +11,10 @@ from stripwatch.errors import AddressError
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
-Kind = Literal["sub", "pull", "pub", "xpub", "push"]
+Kind = Literal["sub", "pull", "xpub", "push"]
 _KINDS = {
     "sub": zmq.SUB,
     "pull": zmq.PULL,
-    "pub": zmq.PUB,
     "xpub": zmq.XPUB,
     "push": zmq.PUSH,
 }

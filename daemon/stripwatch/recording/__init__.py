@@ -1,1 +1,1 @@
-"""Recording what cameras send."""
+"""Recordings: the frames that cameras send, in MCAP files."""

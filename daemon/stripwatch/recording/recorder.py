@@ -1,4 +1,4 @@
-"""Receives frames in the daemon's place and records them."""
+"""Receives frames at the daemon's inputs and records them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from stripwatch.wire.frame import (
 )
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024  # where no configuration gives the line's geometry
-CAMERAS_MAX = 64  # as many names are believed
-BURST_MESSAGES = 64  # from one socket before the others get their turn
-FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the summary
-FLUSH_PERIOD_S = 1.0  # frames older than this are with the operating system
+CAMERAS_MAX = 64  # limit on camera names taken from the network
+BURST_MESSAGES = 64  # read from one socket before the next socket
+FAULT_CHARACTERS_MAX = 200  # of a peer's fault, in the summary
+FLUSH_PERIOD_S = 1.0  # frames older than this have been handed to the operating system
 
 
 class Recorder:
-    """Owns the input sockets and counts what came in."""
+    """Owns the input sockets and counts the frames received."""
 
     def __init__(
         self,
         inputs: Sequence[Input],
-        writer: RecordingWriter,
         *,
         cameras: Sequence[str] = (),
         frame_shape: tuple[int, int] | None = None,
@@ -44,20 +43,18 @@ class Recorder:
 
         Args:
             inputs: where frames arrive.
-            writer: where they go.
             cameras: the only ones to record; none = all, up to `CAMERAS_MAX`.
             frame_shape: lines, pixels of the line's frames; None = any.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
         """
-        self._writer = writer
         self._cameras = frozenset(cameras)
         self._frame_shape = frame_shape
         self._trackers: dict[str, SequenceTracker] = {}
         self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
         self.frames: Counter[str] = Counter()  # recorded, by camera
-        self.lost: Counter[str] = Counter()  # numbers jumped over, by camera
+        self.lost: Counter[str] = Counter()  # frame numbers skipped, by camera
         self.rejected: Counter[Cause] = Counter()  # messages not recorded
         self.last_faults: dict[Cause, str] = {}
         limit = payload_bytes_max(frame_shape) if frame_shape else FRAME_BYTES_MAX
@@ -71,8 +68,8 @@ class Recorder:
         for entry in self._inputs:
             self._poller.register(entry.socket, zmq.POLLIN)
 
-    def step(self, timeout_ms: int, frames_max: int | None = None) -> None:
-        """Record what has come in, waiting up to `timeout_ms` for the first message.
+    def step(self, writer: RecordingWriter, timeout_ms: int, frames_max: int | None = None) -> None:
+        """Write the frames that have arrived, waiting up to `timeout_ms` for the first message.
 
         At most `frames_max` messages are taken.
 
@@ -88,10 +85,10 @@ class Recorder:
                     parts = entry.socket.recv_multipart(zmq.NOBLOCK)
                 except zmq.Again:
                     break
-                self._take(parts)
+                self._take(parts, writer)
                 left -= 1
         if time.monotonic() >= self._flush_due_s:
-            self._writer.flush()
+            writer.flush()
             self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
 
     def close(self) -> None:
@@ -100,16 +97,16 @@ class Recorder:
         self._inputs = ()
         self._context.term()
 
-    def _take(self, parts: list[bytes]) -> None:
+    def _take(self, parts: list[bytes], writer: RecordingWriter) -> None:
         try:
             header = self._check(parts)
         except BadFrame as error:
             self.rejected[error.cause] += 1
             self.last_faults[error.cause] = error.detail[:FAULT_CHARACTERS_MAX]
             return
-        self._writer.add(header, parts[2], parts[1])
+        writer.add(header, parts[2], parts[1])
         self.frames[header.camera] += 1
-        # A frame that comes late is recorded all the same: the recording says what was sent.
+        # A late frame is recorded as well: the recording holds what was sent.
         tracker = self._trackers.setdefault(header.camera, SequenceTracker())
         if not tracker.is_late(header):
             lost = tracker.accept(header)

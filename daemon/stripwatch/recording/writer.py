@@ -1,4 +1,4 @@
-"""Recordings: what cameras sent, as an MCAP file that Foxglove and similar tools show.
+"""Recordings: the frames of cameras in an MCAP file that Foxglove and similar tools show.
 
 One channel per camera. A message is the JSON object that its schema `foxglove.RawImage` or
 `foxglove.CompressedImage` describes, with the frame's exact header as one more property,
@@ -85,23 +85,23 @@ class RecordingWriter:
         self._schemas: dict[str, int] = {}
         self.frames = 0
         try:
-            self._file = _WholeWrites(path, overwrite=overwrite)
+            self._file = _UnbufferedFile(path, overwrite=overwrite)
         except FileExistsError:
             raise ConfigError(
                 f"{path} exists; give another name, or --force to replace it"
             ) from None
         except OSError as error:
             raise StorageError(f"{path} cannot be created: {error.strerror}") from error
-        self._whole_bytes = 0  # length of the file at the last record boundary
+        self._intact_bytes = 0  # length of the file at the last record boundary
         self._writer = Writer(cast("Any", self._file), chunk_size=CHUNK_BYTES)
         try:
             self._writer.start(profile="", library=f"stripwatch {__version__}")
-            self._whole_bytes = self._file.tell()
+            self._intact_bytes = self._file.tell()
         except OSError as error:
             raise self._rescue(error) from error
 
     def add(self, header: FrameHeader, payload: bytes, header_json: bytes | None = None) -> None:
-        """Append a frame; `header_json` is the header as it was sent, where that is at hand.
+        """Append a frame; `header_json` is the header as it was sent, if known.
 
         Raises:
             StorageError: the disk is full or failed; the file was closed and stays readable.
@@ -114,20 +114,20 @@ class RecordingWriter:
                 sequence=header.seq & _SEQUENCE_MASK,
                 data=_encode(header, payload, header_json or msgspec.json.encode(header)),
             )
-            self._whole_bytes = self._file.tell()
+            self._intact_bytes = self._file.tell()
         except OSError as error:
             raise self._rescue(error) from error
         self.frames += 1
 
     def flush(self) -> None:
-        """Write the chunk in hand, so that nothing older can be lost.
+        """Write the open chunk, so that no frame added before can be lost.
 
         Raises:
             StorageError: as `add`.
         """
         try:
             self._writer.flush()  # type: ignore[no-untyped-call]
-            self._whole_bytes = self._file.tell()
+            self._intact_bytes = self._file.tell()
         except OSError as error:
             raise self._rescue(error) from error
 
@@ -141,7 +141,7 @@ class RecordingWriter:
             return
         try:
             self._writer.finish()  # type: ignore[no-untyped-call]
-            self._whole_bytes = self._file.tell()
+            self._intact_bytes = self._file.tell()
             self._file.close()
         except OSError as error:
             raise self._rescue(error) from error
@@ -149,7 +149,7 @@ class RecordingWriter:
     @property
     def bytes_written(self) -> int:
         """Length of the file so far."""
-        return self._whole_bytes
+        return self._intact_bytes
 
     def _channel(self, header: FrameHeader) -> int:
         name, schema = image_schema(header.codec)
@@ -165,16 +165,16 @@ class RecordingWriter:
         return self._channels[key]
 
     def _rescue(self, error: OSError) -> StorageError:
-        """Cut off the half-written chunk and end the file, without an index, behind the last."""
+        """Truncate the half-written chunk and end the file there, without an index."""
         end = RecordBuilder()
         DataEnd(data_section_crc=0).write(end)
         Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(end)
-        state = f"the file ends after {self._whole_bytes} bytes and can be replayed"
+        state = f"the file ends after {self._intact_bytes} bytes and can be replayed"
         try:
-            self._file.truncate(self._whole_bytes)
+            self._file.truncate(self._intact_bytes)
             self._file.write(cast("bytes", end.end()) + MCAP0_MAGIC)  # type: ignore[no-untyped-call]
         except OSError:
-            state = "what was written before can still be replayed"
+            state = "the frames written before can still be replayed"
         self._file.close()
         return StorageError(
             f"{self._path} cannot be written: {error.strerror}; free space or record elsewhere; "
@@ -208,8 +208,8 @@ def _encode(header: FrameHeader, payload: bytes, header_json: bytes) -> bytes:
     return msgspec.json.encode(image)
 
 
-class _WholeWrites:
-    """An unbuffered file whose `write` takes everything, or raises."""
+class _UnbufferedFile:
+    """An unbuffered file whose `write` writes all of the data, or raises."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
@@ -229,7 +229,7 @@ class _WholeWrites:
         return self._position
 
     def flush(self) -> None:
-        """Nothing is ever held back."""
+        """Does nothing: the file is unbuffered."""
 
     def truncate(self, length: int) -> None:
         os.ftruncate(self._descriptor, length)

@@ -1,7 +1,7 @@
-"""The four kinds of defects, and harmless marks that must not be taken for one.
+"""The four kinds of defects, and harmless marks that must not be detected.
 
-Each defect is drawn by lot from a generator and then fixed; `draw` puts the part of it that lies
-in a frame onto that frame, so that a defect on a seam is the same in both frames.
+Each defect is sampled from a random generator and then fixed; `draw` adds the part of it that lies
+in a frame to that frame, so that a defect on a seam is the same in both frames.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PITS, CRACKS, SCRATCHES, PATCHES = 1, 2, 4, 8  # bits in the mask
 
 
 class Defect(Protocol):
-    """Something on the strip."""
+    """A defect or harmless mark on the strip."""
 
     def draw(self, image: Image, mask: Mask, first_line: int) -> None:
         """Add the part that lies in a frame whose first line is `first_line`."""

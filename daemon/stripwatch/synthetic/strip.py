@@ -1,4 +1,4 @@
-"""The endless strip, cut into frames as a line-scan camera does.
+"""An endless strip, cut into frames as a line-scan camera does.
 
 A row of a frame is one scan line across the strip; rows follow each other downweb (the rolling
 direction). Every pixel is a pure function of seed, line and pixel, so frames can be asked for in
@@ -17,7 +17,7 @@ from stripwatch.synthetic.background import Background
 from stripwatch.synthetic.defects import LINES_MAX, Defect, defects_of_block
 
 BLOCKS_KEPT = 64  # a frame of 256 lines needs six
-BLOCK_LINES = 512  # defects are drawn by lot for one block of lines at a time
+BLOCK_LINES = 512  # defects are sampled for one block of lines at a time
 
 CLASSES = (
     DefectClass(id=1, name="pits", threshold=0.5, min_area_px=60),
@@ -47,9 +47,9 @@ class SyntheticStrip:
         """Prepare the strip's textures.
 
         Args:
-            seed: the strip's name; the same seed is the same strip.
-            frame_shape: lines, pixels of a frame. Pixels belong to the strip (its width), lines
-                only say where it is cut.
+            seed: of the random generator; the same seed gives the same strip.
+            frame_shape: lines, pixels of a frame. The pixels are the strip's width, the lines
+                only where it is cut.
             defects_per_1000_lines: on average; 0 for a clean strip.
         """
         self.seed = seed
@@ -59,7 +59,7 @@ class SyntheticStrip:
         self._blocks: dict[int, tuple[Defect, ...]] = {}  # the latest, as drawn
 
     def frame(self, index: int) -> SyntheticFrame:
-        """Frame `index`: lines from index * frame lines on."""
+        """Frame `index`, which begins at line `index` * lines of a frame."""
         lines, pixels = self.frame_shape
         first = index * lines
         image = self._background.lines(first, lines)

@@ -1,1 +1,1 @@
-"""Events for reading: lines of text, and overlays."""
+"""Events as lines of text and as overlays."""

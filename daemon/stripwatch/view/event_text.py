@@ -1,4 +1,4 @@
-"""Events as lines for reading, aligned, with units."""
+"""Events as aligned lines of text, with units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, Strip
 UNKNOWN = "-"
 
 
-def event_line(event: Event) -> Text:
+def format_event(event: Event) -> Text:
     """One line for one event."""
     match event:
         case Defect():
@@ -87,5 +87,5 @@ def _front(t_ns: int | None, camera: str, strip: str | None) -> Text:
     return Text.assemble((time, "dim"), f"  {camera:<8}  {strip or UNKNOWN:<14}  ")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -25,7 +25,7 @@ PALETTE = (
     (170, 220, 90),
 )
 FILL_SHARE = 0.38  # of the class's colour over the steel, inside the mask
-FONT_LINES_SHARE = 14  # a label is one such part of the frame's height
+FONT_LINES_SHARE = 14  # frame height / text height
 FONT_PX_MIN, FONT_PX_MAX = 11, 26
 PADDING_PX = 3
 

@@ -1,4 +1,4 @@
-"""Writes an overlay PNG for every frame with defects, as events and images come in."""
+"""Writes an overlay PNG for every frame with defects, as events and images arrive."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _Key = tuple[str, str, int]  # camera, session, frame seq
 
 
 class OverlayWriter:
-    """Gathers the defects of a frame until its image comes, which the daemon sends after them.
+    """Collects the defects of a frame until its image arrives, which the daemon sends after them.
 
-    A frame whose image never comes is forgotten when `FRAMES_MAX` later ones have defects.
+    A frame is given up when its image has not come and `FRAMES_MAX` later frames have defects.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class OverlayWriter:
         self._folder = folder
         self._waiting: OrderedDict[_Key, list[Defect]] = OrderedDict()
         self.written = 0
-        self.forgotten = 0  # frames with defects whose image never came
+        self.without_image = 0  # frames with defects that were given up
         self.malformed = 0  # images or masks that could not be decoded
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -43,21 +43,21 @@ class OverlayWriter:
 
     @property
     def waiting(self) -> int:
-        """Frames with defects whose image has not come yet."""
+        """Number of frames with defects whose image has not arrived yet."""
         return len(self._waiting)
 
     def add_defect(self, event: Defect) -> None:
-        """Keep a defect until its frame's image comes."""
+        """Keep a defect until the image of its frame arrives."""
         key = (event.camera, event.session, event.frame_seq)
         defects = self._waiting.setdefault(key, [])
         if len(defects) < DEFECTS_PER_FRAME_MAX:
             defects.append(event)
         if len(self._waiting) > FRAMES_MAX:
             self._waiting.popitem(last=False)
-            self.forgotten += 1
+            self.without_image += 1
 
     def add_image(self, image: FrameImage) -> Path | None:
-        """Write the overlay of a frame; None where nothing is known to draw.
+        """Write the overlay of a frame; None if it has no defects.
 
         Raises:
             StorageError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""`stripwatch check`: what it says of a good configuration and its engine."""
+"""`stripwatch check`: its summary of a valid configuration and its engine."""
 
 from __future__ import annotations
 

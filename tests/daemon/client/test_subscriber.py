@@ -61,7 +61,7 @@ def status(stream: str, last_event_seq: int) -> Status:
 
 
 def test_events_come_typed_and_in_order(endpoint: str, make_defect: MakeDefect) -> None:
-    """What was published is what is yielded."""
+    """The events yielded equal those published."""
     sent = [make_defect(seq=seq) for seq in (1, 2, 3)]
     with Subscriber(endpoint) as events, publishing(endpoint, 3) as socket:
         for event in sent:
@@ -101,7 +101,7 @@ def test_malformed_messages_are_counted_and_skipped(endpoint: str, make_defect: 
         ([("a", 7), ("b", 3)], 2),
     ],
 )
-def test_holes_in_the_numbers_are_counted(
+def test_missing_numbers_are_counted(
     endpoint: str, make_defect: MakeDefect, numbers: list[tuple[str, int]], missed: int
 ) -> None:
     """Within a stream every number is expected, of a later stream from 1."""
@@ -112,7 +112,7 @@ def test_holes_in_the_numbers_are_counted(
         assert missed == events.missed
 
 
-def test_a_status_tells_of_events_lost_at_the_end(endpoint: str, make_defect: MakeDefect) -> None:
+def test_a_status_reveals_events_lost_at_the_end(endpoint: str, make_defect: MakeDefect) -> None:
     """The last events may be lost without a later one to show it."""
     topics = (*NUMBERED_TOPICS, "status")
     with Subscriber(endpoint, topics) as events, publishing(endpoint, 4) as socket:
@@ -189,7 +189,7 @@ def test_a_daemon_is_followed() -> None:
 
 
 def test_an_endpoint_that_cannot_be_used_is_named() -> None:
-    """The error says what is wrong with it."""
+    """The error names the endpoint or topic, and the reason."""
     with pytest.raises(AddressError, match="nowhere"):
         Subscriber("ipc:///nowhere/at/all", attach="bind")
     with pytest.raises(ConfigError, match="ASCII"):

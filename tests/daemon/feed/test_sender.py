@@ -1,40 +1,25 @@
-"""The camera's side: pace, numbers, and sending over real sockets."""
+"""Sending frames over real sockets."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
 
+from stripwatch.config import Input
 from stripwatch.errors import AddressError, ConfigError
-from stripwatch.feed.numbering import Numbering, Renumbering
-from stripwatch.feed.pace import Pace, Pacer
-from stripwatch.feed.sender import Link, Plan, Sent, send_frames, strip_name
+from stripwatch.feed.pace import Pace
+from stripwatch.feed.sender import Link, Schedule, Sent, link_to, send_frames, strip_name
 from stripwatch.feed.sources import Source, SourceFrame
 from stripwatch.feed.sources.frame import raw_frame
 from stripwatch.wire.frame import FrameHeader, parse_header
 
 WAIT_MS = 10_000
-
-
-class FakeClock:
-    """Time that passes only while somebody waits, or when told."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.waits_s: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def wait(self, seconds: float) -> None:
-        self.waits_s.append(seconds)
-        self.now_s += seconds
 
 
 def frames_source(count: int, shape: tuple[int, int] = (4, 8)) -> Source:
@@ -71,15 +56,15 @@ def recording(frames: Sequence[SourceFrame]) -> Source:
 
 @contextmanager
 def sending(
-    source: Source, link: Link, plan: Plan, stop: threading.Event | None = None
+    source: Source, link: Link, schedule: Schedule, stop: threading.Event | None = None
 ) -> Iterator[dict[str, Sent]]:
     """Send in a thread; what was sent is there when the block has ended."""
-    outcome: dict[str, Sent] = {}
+    sent: dict[str, Sent] = {}
     stop = stop or threading.Event()
-    thread = threading.Thread(target=lambda: outcome.update(send_frames(source, link, plan, stop)))
+    thread = threading.Thread(target=lambda: sent.update(send_frames(source, link, schedule, stop)))
     thread.start()
     try:
-        yield outcome
+        yield sent
         thread.join(WAIT_MS / 1000)
         assert not thread.is_alive()
     finally:
@@ -105,76 +90,17 @@ def receive(socket: zmq.Socket[bytes], count: int) -> list[tuple[FrameHeader, by
     return frames
 
 
-def test_a_rate_is_kept_without_drift() -> None:
-    """A frame that is late shortens the waits after it; the schedule stands."""
-    clock = FakeClock()
-    pacer = Pacer(Pace(frames_per_s=10), clock.wait, clock)
-    for work_s in (0.01, 0.25, 0.0, 0.0, 0.0):
-        pacer.wait_for_next(None)
-        clock.now_s += work_s
-    assert clock.waits_s == pytest.approx([0.09, 0.05])
-    assert clock.now_s == pytest.approx(100.4)
-
-
-def test_recorded_pauses_are_kept() -> None:
-    """Frames follow each other as their times say; a time that runs back is due at once."""
-    clock = FakeClock()
-    pacer = Pacer(Pace(recorded=True), clock.wait, clock)
-    for t_ns in (7_000_000_000, 7_500_000_000, 7_200_000_000, 9_000_000_000):
-        pacer.wait_for_next(t_ns)
-    assert clock.waits_s == pytest.approx([0.5, 1.5])
-    with pytest.raises(ConfigError, match="--rate"):
-        pacer.wait_for_next(None)
-
-
-def test_without_a_pace_nothing_waits() -> None:
-    """As fast as possible."""
-    clock = FakeClock()
-    pacer = Pacer(Pace(), clock.wait, clock)
-    for _ in range(3):
-        pacer.wait_for_next(None)
-    assert clock.waits_s == []
-
-
-def test_frames_are_numbered_and_lines_counted() -> None:
-    """seq goes on over strips, line starts again with each."""
-    numbering = Numbering("top", "s")
-    tall, short = (raw_frame(np.zeros((lines, 8), np.uint8)) for lines in (4, 3))
-    headers = [
-        numbering.header(tall, "A", end=False, t_ns=1),
-        numbering.header(short, "A", end=True, t_ns=2),
-        numbering.header(tall, "B", end=False, t_ns=3),
-        numbering.header(tall, "B", end=False, t_ns=4),
-    ]
-    assert [header.seq for header in headers] == [0, 1, 2, 3]
-    assert [header.line for header in headers] == [0, 4, 0, 4]
-    assert [header.end for header in headers] == [False, True, False, False]
-
-
-def test_recorded_sessions_get_new_names_and_keep_their_numbers() -> None:
-    """Each recorded session of a camera becomes one new session; all else but t_ns stays."""
-    names = (f"new{number}" for number in itertools.count())
-    renumbering = Renumbering(lambda: next(names))
-    frames = [recorded("a", 3), recorded("a", 9), recorded("b", 0), recorded("a", 9, "bottom")]
-    headers = [renumbering.header(f.recorded, 42) for f in frames if f.recorded]
-    assert len({header.session for header in headers}) == 3
-    assert headers[0].session == headers[1].session
-    assert [header.seq for header in headers] == [3, 9, 0, 9]
-    assert {header.t_ns for header in headers} == {42}
-    assert (headers[0].strip, headers[0].line, headers[0].end) == ("C7", 70, True)
-
-
 @pytest.mark.parametrize("pattern", ["pub", "push"])
 def test_every_camera_sends_every_frame(endpoint: str, pattern: str) -> None:
     """Over both patterns, in order, the last frame marked as the strip's end."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
-    plan = Plan(cameras=("top", "bottom"))
+    schedule = Schedule(cameras=("top", "bottom"))
     with (
         receiving(endpoint, zmq.SUB if pattern == "pub" else zmq.PULL) as socket,
-        sending(frames_source(5), link, plan) as sent,
+        sending(frames_source(5), link, schedule) as sent,
     ):
         frames = receive(socket, 10)
-    for camera in plan.cameras:
+    for camera in schedule.cameras:
         mine = [(header, payload) for header, payload in frames if header.camera == camera]
         assert [header.seq for header, _ in mine] == list(range(5))
         assert [header.end for header, _ in mine] == [False] * 4 + [True]
@@ -191,7 +117,7 @@ def test_a_loop_makes_a_strip_of_every_pass(endpoint: str) -> None:
         sending(
             frames_source(3),
             Link(endpoint=endpoint, pattern="push"),
-            Plan(loop=True, frame_count=7, strip="C1"),
+            Schedule(loop=True, frame_count=7, strip="C1"),
         ),
     ):
         headers = [header for header, _ in receive(socket, 7)]
@@ -201,12 +127,12 @@ def test_a_loop_makes_a_strip_of_every_pass(endpoint: str) -> None:
 
 
 def test_a_recording_is_sent_as_recorded(endpoint: str) -> None:
-    """Holes in the numbers stay; with keep_headers the whole header does."""
+    """Skipped numbers stay skipped; with keep_headers the whole header is kept."""
     source = recording([recorded("a", 3), recorded("a", 5)])
     for keep in (True, False):
         with (
             receiving(endpoint, zmq.PULL) as socket,
-            sending(source, Link(endpoint=endpoint, pattern="push"), Plan(keep_headers=keep)),
+            sending(source, Link(endpoint=endpoint, pattern="push"), Schedule(keep_headers=keep)),
         ):
             headers = [header for header, _ in receive(socket, 2)]
         assert [header.seq for header in headers] == [3, 5]
@@ -225,7 +151,7 @@ def test_a_full_queue_holds_the_sender_back(endpoint: str, pattern: str) -> None
         if pub:
             socket.subscribe(b"frame.")
         socket.bind(endpoint)
-        with sending(source, link, Plan()):
+        with sending(source, link, Schedule()):
             headers = [header for header, _ in receive(socket, 200)]
     assert [header.seq for header in headers] == list(range(200))
 
@@ -236,7 +162,7 @@ def test_a_stop_ends_the_sending(endpoint: str) -> None:
     link = Link(endpoint=endpoint, pattern="push", queue_frames=1)
     with (
         receiving(endpoint, zmq.PULL) as socket,
-        sending(frames_source(3), link, Plan(loop=True), stop) as sent,
+        sending(frames_source(3), link, Schedule(loop=True), stop) as sent,
     ):
         receive(socket, 4)
         stop.set()
@@ -244,34 +170,52 @@ def test_a_stop_ends_the_sending(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["pub", "push"])
-def test_nobody_there_is_said(endpoint: str, pattern: str) -> None:
-    """The error names the endpoint and how to mend it."""
+def test_a_missing_receiver_is_an_error(endpoint: str, pattern: str) -> None:
+    """The error names the program to start and the settings to check."""
     link = Link(endpoint=endpoint, pattern="pub" if pattern == "pub" else "push")
     with pytest.raises(AddressError, match="start stripwatch run first"):
-        send_frames(frames_source(1), link, Plan(), threading.Event(), receiver_timeout_s=0.05)
+        send_frames(frames_source(1), link, Schedule(), threading.Event(), receiver_timeout_s=0.05)
 
 
 @pytest.mark.parametrize(
-    ("source", "plan", "message"),
+    ("source", "schedule", "message"),
     [
-        (frames_source(1), Plan(pace=Pace(recorded=True)), "no times"),
-        (frames_source(1), Plan(keep_headers=True), "recordings"),
-        (frames_source(1), Plan(cameras=()), "--camera"),
-        (recording([recorded("a", 1)]), Plan(keep_headers=True, loop=True), "exclude"),
+        (frames_source(1), Schedule(pace=Pace(recorded=True)), "no times"),
+        (frames_source(1), Schedule(keep_headers=True), "recordings"),
+        (frames_source(1), Schedule(cameras=()), "--camera"),
+        (recording([recorded("a", 1)]), Schedule(keep_headers=True, loop=True), "exclude"),
     ],
 )
-def test_a_plan_that_does_not_fit_is_refused(
-    endpoint: str, source: Source, plan: Plan, message: str
+def test_a_schedule_that_does_not_fit_is_refused(
+    endpoint: str, source: Source, schedule: Schedule, message: str
 ) -> None:
     """Before a socket is opened."""
     with pytest.raises(ConfigError, match=message):
-        send_frames(source, Link(endpoint=endpoint), plan, threading.Event())
+        send_frames(source, Link(endpoint=endpoint), schedule, threading.Event())
 
 
 def test_strip_names_are_sendable() -> None:
     """Whatever a folder is called."""
     source = Source(name="käse" * 40, frames=lambda: iter(()), count=0)
-    name = strip_name(source, Plan(), 11)
+    name = strip_name(source, Schedule(), 11)
     assert name.isascii()
     assert len(name) == 64
     assert name.endswith("-12")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "attach", "link"),
+    [
+        ("sub", "bind", Link(endpoint="tcp://127.0.0.1:9", pattern="pub", queue_frames=7)),
+        (
+            "pull",
+            "connect",
+            Link(endpoint="tcp://*:9", pattern="push", attach="bind", queue_frames=7),
+        ),
+    ],
+)
+def test_the_sending_end_is_the_counterpart_of_an_input(
+    pattern: str, attach: str, link: Link
+) -> None:
+    entry = {"endpoint": "tcp://*:9", "pattern": pattern, "attach": attach, "queue_frames": 7}
+    assert link_to(msgspec.convert(entry, Input)) == link

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.feed.sources.recording import Reading, read_recording
-from stripwatch.lab.compare.event_diff import load_events
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image

@@ -1,4 +1,4 @@
-"""Where frames to send come from: images, a video, the synthetic strip, a recording."""
+"""Sources of frames to send: images, a video, a recording, the synthetic strip."""
 
 from stripwatch.feed.sources.choose import open_source
 from stripwatch.feed.sources.frame import Source, SourceFrame

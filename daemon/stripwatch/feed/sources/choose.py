@@ -1,4 +1,4 @@
-"""Which kind of source a command line's SOURCE is."""
+"""The kind of source that a SOURCE on the command line names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripwatch.feed.sources.synthetic import synthetic_source
 from stripwatch.feed.sources.video import video_source
 
 SYNTHETIC = "synthetic"
-SYNTHETIC_FRAMES = 100  # one pass, unless the user says how many
+SYNTHETIC_FRAMES = 100  # default length of one pass
 
 
 def open_source(
@@ -27,7 +27,7 @@ def open_source(
 
     Args:
         text: a path, or "synthetic".
-        frame_shape: lines, pixels of the line's frames, where they are known.
+        frame_shape: lines, pixels of the frames, if known.
         cameras: of a recording, only these; none = all.
         seed: of the synthetic strip.
         frame_count: length of the synthetic strip; None = it never ends.

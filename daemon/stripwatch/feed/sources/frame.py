@@ -20,19 +20,19 @@ class SourceFrame(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes | memoryview  # uint8 pixels in C order, or a PNG or JPEG file
     shape: tuple[int, int]  # lines, pixels
     codec: Codec = "raw"
-    t_ns: int | None = None  # when it was captured, on any clock; None where nobody knows
+    t_ns: int | None = None  # when it was captured, on any clock; None if unknown
     recorded: FrameHeader | None = None  # as the camera sent it, where it comes from a recording
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Frames that can be gone through again and again."""
+    """Frames that can be iterated any number of times."""
 
-    name: str  # what a strip made of it is called
-    frames: Callable[[], Iterator[SourceFrame]]  # one pass, from the first frame
-    count: int | None  # frames of one pass; None where that is not known before the end
-    cameras: tuple[str, ...] = ()  # in a recording: who sent the frames
+    name: str  # default name of the strip made of it
+    frames: Callable[[], Iterator[SourceFrame]]  # starts one pass, from the first frame
+    count: int | None  # frames of one pass; None if unknown before the end
+    cameras: tuple[str, ...] = ()  # of a recording: those that sent the frames
     timed: bool = False  # its frames carry t_ns
-    remark: Callable[[], str] = str  # what of it could not be read, so far; "" if all could
+    remark: Callable[[], str] = str  # what could not be read so far; "" = nothing
 
 
 def raw_frame(pixels: NDArray[np.uint8], t_ns: int | None = None) -> SourceFrame:

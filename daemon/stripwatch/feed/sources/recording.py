@@ -1,4 +1,4 @@
-"""A recording as frames, read as far as it is whole."""
+"""A recording as frames, read as far as it is intact."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _DAMAGE = (McapError, struct.error, ValueError, KeyError, zstandard.ZstdError)
 
 @dataclass(slots=True)
 class Reading:
-    """How a pass through a recording went."""
+    """Counts and faults of one pass through a recording."""
 
     frames: int = 0
-    strangers: int = 0  # messages that are not frames of ours
+    foreign_messages: int = 0  # messages that are not frames of ours
     damaged_chunks: int = 0
-    cut_off: bool = False  # it has no end: the recorder was killed, or the file was truncated
+    cut_off: bool = False  # the end is missing: the recorder was killed or the file truncated
 
     def remark(self) -> str:
-        """One sentence about what was lost, or nothing."""
+        """One sentence about what could not be read, or an empty text."""
         faults = []
         if self.cut_off:
             faults.append("is cut off")
         if self.damaged_chunks:
             faults.append(f"has {self.damaged_chunks} damaged chunks, which were left out")
-        if self.strangers:
-            faults.append(f"has {self.strangers} messages that are not frames of stripwatch")
+        if self.foreign_messages:
+            faults.append(f"has {self.foreign_messages} messages that are not frames of stripwatch")
         if not faults:
             return ""
         return f"the recording {' and '.join(faults)}; {self.frames} frames were read"
@@ -55,17 +55,17 @@ class _Recorded(msgspec.Struct, frozen=True):
 def read_recording(path: Path, reading: Reading) -> Iterator[tuple[FrameHeader, bytes]]:
     """The header and payload of every frame, in the order in which they were recorded.
 
-    Damaged chunks are left out and a cut-off file ends early; `reading` says so.
+    Damaged chunks are left out and a cut-off file ends early; `reading` counts both.
 
     Raises:
-        StorageError: the file cannot be read, or is no MCAP file at all.
+        StorageError: the file cannot be read, or is not an MCAP file.
     """
     decoder = msgspec.json.Decoder(_Recorded)
     for message in _messages(path, reading):
         try:
             recorded = decoder.decode(message.data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            reading.strangers += 1
+            reading.foreign_messages += 1
             continue
         reading.frames += 1
         yield recorded.stripwatch, recorded.data
@@ -118,7 +118,7 @@ def recording_source(path: Path, cameras: tuple[str, ...] = ()) -> Source:
 
 
 def _count(path: Path) -> tuple[dict[str, int], Reading]:
-    """Frames by camera: from the index of a whole file, else by reading all of it."""
+    """Frames by camera: from the index, or without one by reading the whole file."""
     try:
         with path.open("rb") as file:
             summary = make_reader(file).get_summary()
@@ -154,7 +154,7 @@ def _messages(path: Path, reading: Reading) -> Iterator[Message]:
 
 
 def _records(path: Path, reader: StreamReader, reading: Reading) -> Iterator[McapRecord]:
-    """The records up to the file's end, or to where it can no longer be followed."""
+    """The records up to the file's end, or up to the first that cannot be read."""
     records = reader.records
     first = True
     while True:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
 from stripwatch.synthetic import SyntheticStrip
 
-FRAME_SHAPE = (256, 1600)  # where no configuration says otherwise
+FRAME_SHAPE = (256, 1600)  # without a configuration
 
 
 def synthetic_source(

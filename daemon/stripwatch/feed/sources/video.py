@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
 
-FRAMES_PER_S_MAX = 1_000_000  # a header that claims more is not believed
+FRAMES_PER_S_MAX = 1_000_000  # higher values in a header are ignored
 
 
 def video_source(path: Path, frame_shape: tuple[int, int] | None) -> Source:
@@ -46,9 +46,9 @@ def video_source(path: Path, frame_shape: tuple[int, int] | None) -> Source:
 
     def frames() -> Iterator[SourceFrame]:
         for number, grey in enumerate(_pictures(path)):
-            for piece in range(per_picture):
-                part = grey[piece * lines : (piece + 1) * lines]
-                moment = number + piece / per_picture
+            for index in range(per_picture):
+                part = grey[index * lines : (index + 1) * lines]
+                moment = number + index / per_picture
                 yield raw_frame(part, None if period_ns is None else round(moment * period_ns))
 
     return Source(

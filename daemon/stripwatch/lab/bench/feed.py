@@ -1,4 +1,4 @@
-"""Frames for a benchmark: made once, sent over and over by a process of their own."""
+"""Frames for a benchmark: made once, sent in a loop by a process of their own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Plan, send_frames
+from stripwatch.feed.sender import Link, Schedule, send_frames
 from stripwatch.feed.sources.frame import Source, raw_frame
 from stripwatch.synthetic import SyntheticFrame, SyntheticStrip
 
-FRAMES = 64  # made in advance; enough for a fair mix of clean and defective ones
+SEED = 11  # of the strip
+FRAMES = 64  # made in advance; enough for a typical mix of clean and defective ones
 CAMERA = "bench"
 
 
@@ -29,7 +30,7 @@ def make_frames(
 
 
 @contextmanager
-def feeding(
+def feed_process(
     endpoint: str,
     pixels: list[NDArray[np.uint8]],
     frames_per_s: float | None = None,
@@ -56,6 +57,6 @@ def _feed(
 ) -> None:
     frames = [raw_frame(frame) for frame in pixels]
     source = Source(name="bench", frames=lambda: iter(frames), count=len(frames))
-    plan = Plan(cameras=(CAMERA,), pace=Pace(frames_per_s=frames_per_s), loop=True)
+    schedule = Schedule(cameras=(CAMERA,), pace=Pace(frames_per_s=frames_per_s), loop=True)
     link = Link(endpoint=endpoint, pattern=pattern)
-    send_frames(source, link, plan, threading.Event(), receiver_timeout_s=60)
+    send_frames(source, link, schedule, threading.Event(), receiver_timeout_s=60)

@@ -1,4 +1,4 @@
-"""How much of the GPU reaches the events: bare, buffered, the whole daemon, and other runtimes."""
+"""Rates on a GPU: bare engine, one and two batches in flight, daemon, and other runtimes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,13 @@ from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.errors import ConfigError
 from stripwatch.inspect.model import model_of
-from stripwatch.lab.bench.feed import feeding, make_frames
-from stripwatch.lab.bench.line import Bed, frames_per_s, running, worst_latency
-from stripwatch.lab.bench.measure import (
-    SEED,
-    Figures,
-    Timing,
-    filled_ring,
-    in_turn,
-    ratios,
-    submitter,
-)
-from stripwatch.lab.bench.rivals import Compute, prepared, rivals
-from stripwatch.lab.bench.watch import query_gpus, watch
+from stripwatch.lab.bench.batches import Timing, filled_ring, run_batches, submitter
+from stripwatch.lab.bench.feed import SEED, feed_process, make_frames
+from stripwatch.lab.bench.figures import Figures
+from stripwatch.lab.bench.gpu_figures import OURS, Reading, gpu_goals, overlap_limit, summary
+from stripwatch.lab.bench.harness import BenchSetup, frames_per_s, running_pipeline, worst_latency
+from stripwatch.lab.bench.load_monitor import load_monitor, query_gpus
+from stripwatch.lab.bench.other_runtimes import Compute, other_runtimes, prepared
 
 Pixels = list[NDArray[np.uint8]]
 
@@ -37,14 +31,11 @@ TARGETS = ("tensorrt", "tensorrt-rtx")
 SIZES = (1, 4, 8, 16)  # frames of a batch
 ROUNDS = 3  # of all modes in turn; figures are medians over the rounds
 SPAN_BATCHES = 50  # whose copies and computing are timed by the GPU
-DAEMON_OVER_BARE_MIN = 0.97
-DAEMON_OVER_PYTORCH_MIN = 3.0
-OURS = ("bare", "single-buffered", "double-buffered", "daemon")
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What is measured."""
+class EngineUnderTest:
+    """The engine that is measured, and files of the same network for other runtimes."""
 
     folder: Path
     manifest: Manifest
@@ -53,21 +44,11 @@ class Setting:
     onnx_file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One mode in one round."""
-
-    frames_per_s: float
-    batch_ms: dict[str, float]
-    gpu_percent: float | None = None
-    cpu_percent: float | None = None
-
-
 def check_gpu_engine(folder: Path, manifest: Manifest) -> None:
     """Refuse an engine that does not run on a GPU.
 
     Raises:
-        ConfigError: says how to build one that does.
+        ConfigError: the engine is for another target; the message says how to build one.
     """
     if manifest.target not in TARGETS:
         raise ConfigError(
@@ -84,22 +65,22 @@ def batch_sizes(manifest: Manifest, rows: int | None) -> list[int]:
     return [size for size in SIZES if fewest <= size <= most] or [most]
 
 
-def modes(beds: list[Bed], setting: Setting) -> Figures:
-    """Every mode at every batch size; each bed has its own."""
+def modes(setups: list[BenchSetup], subject: EngineUnderTest) -> Figures:
+    """Every mode at every batch size; each setup has its own."""
     rows: list[Figures] = []
     not_measured: list[Figures] = []
     goals: list[Figures] = []
-    for bed in beds:
-        pixels = [frame.pixels for frame in make_frames(SEED, bed.frame_shape)]
-        readings, reasons = _rounds(bed, setting, pixels)
-        rows += [summary(bed.rows, name, entries) for name, entries in readings.items()]
+    for setup in setups:
+        pixels = [frame.pixels for frame in make_frames(SEED, setup.frame_shape)]
+        readings, reasons = _rounds(setup, subject, pixels)
+        rows += [summary(setup.rows, name, entries) for name, entries in readings.items()]
         not_measured += [
-            {"rows": bed.rows, "mode": name, "reason": reason} for name, reason in reasons.items()
+            {"rows": setup.rows, "mode": name, "reason": reason} for name, reason in reasons.items()
         ]
-        goals += _goals(bed.rows, readings, _overlap_limit(bed, setting, pixels))
+        goals += gpu_goals(setup.rows, readings, _overlap_limit(setup, subject, pixels))
     return {
-        "engine": f"{setting.manifest.target} {setting.manifest.precision}, "
-        f"{setting.manifest.builder}",
+        "engine": f"{subject.manifest.target} {subject.manifest.precision}, "
+        f"{subject.manifest.builder}",
         "gpu": query_gpus("name,driver_version,memory.total") or "unknown",
         "rounds": ROUNDS,
         "modes": rows,
@@ -109,95 +90,109 @@ def modes(beds: list[Bed], setting: Setting) -> Figures:
 
 
 def _rounds(
-    bed: Bed, setting: Setting, pixels: Pixels
+    setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels
 ) -> tuple[dict[str, list[Reading]], dict[str, str]]:
-    """The readings of each mode, and why a rival has none."""
+    """The readings of each mode, and for runtimes without readings the reason."""
     computes: dict[str, Compute] = {}
     reasons: dict[str, str] = {}
-    for rival in rivals(setting.torch_file, setting.onnx_file):
-        compute, reason = prepared(rival, bed.rows)
+    for runtime in other_runtimes(subject.torch_file, subject.onnx_file):
+        compute, reason = prepared(runtime, setup.rows)
         if compute is None:
-            reasons[rival.name] = reason
+            reasons[runtime.name] = reason
         else:
-            computes[rival.name] = compute
+            computes[runtime.name] = compute
     readings: dict[str, list[Reading]] = {name: [] for name in (*OURS, *computes)}
     for _ in range(ROUNDS):
-        for name, reading in _engine_modes(bed, setting, pixels).items():
+        for name, reading in _engine_modes(setup, subject, pixels).items():
             readings[name].append(reading)
-        readings["daemon"].append(_daemon(bed, setting, pixels))
+        readings["daemon"].append(_daemon(setup, subject, pixels))
         for name, compute in computes.items():
-            readings[name].append(_rival(bed, compute))
+            readings[name].append(_other_runtime(setup, compute))
     return readings, reasons
 
 
-def _engine_modes(bed: Bed, setting: Setting, pixels: Pixels) -> dict[str, Reading]:
+def _engine_modes(
+    setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels
+) -> dict[str, Reading]:
     """The engine alone: without copies, with one batch in flight, and with two."""
-    ring = filled_ring(bed, pixels)
+    ring = filled_ring(setup, pixels)
     frames = [slot.frames for slot in ring.slots]
-    engine = TensorRtEngine(setting.folder, setting.manifest, frames, setting.resources.device)
+    engine = TensorRtEngine(
+        subject.folder,
+        subject.manifest,
+        frames,
+        subject.resources.device,
+    )
     try:
         lanes = engine.lanes
-        start = submitter(engine, bed.rows, setting.manifest)
+        start = submitter(engine, setup.rows, subject.manifest)
         for slot in range(IN_FLIGHT):  # so that bare computing, too, has frames to compute
             start(slot)
             engine.wait(slot)
 
         def bare() -> Timing:
             with engine.device.current():
-                return in_turn(
-                    lambda lane: lanes[lane].compute(bed.rows, after=lanes[lane - 1]),
+                return run_batches(
+                    lambda lane: lanes[lane].compute(setup.rows, after=lanes[lane - 1]),
                     lambda lane: lanes[lane].stream.synchronize(),
                     IN_FLIGHT,
                     IN_FLIGHT,
-                    bed.seconds,
+                    setup.seconds,
                 )
 
         def buffered(in_flight: int) -> Timing:
-            return in_turn(start, engine.wait, len(frames), in_flight, bed.seconds)
+            return run_batches(start, engine.wait, len(frames), in_flight, setup.seconds)
 
         return {
-            "bare": _watched(bed, bare),
-            "single-buffered": _watched(bed, lambda: buffered(1)),
-            "double-buffered": _watched(bed, lambda: buffered(IN_FLIGHT)),
+            "bare": _watched(setup, bare),
+            "single-buffered": _watched(setup, lambda: buffered(1)),
+            "double-buffered": _watched(setup, lambda: buffered(IN_FLIGHT)),
         }
     finally:
         engine.close()
 
 
-def _watched(bed: Bed, measure: Callable[[], Timing]) -> Reading:
-    with watch() as load:
+def _watched(setup: BenchSetup, measure: Callable[[], Timing]) -> Reading:
+    with load_monitor() as load:
         timing = measure()
-    return Reading(timing.per_s * bed.rows, timing.batch_ms, load.gpu_percent, load.cpu_percent)
+    return Reading(timing.per_s * setup.rows, timing.batch_ms, load.gpu_percent, load.cpu_percent)
 
 
-def _daemon(bed: Bed, setting: Setting, pixels: Pixels) -> Reading:
-    """The whole daemon; its batches' times are those from submission to result."""
-    manifest = setting.manifest
-    factory = engine_factory(setting.folder, manifest, setting.resources)
-    with running(bed, model_of(manifest), factory) as pipeline, feeding(bed.frames_at, pixels):
+def _daemon(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> Reading:
+    """The whole daemon; a batch's time runs from submission to result."""
+    manifest = subject.manifest
+    factory = engine_factory(subject.folder, manifest, subject.resources)
+    with (
+        running_pipeline(setup, model_of(manifest), factory) as pipeline,
+        feed_process(setup.frames_at, pixels),
+    ):
         frames_per_s(pipeline, 0)  # until frames flow
         ledger = pipeline.deliverer.ledger
-        with watch() as load:
+        with load_monitor() as load:
             before, started_s = ledger.inspected, time.monotonic()
-            latency_ms = worst_latency(pipeline, bed.seconds)
+            latency_ms = worst_latency(pipeline, setup.seconds)
             rate = (ledger.inspected - before) / (time.monotonic() - started_s)
     return Reading(rate, latency_ms.get("engine", {}), load.gpu_percent, load.cpu_percent)
 
 
-def _rival(bed: Bed, compute: Compute) -> Reading:
-    timing = in_turn(lambda _: None, lambda _: compute(), 1, 1, bed.seconds)
-    return Reading(timing.per_s * bed.rows, timing.batch_ms)
+def _other_runtime(setup: BenchSetup, compute: Compute) -> Reading:
+    timing = run_batches(lambda _: None, lambda _: compute(), 1, 1, setup.seconds)
+    return Reading(timing.per_s * setup.rows, timing.batch_ms)
 
 
-def _overlap_limit(bed: Bed, setting: Setting, pixels: Pixels) -> float:
+def _overlap_limit(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> float:
     """How much faster two batches in flight can be than one, if only the GPU counts."""
-    ring = filled_ring(bed, pixels)
+    ring = filled_ring(setup, pixels)
     frames = [slot.frames for slot in ring.slots]
     engine = TensorRtEngine(
-        setting.folder, setting.manifest, frames, setting.resources.device, timed=True
+        subject.folder,
+        subject.manifest,
+        frames,
+        subject.resources.device,
+        timed=True,
     )
     try:
-        start = submitter(engine, bed.rows, setting.manifest)
+        start = submitter(engine, setup.rows, subject.manifest)
         copies_ms, computes_ms = [], []
         for _ in range(SPAN_BATCHES):
             start(0)
@@ -208,55 +203,3 @@ def _overlap_limit(bed: Bed, setting: Setting, pixels: Pixels) -> float:
     finally:
         engine.close()
     return overlap_limit(statistics.median(copies_ms), statistics.median(computes_ms))
-
-
-def overlap_limit(copy_ms: float, compute_ms: float) -> float:
-    """One after the other, over the longer of the two alone."""
-    longer_ms = max(copy_ms, compute_ms)
-    return (copy_ms + compute_ms) / longer_ms if longer_ms else 1.0
-
-
-def summary(rows: int, name: str, readings: list[Reading]) -> Figures:
-    """Medians over the rounds, and the largest of the maxima."""
-    row: Figures = {
-        "rows": rows,
-        "mode": name,
-        "frames_per_s": round(statistics.median(one.frames_per_s for one in readings), 1),
-    }
-    for key, of_rounds in (
-        ("p50", statistics.median),
-        ("p99", statistics.median),
-        ("max", max),
-    ):
-        values = [one.batch_ms[key] for one in readings if key in one.batch_ms]
-        row[f"{key}_ms"] = round(of_rounds(values), 3) if values else "unknown"
-    if name in OURS:
-        for key in ("gpu_percent", "cpu_percent"):
-            values = [value for one in readings if (value := getattr(one, key)) is not None]
-            row[key] = round(statistics.median(values)) if values else "unknown"
-    return row
-
-
-def _goals(rows: int, readings: dict[str, list[Reading]], limit: float) -> list[Figures]:
-    rates = {name: [one.frames_per_s for one in entries] for name, entries in readings.items()}
-
-    def goal(over: str, under: str, least: float, text: str) -> Figures:
-        rounds = ratios(rates[over], rates[under])
-        measured = statistics.median(rounds)
-        return {
-            "rows": rows,
-            "figure": f"{over} / {under}",
-            "goal": text,
-            "measured": measured,
-            "met": "yes" if measured >= least else "no",
-            "rounds": rounds,
-        }
-
-    goals = [
-        goal("daemon", "bare", DAEMON_OVER_BARE_MIN, f">= {DAEMON_OVER_BARE_MIN}"),
-        goal("double-buffered", "single-buffered", 1.001, f"> 1, limit {limit:.2f}"),
-    ]
-    if "PyTorch eager" in rates:
-        text = f">= {DAEMON_OVER_PYTORCH_MIN:g}"
-        goals.append(goal("daemon", "PyTorch eager", DAEMON_OVER_PYTORCH_MIN, text))
-    return goals

@@ -1,1 +1,1 @@
-"""Running a whole line over known frames, and comparing its events with a file."""
+"""Running known frames through a daemon, and comparing its events with a file."""

@@ -1,29 +1,27 @@
 """Comparing the events of two runs over the same frames.
 
-What differs between runs by nature is ignored: the stream and its numbers, the session, the times.
-The model's hash is compared once for all events.
+Fields that differ between any two runs are ignored: the stream and its numbers, the session, the
+times. The model's hash is compared once for all events.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.errors import ConfigError, StorageError
 from stripwatch.wire.event import Defect, Gap, NumberedEvent
 
 IGNORED = ("stream", "seq", "session", "t_ns", "model")
-VALUE_CHARACTERS_MAX = 40  # of a field, in a line for reading; masks are long
+VALUE_CHARACTERS_MAX = 40  # of a field in a line of text; masks are long
 
 Kind = Literal["missing", "new", "changed"]
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One event that is not as expected."""
+    """One event that is missing, new or changed."""
 
     kind: Kind
     event: NumberedEvent  # the expected one; of a new event, that one
@@ -31,7 +29,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What two runs have in common, and what not."""
+    """The events of two runs and their differences."""
 
     differences: tuple[Difference, ...]
     expected: tuple[NumberedEvent, ...]
@@ -45,32 +43,6 @@ class Comparison(msgspec.Struct, frozen=True):
             for events in (self.expected, self.actual)
         )
         return expected, actual
-
-
-def load_events(path: Path) -> list[NumberedEvent]:
-    """Read numbered events from a file of JSON lines; other events in it are left out.
-
-    Raises:
-        StorageError: the file cannot be read.
-        ConfigError: a line is not an event of version 1.
-    """
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    decoder = msgspec.json.Decoder(NumberedEvent)
-    events: list[NumberedEvent] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or b'"type":"status"' in line or b'"type":"frame"' in line:
-            continue
-        try:
-            events.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path}, line {number} is not an event ({error}); "
-                "write such a file with: stripwatch replay ... --write-events FILE"
-            ) from None
-    return events
 
 
 def compare_events(
@@ -91,12 +63,12 @@ def compare_events(
         if changes:
             differences.append(Difference("changed", event, changes))
     differences += [Difference("new", event) for events in pool.values() for event in events]
-    differences.sort(key=lambda difference: _place(difference.event))
+    differences.sort(key=lambda difference: _position(difference.event))
     return Comparison(tuple(differences), expected, actual)
 
 
-def difference_line(difference: Difference) -> str:
-    """One line for reading."""
+def format_difference(difference: Difference) -> str:
+    """One line of text for a difference."""
     event = difference.event
     line = f"{difference.kind:<8} {event.camera} {_name(event)}"
     changes = (f"{field} {_short(old)} -> {_short(new)}" for field, old, new in difference.changes)
@@ -137,7 +109,7 @@ def _key(event: NumberedEvent) -> tuple[object, ...]:
     return (type(event).__name__, event.camera, *place)
 
 
-def _place(event: NumberedEvent) -> tuple[str, int]:
+def _position(event: NumberedEvent) -> tuple[str, int]:
     return event.camera, event.first_frame_seq if isinstance(event, Gap) else event.frame_seq
 
 

@@ -1,7 +1,7 @@
 """The same network in other runtimes on the same GPU: PyTorch and ONNX Runtime.
 
-They get frames that lie in the GPU's memory, in the network's own size and type, and leave their
-answers there. So they do less than we do: no copies, no pre-processing, no masks and areas.
+Their inputs lie in the GPU's memory, in the network's own size and type, and their outputs stay
+there. They do less than the daemon: no copies, no pre-processing, no masks and areas.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ import numpy as np
 WARM_UP_BATCHES = 10
 
 Compute = Callable[[], object]  # one batch; returns when it is done
-Prepare = Callable[[int], Compute]  # for batches of so many frames
+Prepare = Callable[[int], Compute]  # for a number of frames in a batch
 
 
-class NotHere(Exception):
-    """Why a rival cannot be measured."""
+class NotMeasurable(Exception):
+    """A runtime cannot be measured; the message is the reason."""
 
 
 @dataclass(frozen=True)
-class Rival:
+class Runtime:
     """One runtime with the network."""
 
     name: str
     prepare: Prepare
 
 
-def rivals(torch_file: Path | None, onnx_file: Path | None) -> list[Rival]:
-    """All of them; whether they can run shows when they are prepared."""
+def other_runtimes(torch_file: Path | None, onnx_file: Path | None) -> list[Runtime]:
+    """All of them; `prepared` finds out which can run here."""
     return [
-        Rival("PyTorch eager", lambda rows: _torch(torch_file, rows, compiled=False)),
-        Rival("PyTorch compile", lambda rows: _torch(torch_file, rows, compiled=True)),
-        Rival("ONNX Runtime CUDA", lambda rows: _onnx(onnx_file, rows)),
+        Runtime("PyTorch eager", lambda rows: _torch(torch_file, rows, compiled=False)),
+        Runtime("PyTorch compile", lambda rows: _torch(torch_file, rows, compiled=True)),
+        Runtime("ONNX Runtime CUDA", lambda rows: _onnx(onnx_file, rows)),
     ]
 
 
-def prepared(rival: Rival, rows: int) -> tuple[Compute | None, str]:
-    """What computes a batch, warmed up; or None, and why not in its own words."""
+def prepared(runtime: Runtime, rows: int) -> tuple[Compute | None, str]:
+    """A function that computes a batch, warmed up; or None and the reason."""
     try:
-        compute = rival.prepare(rows)
+        compute = runtime.prepare(rows)
         for _ in range(WARM_UP_BATCHES):
             compute()
-    except NotHere as reason:
+    except NotMeasurable as reason:
         return None, str(reason)
-    except Exception as error:  # noqa: BLE001 - of any library; ours is measured all the same
+    except Exception as error:  # noqa: BLE001 - of any library; the daemon is measured without it
         return None, f"failed: {type(error).__name__}: {error}"
     return compute, ""
 
 
 def _torch(file: Path | None, rows: int, *, compiled: bool) -> Compute:
     if file is None:
-        raise NotHere("not measured: --torch FILE.pt2 was not given")
+        raise NotMeasurable("not measured: --torch FILE.pt2 was not given")
     with _installed():
         import torch
     if not torch.cuda.is_available():
-        raise NotHere("not installed: this PyTorch finds no CUDA device")
+        raise NotMeasurable("not installed: this PyTorch finds no CUDA device")
     program = torch.export.load(file)
     shape = program.example_inputs[0][0].shape
     module = program.module().to(device="cuda", dtype=torch.float16)
@@ -78,14 +78,14 @@ def _torch(file: Path | None, rows: int, *, compiled: bool) -> Compute:
 
 def _onnx(file: Path | None, rows: int) -> Compute:
     if file is None:
-        raise NotHere("not measured: --onnx FILE.onnx was not given")
+        raise NotMeasurable("not measured: --onnx FILE.onnx was not given")
     with _installed():
         import onnxruntime
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise NotHere("not installed: this ONNX Runtime has no CUDA execution provider")
+        raise NotMeasurable("not installed: this ONNX Runtime has no CUDA execution provider")
     session = onnxruntime.InferenceSession(str(file), providers=["CUDAExecutionProvider"])
     if "CUDAExecutionProvider" not in session.get_providers():
-        raise NotHere("not installed: ONNX Runtime cannot load its CUDA execution provider")
+        raise NotMeasurable("not installed: ONNX Runtime cannot load its CUDA execution provider")
     entry = session.get_inputs()[0]
     dtype = np.float16 if entry.type == "tensor(float16)" else np.float32
     images = np.zeros((rows, *entry.shape[1:]), dtype)
@@ -108,4 +108,4 @@ def _installed() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise NotHere(f"not installed: {error}") from None
+        raise NotMeasurable(f"not installed: {error}") from None

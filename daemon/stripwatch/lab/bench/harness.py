@@ -1,4 +1,4 @@
-"""The real pipeline in this process, for as long as a measurement takes."""
+"""The real pipeline in this process, and its rate and latency while it runs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SETTLE_S = 1.0  # before a measurement: queues fill, caches warm
 
 
 @dataclass(frozen=True, slots=True)
-class Bed:
-    """What every measurement of a run has in common."""
+class BenchSetup:
+    """Settings that all measurements of a bench share."""
 
     frame_shape: tuple[int, int]
     rows: int
@@ -39,16 +39,20 @@ class Bed:
 
 
 @contextmanager
-def running(bed: Bed, model: Model, factory: EngineFactory) -> Iterator[Pipeline]:
-    """A pipeline; on PULL the feed is held back and nothing is dropped."""
-    lines, pixels = bed.frame_shape
+def running_pipeline(setup: BenchSetup, model: Model, factory: EngineFactory) -> Iterator[Pipeline]:
+    """Run a pipeline for the length of a block; on PULL it holds the feed back, nothing is dropped.
+
+    Raises:
+        DeviceError: the pipeline failed meanwhile.
+    """
+    lines, pixels = setup.frame_shape
     config = Config(
         line=Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625),
         cameras=(Camera(name=CAMERA),),
-        inputs=(Input(endpoint=bed.frames_at, pattern=bed.pattern),),
+        inputs=(Input(endpoint=setup.frames_at, pattern=setup.pattern),),
         engine=EngineSection(folder=""),
-        publish=Publish(endpoint=f"ipc://{bed.sockets}/events"),
-        batch=Batch(rows=bed.rows, wait_ms=bed.wait_ms),
+        publish=Publish(endpoint=f"ipc://{setup.sockets}/events"),
+        batch=Batch(rows=setup.rows, wait_ms=setup.wait_ms),
     )
     pipeline = Pipeline(config, model, factory)
     pipeline.start()
@@ -73,18 +77,18 @@ def frames_per_s(pipeline: Pipeline, seconds: float) -> float:
 
 
 def worst_latency(pipeline: Pipeline, seconds: float) -> Latency:
-    """Latency by stage over so many seconds; see `worst`."""
+    """Latency by stage over `seconds`; see `worst`."""
     until_s = time.monotonic() + seconds
     return worst(statuses(pipeline, lambda: time.monotonic() < until_s))
 
 
-def statuses(pipeline: Pipeline, going_on: Callable[[], bool]) -> list[Status]:
-    """What the daemon says of each second that ends while a condition holds.
+def statuses(pipeline: Pipeline, is_running: Callable[[], bool]) -> list[Status]:
+    """The status of each second that ends while a condition holds.
 
-    The first is left out where there are more: its second began earlier.
+    The first is left out if there are others: its second began before the measurement.
     """
     seen: list[Status] = []
-    while going_on() and pipeline.failure is None:
+    while is_running() and pipeline.failure is None:
         time.sleep(0.05)
         status = pipeline.telemetry.latest
         if status and status.latency_ms and (not seen or status is not seen[-1]):

@@ -1,0 +1,27 @@
+"""Options that say which daemon a command works with."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from stripwatch.config_errors import ENDPOINT_PATTERN, PATTERN_WORDS
+
+
+def add_address(parser: argparse.ArgumentParser, config_help: str, endpoint_help: str) -> None:
+    """Add `--config FILE` and `--endpoint ADDRESS`, of which exactly one must be given."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--config", type=Path, metavar="CONFIG.TOML", help=config_help)
+    group.add_argument("--endpoint", type=endpoint, metavar="ADDRESS", help=endpoint_help)
+
+
+def endpoint(text: str) -> str:
+    """An endpoint from the command line, by the rule of the configuration.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one.
+    """
+    if not re.match(ENDPOINT_PATTERN, text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {PATTERN_WORDS[ENDPOINT_PATTERN]}")
+    return text

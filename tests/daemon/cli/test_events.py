@@ -1,0 +1,40 @@
+"""`stripwatch events` on a running pipeline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from stripwatch.testing import fake_line
+from stripwatch.wire.event import Defect
+
+SHAPE = (32, 64)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_prints_events_and_saves_overlays(tmp_path: Path, *, as_json: bool) -> None:
+    """A line of text for each event, JSON exactly as published, PNGs."""
+    pixels = np.zeros(SHAPE, np.uint8)
+    pixels[4:9, 5:20] = 252
+    flags = ["--json"] if as_json else []
+    with fake_line(frame_shape=SHAPE) as line:
+        command = [sys.executable, "-m", "stripwatch", "events", "--count", "3", *flags]
+        command += ["--endpoint", line.events_endpoint, "--save-overlays", str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
+            line.wait(lambda: line.pipeline.publisher.subscriptions >= 5)
+            for seq in range(4):
+                line.camera.send("top", "s", seq, pixels)
+            out, _ = events.communicate(timeout=30)
+    rows = out.splitlines()
+    assert len(rows) == 3
+    if as_json:
+        published = [event for event in line.events if isinstance(event, Defect)]
+        assert [msgspec.json.decode(row, type=Defect) for row in rows] == published[:3]
+    else:
+        assert all("kind1" in row for row in rows)
+    assert (tmp_path / "top-s-0.png").is_file()

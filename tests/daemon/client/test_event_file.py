@@ -1,0 +1,39 @@
+"""Files of events read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stripwatch.client.event_file import load_events
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.wire.event import Defect, build_event
+
+MakeDefect = Callable[..., Defect]
+
+
+def test_numbered_events_come_back_in_order(tmp_path: Path, make_defect: MakeDefect) -> None:
+    """Blank lines, statuses and results of frames are left out."""
+    path = tmp_path / "events.jsonl"
+    defects = [make_defect(seq=seq) for seq in (1, 2)]
+    first, second = (build_event(defect)[1] for defect in defects)
+    rows = [first, b"", b'{"type":"status","v":1}', b'{"type":"frame","v":1}', second]
+    path.write_bytes(b"\n".join(rows) + b"\n")
+    assert load_events(path) == defects
+
+
+@pytest.mark.parametrize("row", [b"{", b"\xff", b'{"type":"defect"}', b'{"type":"other"}', b"[]"])
+def test_a_line_that_is_not_an_event_is_named(
+    tmp_path: Path, make_defect: MakeDefect, row: bytes
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(build_event(make_defect())[1] + b"\n" + row + b"\n")
+    with pytest.raises(ConfigError, match=r"events\.jsonl, line 2 .*--write-events"):
+        load_events(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"none\.jsonl cannot be read"):
+        load_events(tmp_path / "none.jsonl")

@@ -1,0 +1,44 @@
+"""Events of two runs compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from stripwatch.lab.compare.event_diff import compare_events, format_difference
+from stripwatch.wire.event import Defect, Gap
+
+MakeDefect = Callable[..., Defect]
+
+
+def test_events_are_compared_by_what_they_say_not_by_when(make_defect: MakeDefect) -> None:
+    """Stream, number, session, time and the session inside `part_of` differ by nature."""
+    first = make_defect()
+    again = make_defect(
+        stream="other", seq=7, session="t", t_ns=5, part_of=first.part_of.replace("-s-", "-t-")
+    )
+    assert compare_events([first], [again]).differences == ()
+    other = make_defect(score=0.5)
+    (difference,) = compare_events([first], [other]).differences
+    assert (difference.kind, difference.changes) == ("changed", (("score", 0.9, 0.5),))
+    assert "score 0.9 -> 0.5" in format_difference(difference)
+
+
+def test_missing_and_new_events_are_told_apart(make_defect: MakeDefect) -> None:
+    gap = Gap(
+        stream="a",
+        seq=1,
+        camera="top",
+        strip=None,
+        session="s",
+        first_frame_seq=3,
+        last_frame_seq=4,
+        count=2,
+        cause="lost",  # type: ignore[arg-type]
+        downweb_mm=None,
+    )
+    moved = make_defect(bbox_px=(21, 8, 10, 4))
+    result = compare_events([make_defect(), gap], [moved])
+    assert [entry.kind for entry in result.differences] == ["missing", "new", "missing"]
+    assert compare_events([gap], [msgspec.structs.replace(gap, seq=9)]).differences == ()

@@ -1,0 +1,79 @@
+"""Events as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stripwatch.view.event_text import format_event
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import Defect, Gap, Position, Status, StripEnd, StripStart
+
+MakeDefect = Callable[..., Defect]
+
+
+def test_a_line_names_class_place_and_size(make_defect: MakeDefect) -> None:
+    line = format_event(make_defect()).plain
+    for words in ("top", "C1", "1.234 m", "88.8 mm", "cracks", "6.0 x 2.0", "score 0.90"):
+        assert words in line
+    gap = Gap(
+        stream="a",
+        seq=1,
+        camera="top",
+        strip=None,
+        session="s",
+        first_frame_seq=3,
+        last_frame_seq=5,
+        count=3,
+        cause=Cause.OVERLOAD,
+        downweb_mm=(1000.0, 1300.0),
+    )
+    assert "NOT INSPECTED: 3 frames (3 to 5), overload" in format_event(gap).plain
+
+
+def test_a_strip_has_a_line_at_its_start_and_its_end() -> None:
+    """The end sums up: inspected, missed by cause, defects by class."""
+    start = StripStart(
+        stream="a", seq=1, camera="top", strip="C1", session="s", frame_seq=7, t_ns=1
+    )
+    assert "C1              strip starts at frame 7" in format_event(start).plain
+    end = StripEnd(
+        stream="a",
+        seq=2,
+        camera="top",
+        strip="C1",
+        session="s",
+        frame_seq=9,
+        t_ns=1,
+        frames_inspected=1,
+        frames_missed={Cause.LOST: 2},
+        metres_inspected=0.25,
+        metres_missed={Cause.LOST: 0.5},
+        defects={"pits": 2, "cracks": 1},
+    )
+    assert format_event(end).plain.endswith(
+        "strip ends: 1 frame (0.250 m) inspected, 2 lost (0.500 m) missed; 1 cracks, 2 pits"
+    )
+
+
+def test_a_status_shows_state_rate_and_drops() -> None:
+    status = Status(
+        stream="a",
+        t_ns=1,
+        state="overload",
+        uptime_s=1,
+        model="m",
+        frames_per_s=12.34,
+        frames_inspected=50,
+        latency_ms={},
+        drops={Cause.OVERLOAD: 3, Cause.LATE: 1},
+        cameras={},
+        subscribers=1,
+        last_event_seq=1,
+    )
+    line = format_event(status).plain
+    assert line.endswith("overload, 12.3 frames/s, 50 inspected, 4 missed or rejected")
+
+
+def test_a_position_that_is_unknown_is_a_dash(make_defect: MakeDefect) -> None:
+    defect = make_defect(position=Position(downweb_mm=None, crossweb_mm=88.8))
+    assert "  - m  " in format_event(defect).plain
