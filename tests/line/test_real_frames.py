@@ -25,8 +25,6 @@ from stripwatch.resources import resource_path
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
 from stripwatch.wire.rle import decode_coco, decode_severstal
 
-pytestmark = pytest.mark.slow
-
 SHAPE = (256, 1600)
 BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]
 Pixels = NDArray[np.uint8]
