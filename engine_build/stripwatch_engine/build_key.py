@@ -1,4 +1,4 @@
-"""What an engine was made of, as one hash: a build from the same is not repeated."""
+"""Hash of everything that an engine is built from: an unchanged build is not repeated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from stripwatch_engine.models.deployment import Deployment
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.verify.frames import FrameSet
+from stripwatch_engine.verify.frame_sample import FrameSample
 
 LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13")
 
@@ -17,22 +17,22 @@ LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rt
 def build_key(
     settings: BuildSettings,
     deployment: Deployment,
-    frames: FrameSet,
-    calibration: FrameSet | None,
+    verification_frames: FrameSample,
+    calibration_frames: FrameSample | None,
 ) -> str:
-    """SHA-256 of everything that decides what the engine is."""
+    """SHA-256 of everything that determines the engine."""
     models = [
         {
             "role": member.role,
             "class": member.class_id,
             "card": member.card,
             "model": hashlib.sha256(
-                member.core.model.SerializeToString(deterministic=True)
+                member.model.proto.SerializeToString(deterministic=True)
             ).hexdigest(),
         }
         for member in deployment.members
     ]
-    # Where models and frames lie does not matter, only what they are.
+    # The contents of models and frames count, not their paths.
     plain = msgspec.structs.replace(
         settings, composition=type(settings.composition)(), calibration="", verify=""
     )
@@ -41,8 +41,8 @@ def build_key(
         "flip": deployment.flip,
         "gate": deployment.gate,
         "models": models,
-        "frames": frames.digest(),
-        "calibration": calibration and calibration.digest(),
+        "frames": verification_frames.digest(),
+        "calibration": calibration_frames and calibration_frames.digest(),
         "versions": {name: _version(name) for name in ("stripwatch", *LIBRARIES)},
     }
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()

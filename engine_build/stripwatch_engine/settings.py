@@ -1,4 +1,4 @@
-"""What a build is made of."""
+"""Settings of a build."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.engines.manifest import Precision
+from stripwatch_engine.models.card_flags import CardFlags
 from stripwatch_engine.models.composition import Composition
-from stripwatch_engine.models.member import CardFlags
 
 BuildTarget = Literal["openvino", "tensorrt", "tensorrt-rtx"]
-# Largest difference to the float32 graph: least Dice of a class's masks, and largest mean error
-# of its probabilities. Kaggle's best Severstal models differ by about 0.002 in mean Dice
-# (khornlund/severstal-steel-defect-detection), which a build should not cost.
+DEFAULT_PRECISIONS: dict[BuildTarget, Precision] = {
+    "openvino": "fp32",
+    "tensorrt": "fp16",
+    "tensorrt-rtx": "fp16",
+}
+# Limits of the difference to the float32 graph: lowest Dice of the masks of a class, largest mean
+# error of the probabilities. Kaggle's best Severstal models differ by about 0.002 in mean Dice
+# (khornlund/severstal-steel-defect-detection), and a build should cost less.
 LIMITS: dict[Precision, tuple[float, float]] = {
     "fp32": (0.999, 0.0005),
     "fp16": (0.99, 0.002),
@@ -23,7 +28,7 @@ LIMITS: dict[Precision, tuple[float, float]] = {
 
 
 class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides what an engine is; two equal settings make equal engines."""
+    """Everything that determines an engine; equal settings make equal engines."""
 
     composition: Composition
     card_flags: CardFlags = CardFlags()
@@ -34,7 +39,7 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...] = ()  # "8.9"; TensorRT-RTX
     hardware_compatible: bool = False  # TensorRT
     version_compatible: bool = False  # TensorRT
-    workspace_mib: Annotated[int, Meta(ge=1)] | None = None  # TensorRT; None = all there is
+    workspace_mib: Annotated[int, Meta(ge=1)] | None = None  # TensorRT; None = all of the memory
     calibration: str = "synthetic"
     calibration_frames: Annotated[int, Meta(ge=1)] = 64
     verify: str = "synthetic"
@@ -43,7 +48,7 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     error_mean_max: float | None = None
 
     def limits(self) -> tuple[float, float]:
-        """Least Dice and largest mean error."""
+        """Lowest Dice and largest mean error that pass."""
         dice, error = LIMITS[self.precision]
         return (
             dice if self.dice_min is None else self.dice_min,

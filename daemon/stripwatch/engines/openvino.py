@@ -58,7 +58,9 @@ class OpenVinoEngine:
         self._presence_thresholds = presence_thresholds(gate, classes) if gate else None
         self._rows = [0] * len(slots)  # of the batch in flight, or last waited for
         try:
-            self._model = _core().compile_model(str(folder / manifest.files[0]), "CPU", options)
+            self._model = shared_core().compile_model(
+                str(folder / manifest.files[0]), "CPU", options
+            )
             self._requests = [
                 [self._request(slot, row) for row in range(len(frames))]
                 for slot, frames in enumerate(slots)
@@ -159,8 +161,8 @@ class OpenVinoEngine:
 
 
 @cache
-def _core() -> Any:  # noqa: ANN401 - openvino carries no types
-    """The only OpenVINO core of the process; it is never released.
+def shared_core() -> Any:  # noqa: ANN401 - openvino carries no types
+    """The only `openvino.Core` of the process; it is never released.
 
     With its last core OpenVINO unloads the CPU plugin, but leaves the plugin's `fork` handlers
     behind: a process that forks later (a data loader's worker) crashes or computes wrong values.

@@ -103,7 +103,7 @@ def _add_card(parser: argparse.ArgumentParser) -> None:
 
 def _add_tensorrt(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("tensorrt and tensorrt-rtx").add_argument
-    add("--batch", metavar="FEWEST:MOST", help="frames of one call (1:16)")
+    add("--batch", metavar="FEWEST:VALUE_LIMIT", help="frames of one call (1:16)")
     add("--workspace-mib", type=int, metavar="N", help="scratch memory (default: all there is)")
     add(
         "--capability",

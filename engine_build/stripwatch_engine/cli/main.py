@@ -22,8 +22,8 @@ from stripwatch.service.exits import guarded
 from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.cli.flags import make_parser, parse_shape
 from stripwatch_engine.cli.tables import engine_table, verification_tables
+from stripwatch_engine.models.card_flags import CardFlags
 from stripwatch_engine.models.composition import Composition, load_composition
-from stripwatch_engine.models.member import CardFlags
 from stripwatch_engine.settings import BuildSettings
 
 NAMES = {float: "numbers", int: "whole numbers", str: "names"}
@@ -204,5 +204,5 @@ def _batch(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,3}):(\d{1,3})", text)
     least, most = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= least <= most:
-        raise ConfigError(f"--batch {text!r}: expected FEWEST:MOST frames, for example 1:16")
+        raise ConfigError(f"--batch {text!r}: expected FEWEST:VALUE_LIMIT frames, for example 1:16")
     return (least, most)

@@ -1,4 +1,4 @@
-"""The gate and the classifier in the inspection graph: which classes is a frame free of?"""
+"""Gate and classifier in the inspection graph: which classes are absent from a frame (ADR 7)."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from stripwatch_engine.graph.nodes import NodeList
 from stripwatch_engine.graph.post import add_probability
 from stripwatch_engine.models.member import Member
 
-Run = Callable[[NodeList, Member, str], str]  # puts a model in; returns the name of its output
+AddModel = Callable[[NodeList, Member, str], str]  # adds a model; returns its output's name
 
 
-def add_absent(nodes: NodeList, members: list[Member], classes: int, run: Run) -> str:
-    """bool [n, classes]: True where the gate or the classifier judge a class absent.
+def add_absent(nodes: NodeList, members: list[Member], classes: int, add_model: AddModel) -> str:
+    """Add gate and classifier; return bool [n, classes], True where one finds a class absent.
 
     The graph's input `presence_thresholds` float32 [1 + classes] holds the gate's threshold and
     then the classifier's.
     """
-    verdicts = []
+    below = []
     for role in dict.fromkeys(member.role for member in members):
         count = 1 if role == "gate" else classes
         first = 0 if role == "gate" else 1
-        judges = [member for member in members if member.role == role]
+        of_role = [member for member in members if member.role == role]
         found = [
-            _presence(nodes, member, count, f"{role}{index}", run)
-            for index, member in enumerate(judges)
+            _presence(nodes, member, count, f"{role}{index}", add_model)
+            for index, member in enumerate(of_role)
         ]
         probability = found[0] if len(found) == 1 else nodes.add("Mean", found, f"{role}/mean")
         limits = nodes.cut("presence_thresholds", first, first + count, 0, f"{role}/limits")
-        verdicts.append(nodes.add("Less", [probability, limits], f"{role}/below"))
-    if len(verdicts) == 2:
-        verdicts = [nodes.add("Or", verdicts, "absent/either")]
-    # A gate alone speaks for all classes.
+        below.append(nodes.add("Less", [probability, limits], f"{role}/below"))
+    if len(below) == 2:
+        below = [nodes.add("Or", below, "absent/either")]
+    # The output of a gate alone holds for all classes.
     none = nodes.constant("absent/none", np.zeros((1, classes), np.bool_))
-    return nodes.add("Or", [verdicts[0], none], "absent/verdict")
+    return nodes.add("Or", [below[0], none], "absent/all")
 
 
-def _presence(nodes: NodeList, member: Member, count: int, tag: str, run: Run) -> str:
-    """The probability, float32 [n, count], that one model gives to each of what it judges."""
+def _presence(nodes: NodeList, member: Member, count: int, tag: str, add_model: AddModel) -> str:
+    """Probabilities of one gate or classifier, float32 [n, count]."""
     background = int(member.card.background)
-    output = nodes.reshape(run(nodes, member, tag), [-1, count + background], f"{tag}/flat")
+    output = nodes.reshape(add_model(nodes, member, tag), [-1, count + background], f"{tag}/flat")
     return add_probability(
         nodes, output, member.card.activation, background, count, f"{tag}/probability"
     )
@@ -54,12 +54,12 @@ def add_skip(
     results: Callable[[NodeList], dict[str, str]],
     shapes: dict[str, tuple[int, list[int]]],
 ) -> dict[str, str]:
-    """Compute results only where a frame of the batch has a class; elsewhere they are 0.
+    """Compute results only if some frame of the batch has a class; otherwise they are 0.
 
     Args:
         nodes: where to add it.
         absent: bool [n, classes].
-        results: adds the computation to a list of nodes and returns its results by output.
+        results: adds the computation to a list of nodes and returns its results by output name.
         shapes: type and sizes after the batch of each result.
     """
     present = nodes.add("Not", [absent], "skip/present")
@@ -71,7 +71,7 @@ def add_skip(
     inside = nodes.branch()
     found = results(inside)
     clean = nodes.branch()
-    # Not of the frames: TensorRT takes no uint8 into a branch.
+    # The batch size is that of `absent`, not of the frames: TensorRT takes no uint8 into a branch.
     start = clean.add("Shape", [absent], "skip/shape")
     batch = clean.cut(start, 0, 1, 0, "skip/batch")
     zeros = {}

@@ -1,9 +1,9 @@
-"""The end of the inspection graph: the models' output to mask, area, peak and prob.
+"""The end of the inspection graph: probabilities to mask, area, peak and prob.
 
-Enlarging by a whole factor k is written as one convolution that computes the k * k output pixels
-over every pixel of the model ("phases"). Thresholds, sums and maxima work on those planes as they
-are, and only the finished planes are interleaved. On a CPU this takes half the time of enlarging
-in float first, and it is the same arithmetic: bilinear, centres at halves.
+Enlarging by a whole factor k is one convolution that computes the k * k output pixels over every
+pixel of the model ("phases"). Thresholds, sums and maxima work on the phases, and only the finished
+planes are interleaved. On a CPU this takes half the time of a float resize, and it is the same
+arithmetic: bilinear, pixel centres at halves (ADR 4).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from onnx import TensorProto
 from stripwatch_engine.graph.nodes import NodeList
 from stripwatch_engine.models.model_card import Activation
 
-FACTOR_MAX = 4  # the convolution's work grows with its square; beyond, plain resizing is as good
+FACTOR_MAX = 4  # the convolution's work grows with its square; above, Resize is as fast
 
 
 def add_probability(
     nodes: NodeList, output: str, activation: Activation, first: int, count: int, tag: str
 ) -> str:
-    """A model's output to probabilities in 0 to 1 of `count` channels from `first` on.
+    """Convert the output of a model to probabilities of `count` channels from `first` on.
 
     Args:
         nodes: where to add it.
         output: float32 [n, channels, ...].
-        activation: what makes probabilities of it.
-        first: 1 leaves out a background channel.
-        count: of the channels wanted.
+        activation: of the model's card.
+        first: index of the first channel; 1 skips a background channel.
+        count: number of channels.
         tag: name of the result.
     """
     match activation:
@@ -39,7 +39,7 @@ def add_probability(
         case "softmax":
             output = nodes.add("Softmax", [output], f"{tag}/active", axis=1)
         case "none":
-            # The model says that these are probabilities; uint8 must not wrap where it errs.
+            # A model may leave the range of probabilities a little; uint8 must not wrap there.
             low = nodes.constant(f"{tag}/low", np.array(0, np.float32))
             high = nodes.constant(f"{tag}/high", np.array(1, np.float32))
             output = nodes.add("Clip", [output, low, high], f"{tag}/active")
@@ -63,16 +63,16 @@ def add_results(
     *,
     bytes_early: bool,
 ) -> dict[str, str]:
-    """Probabilities to the four results, by output; their types are made final by the caller.
+    """Compute the four results; return their names by output. The caller casts them.
 
     Args:
         nodes: where to add it.
-        planes: probabilities of all classes, of the whole frame.
-        classes: how many.
-        frame_shape: lines, pixels of the frames.
-        absent: bool [n, classes], True where a class shall not be found; None = nowhere.
-        bytes_early: mask and prob become uint8 before they are interleaved. That is faster on a
-            CPU; TensorRT takes uint8 only as its very last output.
+        planes: probabilities of all classes, for the area of the frame.
+        classes: number of classes.
+        frame_shape: lines, pixels.
+        absent: bool [n, classes], True where a class must not be found; None = nowhere.
+        bytes_early: cast mask and prob to uint8 before they are interleaved. That is faster on a
+            CPU; TensorRT takes uint8 only as the final output.
     """
     factor = _factor(planes.shape, frame_shape)
     enlarged = planes.name
@@ -84,7 +84,7 @@ def add_results(
 
 
 def _factor(output_shape: tuple[int, int], frame_shape: tuple[int, int]) -> int:
-    """The whole factor by which the output is smaller than the frame; 0 = there is none."""
+    """Whole factor by which the output is smaller than the frame; 0 = there is none."""
     lines, pixels = output_shape
     factor = frame_shape[0] // lines if lines else 0
     if factor > FACTOR_MAX or (lines * factor, pixels * factor) != frame_shape:
@@ -93,8 +93,8 @@ def _factor(output_shape: tuple[int, int], frame_shape: tuple[int, int]) -> int:
 
 
 def _enlarge(nodes: NodeList, source: str, classes: int, factor: int) -> str:
-    """[n, classes, h, w] to [n, classes * phases, h, w], a class's phases together."""
-    # Outside lies what the edge says, as in any bilinear resize.
+    """Enlarge [n, classes, h, w] to [n, classes * phases, h, w], the phases of a class together."""
+    # Edge pixels are repeated outside, as in any bilinear resize.
     pads = nodes.constant("pads", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
     padded = nodes.add("Pad", [source, pads], "padded", mode="edge")
     taps = bilinear_taps(factor)
@@ -104,7 +104,7 @@ def _enlarge(nodes: NodeList, source: str, classes: int, factor: int) -> str:
 
 
 def bilinear_taps(factor: int) -> NDArray[np.float64]:
-    """Weights [factor, 3] of the pixel before, at and after, for each output pixel over one."""
+    """Weights [factor, 3] of the pixels before, at and after, for each output pixel of one."""
     offsets = (np.arange(factor) + 0.5) / factor - 0.5  # from the pixel's centre
     before, after = np.maximum(-offsets, 0), np.maximum(offsets, 0)
     return np.stack([before, 1 - before - after, after], axis=1)
@@ -118,11 +118,11 @@ def _results(
     absent: str | None,
     bytes_early: bool,
 ) -> dict[str, str]:
-    """Planes float32 [n, classes * phases, h, w] to the four results."""
+    """Compute the four results of planes float32 [n, classes * phases, h, w]."""
     classes, phases = shape[0], factor * factor
     limits = _limits(nodes, classes, phases, absent)
     at_least = nodes.add("GreaterOrEqual", [planes, limits], "at_least")
-    # Counts above 2048 would be lost in float16: this stays float32 on every target.
+    # float16 counts exactly only to 2048: this stays float32 on every target.
     present = nodes.add("Cast", [at_least], "present", to=TensorProto.FLOAT)
     counts = nodes.reduce_sum(present, [2, 3], "counts")
     by_class = nodes.reshape(counts, [0, classes, phases], "counts/phases")
@@ -135,7 +135,7 @@ def _results(
         present_classes = nodes.add("Not", [absent], "peak/present")
         wanted = nodes.add("Cast", [present_classes], "peak/wanted", to=TensorProto.FLOAT)
         peak = nodes.add("Mul", [peak, wanted], "peak/kept")
-    # Bits do not overlap, so that adding them up is or-ing them: a 1x1 convolution.
+    # The bits of classes do not overlap, so their sum is their bitwise or: a 1x1 convolution.
     bits = np.einsum("c,pq->pcq", 2.0 ** np.arange(classes), np.eye(phases))
     weights = nodes.constant("bits", bits.reshape(phases, -1, 1, 1).astype(np.float32))
     coded = nodes.add("Conv", [present, weights], "mask/added")
@@ -143,15 +143,15 @@ def _results(
     scaled = nodes.add("Mul", [planes, full], "prob/scaled")
     rounded = nodes.add("Round", [scaled], "prob/rounded")
     return {
-        "mask": _woven(nodes, coded, [*shape[1:]], factor, "mask", bytes_early),
+        "mask": _interleave(nodes, coded, [*shape[1:]], factor, "mask", bytes_early),
         "area": area,
         "peak": peak,
-        "prob": _woven(nodes, rounded, [*shape], factor, "prob", bytes_early),
+        "prob": _interleave(nodes, rounded, [*shape], factor, "prob", bytes_early),
     }
 
 
 def _limits(nodes: NodeList, classes: int, phases: int, absent: str | None) -> str:
-    """The threshold of every plane; of absent classes it is one that nothing reaches."""
+    """Threshold of every plane; absent classes get one above every probability."""
     limits = nodes.reshape("thresholds", [1, classes, 1], "limits/column")
     if absent:
         number = nodes.add("Cast", [absent], "limits/absent", to=TensorProto.FLOAT)
@@ -164,15 +164,15 @@ def _limits(nodes: NodeList, classes: int, phases: int, absent: str | None) -> s
     return nodes.reshape(tiled, [-1, classes * phases, 1, 1], "limits")
 
 
-def _woven(
+def _interleave(
     nodes: NodeList, planes: str, shape: list[int], factor: int, output: str, bytes_early: bool
 ) -> str:
-    """[n, c * phases, h, w] to [n, *shape], the phases interleaved."""
+    """Interleave the phases: [n, c * phases, h, w] to [n, *shape]."""
     if bytes_early:
         planes = nodes.add("Cast", [planes], f"{output}/bytes", to=TensorProto.UINT8)
     if factor > 1:
-        # Plane by plane: DepthToSpace does the same, and is several times slower in OpenVINO.
+        # DepthToSpace does the same and is several times slower in OpenVINO.
         small = [shape[-2] // factor, shape[-1] // factor]
         split = nodes.reshape(planes, [-1, factor, factor, *small], f"{output}/split")
-        planes = nodes.add("Transpose", [split], f"{output}/woven", perm=[0, 3, 1, 4, 2])
+        planes = nodes.add("Transpose", [split], f"{output}/interleaved", perm=[0, 3, 1, 4, 2])
     return nodes.reshape(planes, [-1, *shape], f"{output}/result")

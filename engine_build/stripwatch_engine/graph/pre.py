@@ -1,4 +1,4 @@
-"""The beginning of the inspection graph: raw frames to the image that a model takes."""
+"""The beginning of the inspection graph: raw frames to the images that the models take."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from stripwatch_engine.graph.nodes import NodeList
 from stripwatch_engine.models.model_card import ModelCard
 
 
-class Images:
-    """Makes each image that some model needs once, however many models share it."""
+class ImageBuilder:
+    """Adds the models' images to a graph; models with equal cards share one image."""
 
     def __init__(self, nodes: NodeList, frame_shape: tuple[int, int]) -> None:
         self._nodes = nodes
@@ -18,7 +18,7 @@ class Images:
         self._made: dict[tuple[object, ...], str] = {}
 
     def image(self, card: ModelCard) -> str:
-        """float32 [n, channels, height, width] as the card wants it."""
+        """Name of the image that a card asks for, float32 [n, channels, height, width]."""
         size, statistics = card.input, card.channel_statistics()
         grey_key = (size.height, size.width, size.fit)
         key = (*grey_key, *statistics)
@@ -50,7 +50,7 @@ class Images:
             )
             return nodes.add("Pad", [grey, pads], tag, mode="edge")
         if lines % size.height == 0 and pixels % size.width == 0:
-            # Whole factors: averaging loses no thin line, and is what training did.
+            # Whole factors: averaging loses no thin line, and training does the same.
             block = [lines // size.height, pixels // size.width]
             return nodes.add("AveragePool", [grey], tag, kernel_shape=block, strides=block)
         return nodes.resize(grey, shape, tag)

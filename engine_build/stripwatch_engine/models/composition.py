@@ -1,4 +1,4 @@
-"""Which models make one deployment: from the command line, or from a TOML file."""
+"""The models of one deployment, by path: from the command line, or from a TOML file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec import Meta
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import CLASSES_MAX
 
+Role = Literal["segmentation", "gate", "classifier"]  # of a model in a deployment
 GateMode = Literal["skip", "soft"]
 ClassId = Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
 SomePaths = Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -21,24 +22,24 @@ class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The models of a deployment; in a file, paths are relative to it."""
 
     models: tuple[str, ...] = ()  # segment all classes; several are averaged
-    class_models: dict[ClassId, SomePaths] = {}  # segment one class, in the others' place
+    class_models: dict[ClassId, SomePaths] = {}  # segment one class, instead of `models`
     flip: bool = False  # average each segmentation with that of the mirror image
-    gate: str | tuple[str, ...] = ()  # classifies frames: has it a defect? several are averaged
-    classifier: str | tuple[str, ...] = ()  # classifies frames: of which classes? likewise
+    gate: str | tuple[str, ...] = ()  # classify frames: any defect? several are averaged
+    classifier: str | tuple[str, ...] = ()  # classify frames: which classes? several are averaged
     gate_mode: GateMode = "soft"
     min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = 5.0
 
     def paths(self) -> list[str]:
-        """All of its models."""
+        """Paths of all models."""
         single = [path for paths in self.class_models.values() for path in paths]
         return [*self.models, *single, *self.gates(), *self.classifiers()]
 
     def gates(self) -> tuple[str, ...]:
-        """The gate's models."""
+        """Paths of the gate models."""
         return (self.gate,) if isinstance(self.gate, str) else self.gate
 
     def classifiers(self) -> tuple[str, ...]:
-        """The classifier's models."""
+        """Paths of the classifier models."""
         return (self.classifier,) if isinstance(self.classifier, str) else self.classifier
 
 

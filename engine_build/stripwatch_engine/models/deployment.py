@@ -9,15 +9,16 @@ import msgspec
 
 from stripwatch.engines.manifest import DefectClass, Gate, check_classes
 from stripwatch.errors import ConfigError, ModelError
+from stripwatch_engine.models.card_flags import CardFlags
 from stripwatch_engine.models.composition import Composition
-from stripwatch_engine.models.member import CardFlags, Member, load_member, with_model
+from stripwatch_engine.models.member import Member, load_member, with_model
 from stripwatch_engine.models.onnx_model import convert_opset
 from stripwatch_engine.models.reference import batch_is_free
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What one inspection graph is made of; all models have the same opset."""
+    """The parts of one inspection graph; all models have the same opset."""
 
     members: tuple[Member, ...]
     classes: tuple[DefectClass, ...]
@@ -27,13 +28,13 @@ class Deployment:
 
     @property
     def segmenters(self) -> list[Member]:
-        """The members that segment."""
+        """Members of role segmentation, in order."""
         return [member for member in self.members if member.role == "segmentation"]
 
     @property
     def opset(self) -> int:
-        """Of all members."""
-        return self.members[0].core.opset
+        """Opset of all members."""
+        return self.members[0].model.opset
 
 
 def load_deployment(
@@ -42,7 +43,7 @@ def load_deployment(
     """Load the models of a composition.
 
     Raises:
-        ConfigError: there is no segmentation model, or flags would describe several models.
+        ConfigError: there is no segmentation model, or flags are given for several models.
         ModelError: a model or its card cannot be used, or they do not fit together.
     """
     flags = flags or CardFlags()
@@ -62,45 +63,45 @@ def load_deployment(
         for path in paths
     ]
     classes = _classes(shared, single)
-    judges = [
+    frame_models = [
         *(load_member("gate", Path(path), frame_shape, flags) for path in composition.gates()),
         *(
             load_member("classifier", Path(path), frame_shape, flags)
             for path in composition.classifiers()
         ),
     ]
-    members = (*shared, *single, *judges)
+    members = (*shared, *single, *frame_models)
     for member in members:
         _check_pads(member, frame_shape)
     return one_opset(
         Deployment(
-            members=tuple(_freed(member, composition.flip) for member in members),
+            members=tuple(_free_batch(member, composition.flip) for member in members),
             classes=classes,
             frame_shape=frame_shape,
             flip=composition.flip,
-            gate=_gate(composition, judges, classes) if judges else None,
+            gate=_gate(composition, frame_models, classes) if frame_models else None,
         )
     )
 
 
 def one_opset(deployment: Deployment, opset_min: int = 0) -> Deployment:
-    """The same with all models raised to the newest opset among them, or to `opset_min`.
+    """Convert all models to the newest opset among them, at least to `opset_min`.
 
     Raises:
-        ModelError: one of them cannot be raised.
+        ModelError: one of them cannot be converted.
     """
-    newest = max(opset_min, *(member.core.opset for member in deployment.members))
+    newest = max(opset_min, *(member.model.opset for member in deployment.members))
     members = tuple(
         member
-        if member.core.opset == newest
-        else with_model(member, convert_opset(member.path, member.core.model, newest))
+        if member.model.opset == newest
+        else with_model(member, convert_opset(member.path, member.model.proto, newest))
         for member in deployment.members
     )
     return replace(deployment, members=members)
 
 
 def _classes(shared: list[Member], single: list[Member]) -> tuple[DefectClass, ...]:
-    """The classes of the deployment: the first model's; each class's own model has precedence."""
+    """Classes of the deployment: of the first model, each overridden by the model of that class."""
     found: dict[int, DefectClass] = {}
     for member in shared:
         names = [entry.name for entry in member.card.classes]
@@ -132,11 +133,13 @@ def _classes(shared: list[Member], single: list[Member]) -> tuple[DefectClass, .
     return classes
 
 
-def _gate(composition: Composition, judges: list[Member], classes: tuple[DefectClass, ...]) -> Gate:
-    """What the manifest says about the gate and the classifier."""
+def _gate(
+    composition: Composition, frame_models: list[Member], classes: tuple[DefectClass, ...]
+) -> Gate:
+    """Manifest entry of the gate and the classifier."""
     gate_threshold: float | None = None
     class_thresholds: tuple[float, ...] = ()
-    for member in reversed(judges):  # of several, the first says the thresholds
+    for member in reversed(frame_models):  # of several, the first gives the thresholds
         entries = member.card.classes
         if member.role == "gate":
             if len(entries) != 1:
@@ -145,11 +148,11 @@ def _gate(composition: Composition, judges: list[Member], classes: tuple[DefectC
                 )
             gate_threshold = entries[0].threshold
             continue
-        names, wanted = [entry.name for entry in entries], [entry.name for entry in classes]
-        if names != wanted:
+        names, expected = [entry.name for entry in entries], [entry.name for entry in classes]
+        if names != expected:
             raise ModelError(
                 f"{member.path} classifies {', '.join(names)}, the segmentation has "
-                f"{', '.join(wanted)}; they must be the same"
+                f"{', '.join(expected)}; they must be the same"
             )
         class_thresholds = tuple(entry.threshold for entry in entries)
     return Gate(
@@ -169,17 +172,21 @@ def _check_pads(member: Member, frame_shape: tuple[int, int]) -> None:
         )
 
 
-def _freed(member: Member, flip: bool) -> Member:
-    """A model exported for a fixed batch, with its batch free where it really is."""
-    core, size = member.core, member.card.input
-    if not core.fixed_batch:
+def _free_batch(member: Member, flip: bool) -> Member:
+    """Clear `fixed_batch` of a model that computes any batch, whatever size it was exported with.
+
+    Raises:
+        ModelError: the model takes no other batch size, and the graph needs another.
+    """
+    model, size = member.model, member.card.input
+    if not model.fixed_batch:
         return member
-    if batch_is_free(core.model, core.source, (size.channels, size.height, size.width)):
-        return replace(member, core=replace(core, fixed_batch=0))
-    if core.fixed_batch > 1 or flip:
-        wish = "mirror images double it" if core.fixed_batch == 1 else "it takes no other"
+    if batch_is_free(model.proto, model.input_name, (size.channels, size.height, size.width)):
+        return replace(member, model=replace(model, fixed_batch=0))
+    if model.fixed_batch > 1 or flip:
+        reason = "--flip doubles it" if model.fixed_batch == 1 else "it takes no other"
         raise ModelError(
-            f"{member.path} was exported for batches of {core.fixed_batch} and {wish}; export it "
-            "with a dynamic batch (torch.onnx.export: dynamic_axes or dynamic_shapes)"
+            f"{member.path} was exported for batches of {model.fixed_batch} and {reason}; export "
+            "it with a dynamic batch (torch.onnx.export: dynamic_axes or dynamic_shapes)"
         )
     return member

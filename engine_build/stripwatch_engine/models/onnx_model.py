@@ -1,4 +1,4 @@
-"""A trained model as it comes: read an ONNX file and make it fit to be built around."""
+"""Read a trained model from an ONNX file and prepare it for the inspection graph."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from stripwatch.errors import ModelError
 from stripwatch_engine.models.reference import opset_newest
 
 OPSET_OLDEST = 11
-OPSET_MIN = 13  # ReduceSum and Softmax are what they are today from here on
+OPSET_MIN = 13  # from here on ReduceSum and Softmax have their present form
 OPSET_RAISED = 17  # what an older model is converted to
-IR_NEWEST = 10  # libraries read no file newer than themselves; what came later is not used here
+IR_NEWEST = 10  # older libraries read no newer version, and nothing newer is used here
 SHAPES = {2: "[n, k]", 4: "[n, k, height, width]"}  # by rank
 
 
 @dataclass(frozen=True)
-class Core:
-    """One model, float32 [n, channels, h, w] to float32 [n, k, h', w'] or, a classifier, [n, k].
+class OnnxModel:
+    """A model: float32 [n, channels, h, w] to float32 [n, k, h', w'], or [n, k] for a classifier.
 
-    Every node has a name of its own and the batch is free.
+    Every node has a unique name and the batch size is free.
     """
 
-    model: onnx.ModelProto
-    source: str  # name of the input
-    output: str
+    proto: onnx.ModelProto
+    input_name: str
+    output_name: str
     input_sizes: tuple[int, ...]  # after the batch: channels, height, width; 0 = any
     output_sizes: tuple[int, ...]  # after the batch; 0 = any
-    fixed_batch: int = 0  # that it was exported with; 0 = none
+    fixed_batch: int = 0  # the batch size that it was exported with; 0 = any
 
     @property
     def opset(self) -> int:
-        """Of the standard operators."""
-        return opset_of(self.model)
+        """Version of the standard operators."""
+        return opset_of(self.proto)
 
 
-def load_core(path: Path) -> Core:
+def load_onnx_model(path: Path) -> OnnxModel:
     """Read an ONNX file.
 
     Raises:
-        ModelError: it is missing, damaged, too old, or has not one float32 image as input and one
-            float32 output.
+        ModelError: the file is missing, damaged or too old, or the model does not have exactly one
+            float32 image as input and one float32 output.
     """
     model = _read(path)
     opset = opset_of(model)
@@ -57,20 +57,20 @@ def load_core(path: Path) -> Core:
         model = convert_opset(path, model, OPSET_RAISED)
     elif opset > (newest := opset_newest()):
         model = convert_opset(path, model, newest)
-    source, output = _ends(path, model)
+    image, output = _input_and_output(path, model)
     _name_nodes(model)
-    return Core(
-        model=model,
-        source=source.name,
-        output=output.name,
-        input_sizes=_sizes(path, "input", source, (4,)),
+    return OnnxModel(
+        proto=model,
+        input_name=image.name,
+        output_name=output.name,
+        input_sizes=_sizes(path, "input", image, (4,)),
         output_sizes=_sizes(path, "output", output, (2, 4)),
-        fixed_batch=_free_batch(model, source.name),
+        fixed_batch=_free_batch(model, image.name),
     )
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of the standard operators."""
+    """Version of the standard operators that a model uses."""
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     return max(versions, default=0)
 
@@ -92,7 +92,7 @@ def convert_opset(path: Path, model: onnx.ModelProto, opset: int) -> onnx.ModelP
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    """A valid model with all of its weights."""
+    """Read and check a model with all of its weights."""
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
         for name in sorted(_weight_files(model)):
@@ -115,7 +115,7 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _weight_files(model: onnx.ModelProto) -> set[str]:
-    """The files beside the model that hold its weights."""
+    """Names of the files beside the model that hold its weights."""
     return {
         entry.value
         for tensor in model.graph.initializer
@@ -124,15 +124,17 @@ def _weight_files(model: onnx.ModelProto) -> set[str]:
     }
 
 
-def _ends(path: Path, model: onnx.ModelProto) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto]:
-    """The one input and the one output."""
+def _input_and_output(
+    path: Path, model: onnx.ModelProto
+) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto]:
+    """The only input and the only output."""
     constants = {entry.name for entry in model.graph.initializer}
     inputs = [entry for entry in model.graph.input if entry.name not in constants]
     outputs = model.graph.output
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError(
             f"{path}: the model has {len(inputs)} inputs and {len(outputs)} outputs; "
-            "a model to build from has one of each"
+            "engine-build takes models with one of each"
         )
     return inputs[0], outputs[0]
 
@@ -140,7 +142,7 @@ def _ends(path: Path, model: onnx.ModelProto) -> tuple[onnx.ValueInfoProto, onnx
 def _sizes(
     path: Path, what: str, value: onnx.ValueInfoProto, ranks: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """The sizes after the batch of a float32 tensor of one of these ranks; 0 = any."""
+    """Sizes after the batch of a float32 tensor of one of these ranks; 0 = any."""
     tensor = value.type.tensor_type
     if tensor.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(tensor.elem_type)
@@ -158,7 +160,7 @@ def _sizes(
 
 
 def _name_nodes(model: onnx.ModelProto) -> None:
-    """Nodes are spoken of by name: give one to those that have none or share it."""
+    """Give every node a unique name: messages and float16's list of nodes refer to names."""
     seen: set[str] = set()
     for number, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:
@@ -166,14 +168,14 @@ def _name_nodes(model: onnx.ModelProto) -> None:
         seen.add(node.name)
 
 
-def _free_batch(model: onnx.ModelProto, source: str) -> int:
-    """Let the batch be any; returns what it was fixed to, 0 where it was free."""
+def _free_batch(model: onnx.ModelProto, input_name: str) -> int:
+    """Make the batch size free; return the size that it was fixed to, 0 where it was free."""
     fixed = 0
     for value in model.graph.input:
-        if value.name == source:
+        if value.name == input_name:
             size = value.type.tensor_type.shape.dim[0]
             fixed = max(size.dim_value, 0)
             size.dim_param = "n"
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "n"
-    del model.graph.value_info[:]  # they would repeat the old size
+    del model.graph.value_info[:]  # they repeat the old size
     return fixed

@@ -1,4 +1,4 @@
-"""Runs graphs on the CPU with ONNX Runtime: what every engine is compared with."""
+"""Run graphs on the CPU with ONNX Runtime, the reference for every engine."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from onnx import TensorProto, helper
 from stripwatch.errors import ModelError
 
 Array = NDArray[Any]
-IR_PROBED = 8  # of 2021: every ONNX Runtime that can be installed here reads it
+IR_PROBED = 8  # of 2021: every supported ONNX Runtime reads it
 
 
 class Session:
-    """A graph, loaded."""
+    """A loaded graph."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         """Load a graph.
 
         Raises:
-            ModelError: ONNX Runtime cannot run it.
+            ModelError: ONNX Runtime cannot load it.
         """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # it warns of its own optimiser
+        options.log_severity_level = 3  # errors only: it warns about its own optimiser
         self.outputs = [output.name for output in model.graph.output]
         try:
             self._session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # its own exceptions share no base but this
+        except Exception as error:  # its exceptions have no other common base
             raise ModelError(f"ONNX Runtime cannot load the graph: {first_line(error)}") from error
 
     def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
-        """All outputs by name.
+        """Compute all outputs, by name.
 
         Raises:
             ModelError: ONNX Runtime fails.
@@ -52,14 +52,14 @@ class Session:
 
 
 def version() -> str:
-    """Name and version, for reports."""
+    """Name and version of the reference."""
     import onnxruntime
 
     return f"ONNX Runtime {onnxruntime.__version__}"
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, without its listings and places in its source."""
+    """First line of a library's error message, without places in its source code."""
     line = str(error).strip().partition("\n")[0]
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*?\) )?", "", line)
     return line[:300]
@@ -67,10 +67,10 @@ def first_line(error: Exception) -> str:
 
 @cache
 def opset_newest() -> int:
-    """The newest opset that both onnx and ONNX Runtime know; exporters may be ahead of them.
+    """The newest opset that both onnx and ONNX Runtime support; exporters may be ahead of them.
 
     Raises:
-        ModelError: ONNX Runtime loads nothing at all.
+        ModelError: ONNX Runtime cannot load any graph.
     """
     make = helper.make_tensor_value_info
     source, output = make("x", TensorProto.FLOAT, [1]), make("y", TensorProto.FLOAT, [1])
@@ -88,20 +88,20 @@ def opset_newest() -> int:
     raise refusal
 
 
-def batch_is_free(model: onnx.ModelProto, source: str, sizes: Sequence[int]) -> bool:
-    """Whether a model gives two images together what it gives each alone.
+def batch_is_free(model: onnx.ModelProto, input_name: str, sizes: Sequence[int]) -> bool:
+    """Whether the output for a batch of two images equals the outputs for each alone.
 
     Args:
         model: with a free batch.
-        source: name of its input.
+        input_name: of the model.
         sizes: channels, height and width of an image.
     """
     images = np.random.default_rng(0).normal(size=(2, *sizes)).astype(np.float32)
     try:
         session = Session(model)
         output = session.outputs[0]
-        both = session.run({source: images})[output]
-        alone = [session.run({source: image[None]})[output] for image in images]
+        both = session.run({input_name: images})[output]
+        alone = [session.run({input_name: image[None]})[output] for image in images]
     except ModelError:
         return False
     together = np.concatenate(alone)

@@ -1,1 +1,1 @@
-"""Which parts of a graph compute in float16 or int8."""
+"""The parts of a model that compute in float16 or int8."""

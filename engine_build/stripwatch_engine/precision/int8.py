@@ -1,4 +1,4 @@
-"""INT8: explicit Q/DQ in a model for TensorRT, and NNCF for OpenVINO."""
+"""Quantize to int8: Q/DQ pairs in the ONNX model for TensorRT, NNCF for OpenVINO."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from numpy.typing import NDArray
 from stripwatch.errors import ConfigError, ModelError
 from stripwatch_engine.models.reference import first_line
 
-OPSET_HALF_SCALES = 21  # Q/DQ take float16 scales from 19 on; 21 is what converters test
+OPSET_FLOAT16_SCALES = 21  # Q/DQ take float16 scales from 19 on; converters are tested with 21
 QUANTIZED = ["Conv", "ConvTranspose", "Gemm", "MatMul"]
 
 
 def quantize_model(
-    model: onnx.ModelProto, source: str, images: NDArray[np.float32]
+    model: onnx.ModelProto, input_name: str, images: NDArray[np.float32]
 ) -> onnx.ModelProto:
-    """Put Q/DQ pairs before the convolutions of a model, as TensorRT wants them.
+    """Put Q/DQ pairs before the convolutions of a model, as TensorRT expects them.
 
-    Symmetric int8 with a scale per tensor, for weights per channel; biases stay as they are. What
-    a convolution answers is rounded only if another takes it: the model's own answer is not.
-    Some convolutions stay as they are, too: see `_exact`.
+    Quantization is symmetric, with one scale per tensor, for weights one per channel; biases stay
+    float32. An output is quantized only where another quantized operator consumes it, so the
+    model's own output is not. `_sensitive_convolutions` stay float32, too.
 
     Args:
-        model: float32, opset 21 or newer.
-        source: name of its input.
-        images: to measure ranges on, float32 [n, channels, height, width].
+        model: float32, opset 21 or newer; it is not changed.
+        input_name: of the model.
+        images: for calibration, float32 [n, channels, height, width].
 
     Raises:
-        ModelError: it cannot be quantized.
+        ModelError: the model cannot be quantized.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -43,22 +43,22 @@ def quantize_model(
     )
 
     class Reader(CalibrationDataReader):  # type: ignore[misc] # untyped library
-        """Hands out the images one by one."""
+        """Returns the images one by one."""
 
         def __init__(self) -> None:
             self._rest = iter(images)
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             image = next(self._rest, None)
-            return None if image is None else {source: image[None]}
+            return None if image is None else {input_name: image[None]}
 
-    copy = onnx.ModelProto()  # it changes what it is given
+    copy = onnx.ModelProto()  # quantize_static changes its argument
     copy.CopyFrom(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quantized.onnx"
-        quiet = logging.getLogger()
-        level = quiet.level
-        quiet.setLevel(logging.ERROR)  # it recommends its own preprocessing
+        root_logger = logging.getLogger()
+        level = root_logger.level
+        root_logger.setLevel(logging.ERROR)  # it recommends its own preprocessing
         try:
             quantize_static(
                 copy,
@@ -66,7 +66,7 @@ def quantize_model(
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=QUANTIZED,
-                nodes_to_exclude=_exact(copy),
+                nodes_to_exclude=_sensitive_convolutions(copy),
                 per_channel=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
@@ -81,17 +81,17 @@ def quantize_model(
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"the model cannot be quantized: {first_line(error)}") from error
         finally:
-            quiet.setLevel(level)
+            root_logger.setLevel(level)
         return onnx.load(path)
 
 
-def _exact(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions that int8 would harm far more than it would speed up.
+def _sensitive_convolutions(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions that lose far more accuracy in int8 than they gain speed.
 
-    Those of several groups, such as depthwise ones: their channels differ too much for one scale.
-    Those that answer with one pixel, such as squeeze-and-excitation's: each rounding scales a whole
-    channel. See docs/engine-build.md for figures; Sheng et al., "A Quantization-Friendly Separable
-    Convolution for MobileNets", arXiv:1803.08607, for the first.
+    Grouped convolutions, such as depthwise ones: their channels differ too much for one scale
+    (Sheng et al., "A Quantization-Friendly Separable Convolution for MobileNets",
+    arXiv:1803.08607). Convolutions whose output is a single pixel, as in squeeze-and-excitation:
+    each rounding scales a whole channel. docs/engine-build-results.md has the figures.
     """
     shapes = {
         value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
@@ -112,28 +112,32 @@ def quantize_openvino(
     model: Any,  # noqa: ANN401 - openvino carries no types
     frames: NDArray[np.uint8],
     extra_inputs: dict[str, NDArray[np.float32]],
-    ends: set[str],
+    outside: set[str],
 ) -> Any:  # noqa: ANN401 - as above
     """Quantize the models inside an OpenVINO inspection graph.
 
     Args:
-        model: with a batch of 1.
-        frames: to measure ranges on, uint8 [n, lines, pixels].
-        extra_inputs: of the graph beside `frames`, by name.
-        ends: names of the operators before and after the models; they stay float32.
+        model: openvino.Model with a batch of 1.
+        frames: for calibration, uint8 [n, lines, pixels].
+        extra_inputs: inputs of the graph besides `frames`, by name.
+        outside: names of the operators before and after the models; they stay float32.
+
+    Returns:
+        The quantized openvino.Model.
 
     Raises:
         ConfigError: NNCF is not installed.
-        ModelError: it cannot be quantized.
+        ModelError: the graph cannot be quantized.
     """
     try:
         import nncf
     except ImportError:
         raise ConfigError(
-            "--precision int8 for openvino needs NNCF; pip install 'stripwatch[int8]'"
+            "--precision int8 for openvino needs NNCF; install it in the folder of stripwatch "
+            "with: pip install '.[build,int8]'"
         ) from None
     nncf.set_log_level(logging.ERROR)
-    exact = {  # as in `_exact`
+    sensitive = {  # as `_sensitive_convolutions`
         node.get_friendly_name()
         for node in model.get_ordered_ops()
         if node.get_type_name() == "GroupConvolution"
@@ -153,7 +157,7 @@ def quantize_openvino(
             dataset,
             subset_size=len(frames),
             preset=nncf.QuantizationPreset.MIXED,
-            ignored_scope=nncf.IgnoredScope(names=sorted(ends | exact), validate=False),
+            ignored_scope=nncf.IgnoredScope(names=sorted(outside | sensitive), validate=False),
             advanced_parameters=parameters,
         )
     except (nncf.errors.ValidationError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""TensorRT 10.x, TensorRT 11.x and TensorRT-RTX: one way to build, and a table of differences."""
+"""Targets tensorrt (10.x and 11.x) and tensorrt-rtx: one way to build, a table of differences."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from stripwatch.engines.cuda import compute_capability
 from stripwatch.engines.identity import load_library
 from stripwatch.engines.manifest import Plan
 from stripwatch.engines.trt_log import make_logger
-from stripwatch.errors import ConfigError, DeviceError, ModelError
+from stripwatch.errors import ConfigError, DeviceError, ModelError, StorageError
+from stripwatch.files import write_whole
 from stripwatch.service.console import Progress
+from stripwatch_engine.graph.compose import compose_inspection_graph
+from stripwatch_engine.models.deployment import Deployment
 from stripwatch_engine.settings import BuildSettings
+from stripwatch_engine.targets.base import BuildInputs, Built, refuse_flags
+from stripwatch_engine.targets.lower import COMPARED_FRAMES, lower
+
+PLAN_FILE = "inspection.plan"
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """How one of the libraries differs from the others."""
+    """Differences between the libraries."""
 
-    needs_gpu: bool  # to build: it measures kernels on the device
+    needs_gpu: bool  # to build: the library measures kernels on the device
     timing_cache: bool
     compatibility_flags: bool  # hardware and version compatibility
-    capability_choice: bool  # it builds for GPUs that are not here
+    capability_choice: bool  # builds for GPUs that this machine does not have
 
 
 FLAVOURS = {
@@ -46,50 +53,103 @@ FLAVOURS = {
 
 
 def check_settings(settings: BuildSettings, timing_cache: Path | None) -> None:
-    """Refuse settings that the target does not have.
+    """Refuse flags of other targets.
 
     Raises:
-        ConfigError: naming the flag.
+        ConfigError: the message names the flag.
     """
-    flavour = FLAVOURS.get(settings.target)
-    have_compatibility = flavour is not None and flavour.compatibility_flags
-    for flag, given, allowed in (
-        ("--capability", settings.capabilities, flavour and flavour.capability_choice),
-        ("--hardware-compatible", settings.hardware_compatible, have_compatibility),
-        ("--version-compatible", settings.version_compatible, have_compatibility),
-        ("--timing-cache", timing_cache, flavour and flavour.timing_cache),
-        ("--workspace-mib", settings.workspace_mib, flavour),
-    ):
-        if given and not allowed:
-            raise ConfigError(f"{flag} does not exist for --target {settings.target}; leave it out")
+    flavour = FLAVOURS[settings.target]
+    allowed = {"--workspace-mib"}
+    if flavour.capability_choice:
+        allowed.add("--capability")
+    if flavour.compatibility_flags:
+        allowed |= {"--hardware-compatible", "--version-compatible"}
+    if flavour.timing_cache:
+        allowed.add("--timing-cache")
+    refuse_flags(settings, timing_cache, allowed)
+
+
+def calibration_count(settings: BuildSettings) -> int:
+    """Number of frames to calibrate on; 0 = none."""
+    return {"fp32": 0, "fp16": COMPARED_FRAMES, "int8": settings.calibration_frames}[
+        settings.precision
+    ]
+
+
+def build(inputs: BuildInputs) -> Built:
+    """Convert the models to the precision and build a plan into the draft folder.
+
+    Raises:
+        ConfigError: a model or a flag does not fit the batch or the library.
+        ModelError: the library is missing, or cannot build the models.
+        DeviceError: the library needs a GPU and there is none.
+        StorageError: the plan or the timing cache cannot be written.
+        KeyboardInterrupt: Ctrl-C, after the builder has stopped.
+    """
+    settings = inputs.settings
+    _check_batch(inputs.deployment, settings)
+    lowered = lower(
+        inputs.deployment, settings.precision, inputs.calibration_frames, inputs.progress
+    )
+    graph = compose_inspection_graph(lowered.deployment, bytes_early=False)
+    serialized, plan = build_plan(graph, settings, inputs.timing_cache, inputs.progress)
+    try:
+        (inputs.draft / PLAN_FILE).write_bytes(serialized)
+    except OSError as error:
+        raise StorageError(f"cannot write {inputs.draft.parent}: {error.strerror}") from error
+    return Built(
+        files=(PLAN_FILE,),
+        builder=f"{settings.target} {plan.version}",
+        batch=settings.batch,
+        plan=plan,
+        kept=lowered.kept,
+        emulated=compose_inspection_graph(lowered.emulated, bytes_early=True)
+        if lowered.emulated
+        else None,
+    )
+
+
+def _check_batch(deployment: Deployment, settings: BuildSettings) -> None:
+    """Refuse batches for a model that was exported for one image.
+
+    Raises:
+        ConfigError: there is such a model, and batches of more than one frame are asked for.
+    """
+    for member in deployment.members:
+        if member.model.fixed_batch and settings.batch[1] > 1:
+            raise ConfigError(
+                f"{member.path} was exported for one image at a time; build it with --batch 1:1, "
+                "or export it with a dynamic batch"
+            )
 
 
 def build_plan(
-    graph: onnx.ModelProto, settings: BuildSettings, timing_cache: Path | None, report: Progress
+    graph: onnx.ModelProto, settings: BuildSettings, timing_cache: Path | None, progress: Progress
 ) -> tuple[bytes, Plan]:
-    """Build an engine from an inspection graph.
+    """Build a plan from an inspection graph.
 
     Args:
         graph: with uint8 only as its first input and last outputs.
         settings: of the build.
-        timing_cache: file to read and to write measured kernel times; TensorRT only.
-        report: called with the progress of the build.
+        timing_cache: file of measured kernel times to read and to update; TensorRT only.
+        progress: called with each phase of the build and its steps.
 
     Returns:
-        The serialized engine, and what it needs of a machine.
+        The serialized plan, and its demands on the machine that runs it.
 
     Raises:
-        ConfigError: the library has no such compute capability.
-        DeviceError: it needs a GPU and there is none.
+        ConfigError: the library does not support a compute capability.
+        DeviceError: the library needs a GPU and there is none.
         ModelError: the library is missing, or cannot parse or build the graph.
-        KeyboardInterrupt: Ctrl-C, after the builder has let go.
+        StorageError: the timing cache cannot be read or written.
+        KeyboardInterrupt: Ctrl-C, after the builder has stopped.
     """
     assert settings.target != "openvino"
     trt = load_library(settings.target)
     logger = make_logger(trt)
     try:
         builder = trt.Builder(logger)
-    except (TypeError, RuntimeError) as error:  # its factory returned nothing
+    except (TypeError, RuntimeError) as error:  # its factory returns nothing
         raise DeviceError(f"{settings.target} finds no GPU: {logger.summary()}") from error
     # Needed by 10.x; 11.x knows no other network and ignores it.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -98,7 +158,7 @@ def build_plan(
     capabilities = _configure(trt, config, settings)
     _add_profile(builder, config, settings)
     cache = _load_cache(config, timing_cache)
-    monitor = _monitor(trt, report)
+    monitor = _monitor(trt, progress)
     config.progress_monitor = monitor
     serialized = builder.build_serialized_network(network, config)
     if monitor.interrupted:
@@ -106,7 +166,7 @@ def build_plan(
     if serialized is None:
         raise ModelError(f"{settings.target} cannot build this model: {logger.summary()}")
     if cache is not None and timing_cache is not None:
-        timing_cache.write_bytes(cache.serialize())
+        _save_cache(cache, timing_cache)
     plan = Plan(
         version=trt.__version__,
         compute_capabilities=capabilities,
@@ -117,23 +177,23 @@ def build_plan(
 
 
 def _parse(trt: ModuleType, network: Any, logger: Any, graph: onnx.ModelProto) -> None:  # noqa: ANN401
-    """Read the graph; every error with node, operator and what to do."""
+    """Parse the graph; errors name node, operator and remedy."""
     parser = trt.OnnxParser(network, logger)
     if parser.parse(graph.SerializeToString()):
         return
-    faults = []
+    errors = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)
         reason = error.desc().removeprefix("Assertion failed: ").rstrip(".")
-        faults.append(f"node {error.node_name() or '?'} ({error.node_operator() or '?'}): {reason}")
+        errors.append(f"node {error.node_name() or '?'} ({error.node_operator() or '?'}): {reason}")
     raise ModelError(
-        f"{trt.__name__} {trt.__version__} cannot take this model: {'; '.join(faults)}; "
+        f"{trt.__name__} {trt.__version__} cannot take this model: {'; '.join(errors)}; "
         "replace the operator in the model, export it with another opset, or use --target openvino"
     )
 
 
 def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[str, ...]:  # noqa: ANN401
-    """Set the flags; returns the compute capabilities that the engine will run on."""
+    """Set the flags; return the compute capabilities that the engine runs on."""
     if settings.workspace_mib:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
     if settings.version_compatible:
@@ -159,26 +219,37 @@ def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[s
 
 
 def _add_profile(builder: Any, config: Any, settings: BuildSettings) -> None:  # noqa: ANN401
-    """The range of batches; the builder tunes for full ones."""
-    least, most = settings.batch
+    """Set the range of batch sizes; the builder tunes for the largest."""
+    fewest, most = settings.batch
     profile = builder.create_optimization_profile()
-    shapes = [(rows, *settings.frame_shape) for rows in (least, most, most)]
+    shapes = [(rows, *settings.frame_shape) for rows in (fewest, most, most)]
     profile.set_shape("frames", *shapes)
     config.add_optimization_profile(profile)
 
 
 def _load_cache(config: Any, path: Path | None) -> Any:  # noqa: ANN401 - of the library
-    """The timing cache of earlier builds; one of another device or version is not used."""
+    """Timing cache of earlier builds; the library ignores one of another device or version."""
     if path is None:
         return None
-    cache = config.create_timing_cache(path.read_bytes() if path.exists() else b"")
+    try:
+        data = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise StorageError(f"--timing-cache {path} cannot be read: {error.strerror}") from error
+    cache = config.create_timing_cache(data)
     config.set_timing_cache(cache, ignore_mismatch=False)
     return cache
 
 
-def _monitor(trt: ModuleType, report: Progress) -> Any:  # noqa: ANN401 - a class of the library
+def _save_cache(cache: Any, path: Path) -> None:  # noqa: ANN401 - of the library
+    try:
+        write_whole(path, bytes(cache.serialize()))
+    except OSError as error:
+        raise StorageError(f"--timing-cache {path} cannot be written: {error.strerror}") from error
+
+
+def _monitor(trt: ModuleType, progress: Progress) -> Any:  # noqa: ANN401 - a class of the library
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined] # as above
-        """Hands progress on, and ends the build on Ctrl-C."""
+        """Reports progress, and stops the build on Ctrl-C."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -190,7 +261,7 @@ def _monitor(trt: ModuleType, report: Progress) -> Any:  # noqa: ANN401 - a clas
 
         def step_complete(self, phase: str, step: int) -> bool:
             try:
-                report(phase, step + 1, self._steps.get(phase, 0))
+                progress(phase, step + 1, self._steps.get(phase, 0))
             except KeyboardInterrupt:  # an exception must not cross the library
                 self.interrupted = True
             return not self.interrupted

@@ -1,4 +1,4 @@
-"""Verification: how far an engine's masks are from those of the float32 graph."""
+"""Measure the difference between the masks of an engine and those of the float32 graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stripwatch.engines.base import Resources, page_aligned, presence_thresholds
+from stripwatch.engines.base import Frames, Resources, page_aligned, presence_thresholds
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import (
     Agreement,
@@ -23,13 +23,12 @@ from stripwatch.engines.manifest import (
 from stripwatch.inspect.model import model_of
 from stripwatch_engine.models.reference import Session
 
-JUDGED_PX_MIN = 256  # of a class, over all frames: below, one pixel of an edge decides its Dice
-Frames = NDArray[np.uint8]  # [n, lines, pixels]
+JUDGED_PX_MIN = 256  # of a class, over all frames; below, single edge pixels decide its Dice
 
 
 @dataclass(frozen=True)
 class Masks:
-    """What one engine or graph says of the verification frames."""
+    """Output of an engine or a graph for the verification frames."""
 
     mask: NDArray[np.uint8]  # [n, lines, pixels]; bit c-1: class c
     prob: NDArray[np.uint8]  # [n, classes, lines, pixels]; probability * 255
@@ -41,8 +40,14 @@ def run_graph(
 ) -> Masks:
     """Run an inspection graph in ONNX Runtime, frame by frame.
 
+    Args:
+        graph: an inspection graph.
+        frames: uint8 [n, lines, pixels].
+        classes: of the deployment; their thresholds are used.
+        gate: of the deployment.
+
     Raises:
-        ModelError: it cannot be run.
+        ModelError: the graph cannot be run.
     """
     session = Session(graph)
     inputs = {"thresholds": np.array([entry.threshold for entry in classes], np.float32)}
@@ -57,10 +62,10 @@ def run_graph(
 
 
 def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
-    """Run a built engine as the daemon does, one frame at a time.
+    """Run a built engine as the daemon does, one frame at a time; frames uint8 [n, lines, pixels].
 
     Raises:
-        ModelError: it cannot be loaded here.
+        ModelError: the engine cannot be loaded on this machine.
         DeviceError: its device is missing or fails.
     """
     slot = page_aligned((1, *frames.shape[1:]), np.uint8)
@@ -80,21 +85,23 @@ def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
     return Masks(np.concatenate(masks), np.concatenate(probs), np.array(known))
 
 
-def compare(what: str, wanted: Masks, found: Masks, classes: Sequence[DefectClass]) -> Agreement:
-    """Measure how well two results agree; probabilities to 1/255."""
-    known = wanted.known & found.known
-    error = np.abs(wanted.prob[known].astype(np.int16) - found.prob[known])
+def compare(what: str, expected: Masks, found: Masks, classes: Sequence[DefectClass]) -> Agreement:
+    """Measure how well two outputs agree: Dice of the masks, and errors of probabilities.
+
+    Probabilities have a resolution of 1/255.
+    """
+    known = expected.known & found.known
+    error = np.abs(expected.prob[known].astype(np.int16) - found.prob[known])
     agreements = []
     for entry in classes:
-        bit = np.uint8(1 << (entry.id - 1))
-        there, here = (wanted.mask & bit) > 0, (found.mask & bit) > 0
-        total = int(there.sum()) + int(here.sum())
+        in_reference, in_found = (expected.mask & entry.bit) > 0, (found.mask & entry.bit) > 0
+        total = int(in_reference.sum()) + int(in_found.sum())
         agreements.append(
             ClassAgreement(
                 name=entry.name,
-                dice=2 * int((there & here).sum()) / total if total else 1.0,
-                reference_px=int(there.sum()),
-                found_px=int(here.sum()),
+                dice=2 * int((in_reference & in_found).sum()) / total if total else 1.0,
+                reference_px=int(in_reference.sum()),
+                found_px=int(in_found.sum()),
             )
         )
     return Agreement(
@@ -106,12 +113,12 @@ def compare(what: str, wanted: Masks, found: Masks, classes: Sequence[DefectClas
 
 
 def is_judged(entry: ClassAgreement) -> bool:
-    """Whether there was enough of a class to say something about it."""
+    """Whether a class has enough pixels for its Dice to mean something."""
     return max(entry.reference_px, entry.found_px) >= JUDGED_PX_MIN
 
 
 def faults(verification: Verification) -> list[str]:
-    """What is past the limits, in words."""
+    """Sentences for the values that exceed the limits; empty if the verification passes."""
     found = []
     for agreement in verification.agreements:
         found += [
@@ -127,7 +134,7 @@ def faults(verification: Verification) -> list[str]:
     return found
 
 
-def worst_frames(wanted: Masks, found: Masks, count: int) -> list[int]:
-    """The frames whose masks differ in most pixels, worst first."""
-    different = (wanted.mask != found.mask).sum(axis=(1, 2))
+def worst_frames(expected: Masks, found: Masks, count: int) -> list[int]:
+    """Indices of the frames whose masks differ in most pixels, worst first."""
+    different = (expected.mask != found.mask).sum(axis=(1, 2))
     return [int(index) for index in np.argsort(-different, kind="stable")[:count]]

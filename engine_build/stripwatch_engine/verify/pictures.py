@@ -1,4 +1,4 @@
-"""The verification in pictures: the worst frames with both masks."""
+"""Pictures of a verification: the worst frames with both masks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,38 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.engines.base import Frames
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import StorageError
-from stripwatch.view.overlay import FILL_SHARE, class_colour
-from stripwatch_engine.verify.agreement import Frames, Masks, worst_frames
+from stripwatch.view.overlay import class_colour, draw_mask
+from stripwatch_engine.verify.agreement import Masks, worst_frames
 
 FRAMES_DRAWN = 4
 TITLE_PX = 26
-DIFFERENCE = (255, 0, 255)  # RGB; no class has it
+DIFFERENCE = (255, 0, 255)  # RGB; not the colour of a class
 WHITE = (255, 255, 255)
 
 
 def draw_report(
     folder: Path,
     frames: Frames,
-    wanted: Masks,
+    expected: Masks,
     found: Masks,
     classes: tuple[DefectClass, ...],
     compared: str,
-) -> list[Path]:
-    """Write a PNG for each of the worst frames: the float32 masks, the others, the difference.
+) -> tuple[Path, ...]:
+    """Write a PNG for each of the worst frames: float32 masks, compared masks, their difference.
+
+    Args:
+        folder: is made if it does not exist.
+        frames: uint8 [n, lines, pixels].
+        expected: masks of the float32 graph.
+        found: masks of what is compared with it.
+        classes: of the deployment.
+        compared: name of what is compared, for the titles.
+
+    Returns:
+        The files written.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -35,9 +47,9 @@ def draw_report(
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for rank, index in enumerate(worst_frames(wanted, found, FRAMES_DRAWN)):
+        for rank, index in enumerate(worst_frames(expected, found, FRAMES_DRAWN)):
             picture = _picture(
-                frames[index], wanted.mask[index], found.mask[index], classes, (compared, index)
+                frames[index], expected.mask[index], found.mask[index], classes, (compared, index)
             )
             path = folder / f"worst-{rank + 1}.png"
             encoded, data = cv2.imencode(".png", picture)
@@ -46,26 +58,26 @@ def draw_report(
             paths.append(path)
     except OSError as error:
         raise StorageError(f"--report {folder} cannot be written: {error.strerror}") from error
-    return paths
+    return tuple(paths)
 
 
 def _picture(
     frame: NDArray[np.uint8],
-    wanted: NDArray[np.uint8],
+    expected: NDArray[np.uint8],
     found: NDArray[np.uint8],
     classes: tuple[DefectClass, ...],
     title: tuple[str, int],
 ) -> NDArray[np.uint8]:
-    """BGR uint8: three strips below each other, each with its title."""
+    """Three strips below each other, each with its title; BGR uint8 [lines, pixels, 3]."""
     compared, index = title
     grey = np.repeat(frame[:, :, None], 3, axis=2)
-    different = wanted != found
+    different = expected != found
     marked = grey.copy()
     marked[different] = DIFFERENCE
     names = ", ".join(entry.name for entry in classes)
     strips = (
-        (f"frame {index}: float32 ({names})", _tinted(grey, wanted, classes)),
-        (compared, _tinted(grey, found, classes)),
+        (f"frame {index}: float32 ({names})", _with_masks(grey, expected, classes)),
+        (compared, _with_masks(grey, found, classes)),
         (f"{int(different.sum())} of {different.size} pixels differ", marked),
     )
     rows = []
@@ -77,13 +89,11 @@ def _picture(
     return np.asarray(cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR), np.uint8)
 
 
-def _tinted(
+def _with_masks(
     grey: NDArray[np.uint8], mask: NDArray[np.uint8], classes: tuple[DefectClass, ...]
 ) -> NDArray[np.uint8]:
     """A frame with its masks in the colours of their classes."""
-    picture = grey.astype(np.float32)
+    picture = grey.copy()
     for entry in classes:
-        inside = (mask & np.uint8(1 << (entry.id - 1))) > 0
-        colour = np.array(class_colour(entry.id), np.float32)
-        picture[inside] = picture[inside] * (1 - FILL_SHARE) + colour * FILL_SHARE
-    return picture.astype(np.uint8)
+        draw_mask(picture, mask & entry.bit, class_colour(entry.id))
+    return picture

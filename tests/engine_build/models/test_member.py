@@ -14,7 +14,8 @@ from onnx import helper
 from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ExitCode, ModelError
 from stripwatch_engine.cli.main import main
-from stripwatch_engine.models.member import CardFlags, load_member
+from stripwatch_engine.models.card_flags import CardFlags
+from stripwatch_engine.models.member import load_member
 from stripwatch_engine.models.model_card import ModelCard, load_card
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
@@ -274,7 +275,9 @@ def test_channels_that_grey_cannot_be_made_into_are_refused(
     """Two are neither grey nor colour."""
     path = alone(make_model(channels=2))
     assert run(path, *given()) == ExitCode.MODEL
-    assert "takes 2 channels; only 1 and 3" in capsys.readouterr().err
+    assert (
+        "takes 2 channels; frames are grey, so a model must take 1 or 3" in capsys.readouterr().err
+    )
 
 
 def test_a_missing_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode, ModelError
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard
-from stripwatch_engine.models.onnx_model import load_core
+from stripwatch_engine.models.onnx_model import load_onnx_model
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 OPSET_NEWEST = onnx.defs.onnx_opset_version()
@@ -49,7 +49,7 @@ def test_models_of_these_opsets_are_built(make_model: MakeModel, opset: int) -> 
     """Those before 13 are converted; the engine passes its verification all the same."""
     path, _ = make_model(opset=opset)
     assert run(path) == ExitCode.OK
-    assert load_core(path).opset == (17 if opset < 13 else opset)
+    assert load_onnx_model(path).opset == (17 if opset < 13 else opset)
 
 
 def test_an_old_model_gives_what_the_same_model_of_today_gives(make_model: MakeModel) -> None:
@@ -151,7 +151,7 @@ def test_a_batch_that_is_fixed_in_name_only_is_freed(make_model: MakeModel, batc
     assert run(path) == ExitCode.OK
     free = engine_hash(path)
     with_batch(path, batch, really=False)
-    assert load_core(path).fixed_batch == batch
+    assert load_onnx_model(path).fixed_batch == batch
     assert run(path, "--force") == ExitCode.OK
     assert engine_hash(path) == free
 
@@ -171,7 +171,7 @@ def test_a_batch_that_is_really_one_cannot_be_mirrored(
     with_batch(path, 1, really=True)
     assert run(path, "--flip") == ExitCode.MODEL
     shown = capsys.readouterr().err
-    assert "exported for batches of 1 and mirror images double it" in shown
+    assert "exported for batches of 1 and --flip doubles it" in shown
     assert "dynamic batch" in shown
 
 
@@ -203,8 +203,8 @@ def test_local_functions_are_put_in_line(make_model: MakeModel) -> None:
     model.opset_import.append(helper.make_opsetid("local", 1))
     model.graph.node[1].CopyFrom(helper.make_node("Twice", ["inner"], ["lit"], domain="local"))
     onnx.save(model, path)
-    core = load_core(path)
-    assert [node.op_type for node in core.model.graph.node] == ["Conv", "Add", "Conv"]
+    loaded = load_onnx_model(path)
+    assert [node.op_type for node in loaded.proto.graph.node] == ["Conv", "Add", "Conv"]
     assert run(path) == ExitCode.OK
 
 
@@ -216,7 +216,7 @@ def test_nodes_without_names_of_their_own_are_given_some(make_model: MakeModel, 
     for node in model.graph.node:
         node.name = name
     onnx.save(model, path)
-    names = [node.name for node in load_core(path).model.graph.node]
+    names = [node.name for node in load_onnx_model(path).proto.graph.node]
     assert len(set(names)) == len(names)
     assert all(names)
     assert run(path) == ExitCode.OK
@@ -230,7 +230,7 @@ def test_given_names_never_meet_those_that_are_there(make_model: MakeModel) -> N
     model.graph.node[1].name = ""
     model.graph.node[2].name = "Conv_0"
     onnx.save(model, path)
-    names = [node.name for node in load_core(path).model.graph.node]
+    names = [node.name for node in load_onnx_model(path).proto.graph.node]
     assert len(set(names)) == len(names)
 
 
@@ -271,11 +271,11 @@ def test_a_damaged_model_is_built_or_refused_with_a_sentence(
         data[int(generator.integers(len(data)))] = int(generator.integers(256))
     path.write_bytes(data)
     try:
-        core = load_core(path)
+        loaded = load_onnx_model(path)
     except ModelError as error:
         assert str(path) in str(error)
     else:
-        assert len(core.input_sizes) == 3
+        assert len(loaded.input_sizes) == 3
 
 
 def test_a_folder_in_the_models_place_is_refused(
@@ -320,7 +320,7 @@ def test_a_model_with_two_ends_of_a_kind_is_refused(
         model.graph.output.append(extra)
     onnx.save(model, path)
     assert run(path) == ExitCode.MODEL
-    assert "a model to build from has one of each" in capsys.readouterr().err
+    assert "engine-build takes models with one of each" in capsys.readouterr().err
 
 
 def test_a_segmentation_that_answers_once_for_a_frame_is_refused(

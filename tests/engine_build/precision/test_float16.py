@@ -27,8 +27,9 @@ from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.deployment import Deployment, load_deployment
 from stripwatch_engine.models.member import with_model
 from stripwatch_engine.models.reference import Session
-from stripwatch_engine.precision.emulate import emulate_half
-from stripwatch_engine.precision.float16 import convert, find_dangerous
+from stripwatch_engine.precision.emulate import emulate_float16
+from stripwatch_engine.precision.float16 import convert_to_float16
+from stripwatch_engine.precision.float16_search import nodes_to_keep_float32
 
 Nodes = list[tuple[str, list[str], str]]  # operator, inputs, output, which also names the node
 
@@ -59,7 +60,7 @@ def error_of(model: onnx.ModelProto, kept: set[str]) -> float:
     """The largest error of the converted model, relative to its largest value."""
     inputs, name = {"x": make_images()}, model.graph.output[0].name
     wanted = Session(model).run(inputs)[name]
-    found = Session(emulate_half(convert(model, kept))).run(inputs)[name]
+    found = Session(emulate_float16(convert_to_float16(model, kept))).run(inputs)[name]
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
@@ -154,7 +155,7 @@ def test_exactly_the_dangerous_nodes_are_kept(case: str) -> None:
     """Without them the result is wrong; with them it is as good as float16 is."""
     model, wanted = CASES[case]
     assert not error_of(model, set()) < 0.1  # it may be NaN
-    assert find_dangerous(model, "x", make_images()) == wanted
+    assert nodes_to_keep_float32(model, "x", make_images()) == wanted
     assert error_of(model, wanted) < 5e-3
 
 
@@ -174,7 +175,7 @@ def test_a_variance_by_the_mean_of_squares_is_kept_whole() -> None:
         shift=40,
     )
     assert error_of(model, set()) > 0.1
-    kept = find_dangerous(model, "x", make_images())
+    kept = nodes_to_keep_float32(model, "x", make_images())
     assert {"square", "mean_square", "square_mean", "variance"} <= kept
     assert error_of(model, kept) < 5e-3
 
@@ -219,21 +220,21 @@ def unet(tmp_path: Path) -> Deployment:
 def test_nothing_of_a_plain_unet_is_kept(unet: Deployment) -> None:
     """A usual model is converted whole."""
     images = np.random.default_rng(33).normal(size=(2, 1, 16, 48)).astype(np.float32)
-    core = unet.members[0].core
-    assert find_dangerous(core.model, core.source, images) == set()
+    model = unet.members[0].model
+    assert nodes_to_keep_float32(model.proto, model.input_name, images) == set()
 
 
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_converted_model_composes(unet: Deployment, keep: bool) -> None:
     """Its ends are float32 still; the masks are nearly those of float32."""
     member = unet.members[0]
-    kept = {node.name for node in member.core.model.graph.node if node.op_type == "Conv"}
-    half = convert(member.core.model, kept if keep else set())
+    kept = {node.name for node in member.model.proto.graph.node if node.op_type == "Conv"}
+    half = convert_to_float16(member.model.proto, kept if keep else set())
     kinds = {entry.data_type for entry in half.graph.initializer}
     assert (TensorProto.FLOAT16 in kinds) == (not keep)
     frames = make_frames(34, 2, (16, 48))
     masks = {}
-    models = {"exact": member.core.model, "half": half, "emulated": emulate_half(half)}
+    models = {"exact": member.model.proto, "half": half, "emulated": emulate_float16(half)}
     for what, model in models.items():
         deployment = Deployment((with_model(member, model),), unet.classes, unet.frame_shape)
         for early in (True, False):
@@ -264,12 +265,12 @@ def test_a_torch_net_that_overflows_is_right_after_conversion(tmp_path: Path) ->
     deployment = load_deployment(Composition(models=(str(net.path),)), (16, 48))
     member, frames = deployment.members[0], make_frames(36, 2, (16, 48))
     images = ((frames / 255 - 0.4) / 0.25).astype(np.float32)[:, None]
-    kept = find_dangerous(member.core.model, member.core.source, images)
-    kinds = {node.name: node.op_type for node in member.core.model.graph.node}
+    kept = nodes_to_keep_float32(member.model.proto, member.model.input_name, images)
+    kinds = {node.name: node.op_type for node in member.model.proto.graph.node}
     assert {kinds[name] for name in kept} == {"Mul", "Div", "Constant"}
     wanted = probability(net, frames)
     limits = telling_thresholds(wanted)
-    half = emulate_half(convert(member.core.model, kept))
+    half = emulate_float16(convert_to_float16(member.model.proto, kept))
     lowered = Deployment((with_model(member, half),), deployment.classes, (16, 48))
     session = Session(compose_inspection_graph(lowered, bytes_early=True))
     found = session.run({"frames": frames, "thresholds": limits})
@@ -286,13 +287,13 @@ def test_emulation_rounds_where_the_cpu_libraries_do_not() -> None:
     model = make_model(
         [("Add", ["x", "many"], "more"), ("Sub", ["more", "many"], "out")], many=2048
     )
-    half, inputs = convert(model, set()), {"x": np.ones((1, 1, 8, 8), np.float32)}
-    assert (Session(emulate_half(half)).run(inputs)["out"] == 0).all()
+    half, inputs = convert_to_float16(model, set()), {"x": np.ones((1, 1, 8, 8), np.float32)}
+    assert (Session(emulate_float16(half)).run(inputs)["out"] == 0).all()
     assert (Session(half).run(inputs)["out"] == 1).all()
     assert (OpenVino(half).run(inputs)["out"] == 1).all()
     # Kept in float32, nothing is lost.
-    kept = convert(model, {"more", "out"})
-    assert (Session(emulate_half(kept)).run(inputs)["out"] == 1).all()
+    kept = convert_to_float16(model, {"more", "out"})
+    assert (Session(emulate_float16(kept)).run(inputs)["out"] == 1).all()
 
 
 def test_control_flow_is_refused_with_what_to_do() -> None:
@@ -309,4 +310,4 @@ def test_control_flow_is_refused_with_what_to_do() -> None:
         helper.make_node("If", ["flag"], ["out"], then_branch=branch, else_branch=branch)
     )
     with pytest.raises(ModelError, match=r"control flow \(If\).*use --precision fp32"):
-        find_dangerous(model, "x", make_images())
+        nodes_to_keep_float32(model, "x", make_images())

@@ -29,11 +29,11 @@ from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.deployment import Deployment, load_deployment, one_opset
 from stripwatch_engine.models.member import with_model
 from stripwatch_engine.models.reference import Session
-from stripwatch_engine.precision.emulate import emulate_half
-from stripwatch_engine.precision.float16 import convert
-from stripwatch_engine.precision.int8 import OPSET_HALF_SCALES, quantize_model
+from stripwatch_engine.precision.emulate import emulate_float16
+from stripwatch_engine.precision.float16 import convert_to_float16
+from stripwatch_engine.precision.int8 import OPSET_FLOAT16_SCALES, quantize_model
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.verify.frames import load_frames
+from stripwatch_engine.verify.frame_sample import sample_frames
 
 SHAPE = (32, 96)
 
@@ -73,13 +73,13 @@ def blobs(tmp_path: Path) -> Net:
 def deployment(blobs: Net) -> Deployment:
     """Of the opset that float16 scales need."""
     loaded = load_deployment(Composition(models=(str(blobs.path),)), SHAPE)
-    return one_opset(loaded, OPSET_HALF_SCALES)
+    return one_opset(loaded, OPSET_FLOAT16_SCALES)
 
 
 def quantized(blobs: Net, deployment: Deployment) -> onnx.ModelProto:
-    frames = load_frames("synthetic", SHAPE, 16, seed=42).frames
-    core = deployment.members[0].core
-    return quantize_model(core.model, core.source, np.asarray(image_of(blobs.card, frames)))
+    frames = sample_frames("synthetic", SHAPE, 16, seed=42).frames
+    model = deployment.members[0].model
+    return quantize_model(model.proto, model.input_name, np.asarray(image_of(blobs.card, frames)))
 
 
 def test_scales_are_symmetric_and_weights_have_one_per_channel(
@@ -134,7 +134,7 @@ def squeezed(tmp_path: Path, request: pytest.FixtureRequest) -> Net:
 def test_convolutions_of_groups_and_of_single_pixels_stay_float32(squeezed: Net) -> None:
     """So do their images and weights; the others are rounded."""
     loaded = load_deployment(Composition(models=(str(squeezed.path),)), SHAPE)
-    model = quantized(squeezed, one_opset(loaded, OPSET_HALF_SCALES))
+    model = quantized(squeezed, one_opset(loaded, OPSET_FLOAT16_SCALES))
     makers = {node.output[0]: node.op_type for node in model.graph.node}
     rounded = {
         node.name: [makers.get(name) == "DequantizeLinear" for name in node.input[:2]]
@@ -155,10 +155,10 @@ def test_int8_masks_are_close_to_those_of_float32(blobs: Net, deployment: Deploy
     ONNX Runtime would fuse the plain Q/DQ graph into int8 kernels that err on some CPUs.
     """
     member = deployment.members[0]
-    emulated = emulate_half(convert(quantized(blobs, deployment), set()))
-    frames = load_frames("synthetic", SHAPE, 6, seed=43).frames
+    emulated = emulate_float16(convert_to_float16(quantized(blobs, deployment), set()))
+    frames = sample_frames("synthetic", SHAPE, 6, seed=43).frames
     masks, probabilities = [], []
-    for model in (member.core.model, emulated):
+    for model in (member.model.proto, emulated):
         lowered = Deployment((with_model(member, model),), deployment.classes, SHAPE)
         session = Session(compose_inspection_graph(lowered, bytes_early=False))
         found = session.run({"frames": frames, "thresholds": np.full(2, 0.5, np.float32)})
@@ -178,7 +178,7 @@ def test_quantizing_changes_neither_the_model_nor_its_ends(
     blobs: Net, deployment: Deployment
 ) -> None:
     """The same model is compared with afterwards; input and output are float32 as before."""
-    model = deployment.members[0].core.model
+    model = deployment.members[0].model.proto
     before = model.SerializeToString(deterministic=True)
     found = quantized(blobs, deployment)
     assert model.SerializeToString(deterministic=True) == before
@@ -242,6 +242,6 @@ def test_int8_for_openvino_without_nncf_names_the_extra(
 ) -> None:
     """And leaves no folder behind."""
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(ConfigError, match=r"needs NNCF; pip install 'stripwatch\[int8\]'"):
+    with pytest.raises(ConfigError, match=r"needs NNCF; .*pip install '\.\[build,int8\]'"):
         build(int8_settings(blobs), tmp_path / "engine")
     assert not (tmp_path / "engine").exists()

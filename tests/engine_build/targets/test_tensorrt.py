@@ -26,7 +26,7 @@ from stripwatch.errors import ConfigError, ModelError
 from stripwatch_engine.build import BuildOptions, Outcome, build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.verify.frames import VERIFICATION_SEED, load_frames
+from stripwatch_engine.verify.frame_sample import VERIFICATION_SEED, sample_frames
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPE = (32, 96)
@@ -157,7 +157,7 @@ def make_net(folder: Path, kind: str) -> Net:
             net = smp.FPN("efficientnet-b0", **options)
         case _:
             net = ResUNet(5)
-    image = image_of(card, load_frames("synthetic", SHAPE, 2, seed=VERIFICATION_SEED).frames)
+    image = image_of(card, sample_frames("synthetic", SHAPE, 2, seed=VERIFICATION_SEED).frames)
     return save_net(folder, kind.replace("+", "p"), Spread(net, image), card)
 
 

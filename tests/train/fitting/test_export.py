@@ -17,8 +17,9 @@ torch = pytest.importorskip("torch")
 
 from stripwatch.engines.manifest import DefectClass  # noqa: E402
 from stripwatch.errors import ModelError, StorageError  # noqa: E402
+from stripwatch_engine.models.card_flags import CardFlags  # noqa: E402
 from stripwatch_engine.models.composition import Composition, load_composition  # noqa: E402
-from stripwatch_engine.models.member import CardFlags, load_member  # noqa: E402
+from stripwatch_engine.models.member import load_member  # noqa: E402
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card  # noqa: E402
 from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.data_set import open_data_set  # noqa: E402
@@ -143,7 +144,7 @@ def test_an_exported_model_computes_what_the_network_does_for_any_number_of_fram
         assert wanted.shape[2:] == (view.image_shape if view.member.role == "segmentation" else ())
         np.testing.assert_allclose(found, wanted, atol=1e-3)
     member = load_member(view.member.role, tmp_path / MODEL_NAME, SHAPE, CardFlags())
-    assert member.core.fixed_batch == 0
+    assert member.model.fixed_batch == 0
 
 
 def defect_classes(names: tuple[str, ...], threshold: float, *areas: int) -> Any:

@@ -27,7 +27,7 @@ from stripwatch.wire.rle import encode_coco, runs_of_mask  # noqa: E402
 from stripwatch_engine.graph.compose import image_graph  # noqa: E402
 from stripwatch_engine.models.member import Member as Model  # noqa: E402
 from stripwatch_engine.models.model_card import ModelCard, ModelInput  # noqa: E402
-from stripwatch_engine.models.onnx_model import Core  # noqa: E402
+from stripwatch_engine.models.onnx_model import OnnxModel  # noqa: E402
 from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
 from stripwatch_train.fitting.augment import between, chance_of  # noqa: E402
@@ -122,8 +122,10 @@ def of_the_graph(seen: View, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     imports = [onnx.helper.make_opsetid("", 17)]
     nothing = onnx.helper.make_graph([], "nothing", [], [])
     model = onnx.helper.make_model(nothing, opset_imports=imports, ir_version=8)
-    core = Core(model, "image", "logits", (1, height, width), (1, height, width))
-    session = Session(image_graph(Model("segmentation", Path(), core, card), seen.frame_shape))
+    onnx_model = OnnxModel(model, "image", "logits", (1, height, width), (1, height, width))
+    session = Session(
+        image_graph(Model("segmentation", Path(), onnx_model, card), seen.frame_shape)
+    )
     (result,) = session.run({"frames": frame[None]}).values()
     image: NDArray[np.float32] = result[0]
     return image

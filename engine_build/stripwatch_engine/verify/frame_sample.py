@@ -1,0 +1,94 @@
+"""Frames to calibrate on and to verify on: a sample of a source, or the synthetic strip."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from stripwatch.engines.base import Frames
+from stripwatch.errors import ConfigError
+from stripwatch.feed.sources import SourceFrame, open_source
+from stripwatch.synthetic import SyntheticStrip
+from stripwatch.wire.causes import WireError
+from stripwatch.wire.frame import FrameHeader, decode_image
+
+CALIBRATION_SEED, VERIFICATION_SEED = 101, 1  # of the synthetic strip: different frames
+SYNTHETIC = "synthetic"
+DEFECTS_PER_1000_LINES = 20.0  # far more than on a line, so that every class occurs
+
+
+@dataclass(frozen=True)
+class FrameSample:
+    """Frames of one size, and their source."""
+
+    source: str
+    frames: Frames  # uint8 [n, lines, pixels]
+
+    def digest(self) -> str:
+        """SHA-256 of the pixels."""
+        return hashlib.sha256(self.frames.tobytes()).hexdigest()
+
+
+def sample_frames(
+    source_text: str, frame_shape: tuple[int, int], count: int, *, seed: int
+) -> FrameSample:
+    """Read frames, spread evenly over a source.
+
+    Args:
+        source_text: a folder of images, a video, a recording, or "synthetic".
+        frame_shape: lines, pixels; the last line of shorter frames is repeated.
+        count: largest number of frames.
+        seed: of the synthetic strip.
+
+    Raises:
+        ConfigError: there is no such source, it is empty, or a frame has another size.
+        StorageError: the source cannot be read.
+    """
+    if source_text == SYNTHETIC:
+        strip = SyntheticStrip(seed, frame_shape, DEFECTS_PER_1000_LINES)
+        pixels = [strip.frame(index).pixels for index in range(count)]
+        return FrameSample(SYNTHETIC, np.stack(pixels))
+    source = open_source(source_text, frame_shape=frame_shape)
+    step = max(1, (source.count or count) // count)
+    frames = []
+    for index, frame in enumerate(source.frames()):
+        if index % step == 0:
+            frames.append(_padded(_decode(frame), frame_shape))
+        if len(frames) == count:
+            break
+    if not frames:
+        raise ConfigError(f"{source_text} holds no frames; name a source that has some")
+    return FrameSample(source_text, np.stack(frames))
+
+
+def _decode(frame: SourceFrame) -> Frames:
+    """Decode one frame exactly as the daemon does; uint8 [lines, pixels]."""
+    if frame.codec == "raw":
+        return np.frombuffer(frame.payload, np.uint8).reshape(frame.shape)
+    header = FrameHeader(
+        camera="sample",
+        session="sample",
+        seq=0,
+        v=1,
+        t_ns=0,
+        shape=frame.shape,
+        dtype="u8",
+        codec=frame.codec,
+    )
+    try:
+        return decode_image(header, bytes(frame.payload))
+    except WireError as error:
+        raise ConfigError(f"a frame cannot be decoded ({error}); remove it") from error
+
+
+def _padded(pixels: Frames, frame_shape: tuple[int, int]) -> Frames:
+    """Repeat the last line up to the frame's shape."""
+    if pixels.shape[1] != frame_shape[1] or pixels.shape[0] > frame_shape[0]:
+        raise ConfigError(
+            f"a frame is {pixels.shape[0]}x{pixels.shape[1]}, --frame says "
+            f"{frame_shape[0]}x{frame_shape[1]}; name frames of the engine's size"
+        )
+    missing = frame_shape[0] - pixels.shape[0]
+    return np.pad(pixels, ((0, missing), (0, 0)), mode="edge")
