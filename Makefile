@@ -50,13 +50,13 @@ bench: $(VENV)/.base
 	$(BIN)/engine-build models/edge/model.onnx
 	$(BIN)/stripwatch bench --engine models/edge/openvino
 
-# The daemon and OpenVINO; no torch.
+# The daemon, OpenVINO and engine-build; no torch.
 $(VENV)/.base: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("stripwatch needs Python 3.11 or newer, this is " \
 	    + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt pip
-	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[build]'
 	touch $@
 
 # Training, and what the checks need; Python compiles the few of its files that they import.

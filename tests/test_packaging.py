@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch import __version__
-from stripwatch.errors import ConfigError
+from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.resources import resource_path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,10 +82,40 @@ def test_a_missing_file_says_what_to_do() -> None:
         resource_path("nothing.onnx")
 
 
-def test_the_daemon_starts_without_torch() -> None:
-    """torch never reaches the line PC."""
-    script = "import sys, stripwatch.app, stripwatch_engine.cli.main; print('torch' in sys.modules)"
+def output_of(script: str) -> str:
+    """What a Python of its own prints."""
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == "False"
+    return done.stdout.strip()
+
+
+def test_the_daemon_starts_without_torch() -> None:
+    """torch never reaches the line PC."""
+    script = "import sys, stripwatch.app, stripwatch_engine.cli.main; print('torch' in sys.modules)"
+    assert output_of(script) == "False"
+
+
+def test_the_daemon_starts_without_what_only_engine_build_needs() -> None:
+    """The line PC is installed without the extra `build`."""
+    script = (
+        "import sys, stripwatch.app, stripwatch.cli.run, stripwatch.engines.openvino\n"
+        "print({'onnx', 'onnxruntime', 'stripwatch_engine'} & set(sys.modules))"
+    )
+    assert output_of(script) == "set()"
+
+
+@pytest.mark.parametrize("missing", [("onnx",), ("onnxruntime",), ("onnx", "onnxruntime")])
+def test_engine_build_names_the_extra_that_it_needs(missing: tuple[str, ...]) -> None:
+    """It explains itself and shows engines without the extra; only building needs it."""
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"  # as if not installed
+        "from stripwatch_engine.cli.main import main\n"
+        "sys.stderr = sys.stdout\n"
+        "print(main(['model.onnx']), main(['--inspect', 'nowhere']))"
+    )
+    printed = output_of(script)
+    assert f"engine-build needs {' and '.join(missing)}, which the daemon does not need" in printed
+    assert "pip install '.[build]'" in printed
+    assert "nowhere holds no engine" in printed
+    assert printed.endswith(f"{int(ExitCode.CONFIG)} {int(ExitCode.MODEL)}")

@@ -22,8 +22,9 @@ from stripwatch_engine.verify.frame_sample import (
     FrameSample,
     sample_frames,
 )
+from stripwatch_engine.verify.limits import refusal
 from stripwatch_engine.verify.pictures import draw_report
-from stripwatch_engine.verify.verification import Verified, refusal, verify
+from stripwatch_engine.verify.verification import Verified, verify
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,11 @@ DEFAULT_PRECISIONS: dict[BuildTarget, Precision] = {
     "tensorrt": "fp16",
     "tensorrt-rtx": "fp16",
 }
+FRAME_SHAPE_DEFAULT = (256, 1600)  # lines, pixels
+BATCH_DEFAULT = (1, 16)  # fewest and most frames of a call
+SYNTHETIC = "synthetic"  # the default source of calibration and verification frames
+CALIBRATION_FRAMES_DEFAULT = 64
+VERIFY_FRAMES_DEFAULT = 8
 # Limits of the difference to the float32 graph: lowest Dice of the masks of a class, largest mean
 # error of the probabilities. Kaggle's best Severstal models differ by about 0.002 in mean Dice
 # (khornlund/severstal-steel-defect-detection), and a build should cost less.
@@ -34,16 +39,16 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     card_flags: CardFlags = CardFlags()
     target: BuildTarget = "openvino"
     precision: Precision = "fp32"
-    frame_shape: tuple[int, int] = (256, 1600)  # lines, pixels
-    batch: tuple[int, int] = (1, 16)  # fewest and most frames of a call; TensorRT
+    frame_shape: tuple[int, int] = FRAME_SHAPE_DEFAULT  # lines, pixels
+    batch: tuple[int, int] = BATCH_DEFAULT  # fewest and most frames of a call; TensorRT
     capabilities: tuple[str, ...] = ()  # "8.9"; TensorRT-RTX
     hardware_compatible: bool = False  # TensorRT
     version_compatible: bool = False  # TensorRT
     workspace_mib: Annotated[int, Meta(ge=1)] | None = None  # TensorRT; None = all of the memory
-    calibration: str = "synthetic"
-    calibration_frames: Annotated[int, Meta(ge=1)] = 64
-    verify: str = "synthetic"
-    verify_frames: Annotated[int, Meta(ge=1)] = 8
+    calibration: str = SYNTHETIC
+    calibration_frames: Annotated[int, Meta(ge=1)] = CALIBRATION_FRAMES_DEFAULT
+    verify: str = SYNTHETIC
+    verify_frames: Annotated[int, Meta(ge=1)] = VERIFY_FRAMES_DEFAULT
     dice_min: float | None = None  # None = the precision's limit
     error_mean_max: float | None = None
 

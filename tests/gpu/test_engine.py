@@ -20,7 +20,8 @@ from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.engines.trt_plan import batch_sizes
 from stripwatch.stages.slots import slot_count
 from stripwatch.synthetic import SyntheticStrip
-from stripwatch_engine.verify.agreement import compare, faults, run_engine
+from stripwatch_engine.verify.agreement import compare, run_engine
+from stripwatch_engine.verify.limits import faults
 
 SHAPE = (32, 80)
 EDGE_SHAPE = (256, 1600)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from stripwatch.config import Config, load_config
 from stripwatch.engines.load import engine_factory
-from stripwatch.engines.manifest import DefectClass, Gate, Manifest, Verification, load_manifest
+from stripwatch.engines.manifest import DefectClass, Manifest, Verification, load_manifest
+from stripwatch.engines.manifest_text import batch_text, class_text, gate_text
 from stripwatch.errors import ExitCode
 from stripwatch.service.engine_fit import resolve_classes
 
@@ -49,13 +50,9 @@ def _summary(
         *(f"  input    {entry.attach} {entry.pattern} {entry.endpoint}" for entry in config.inputs),
         f"  engine   {manifest.target} {manifest.precision}, built by {manifest.builder}",
         f"  {_verification(manifest.verification)}",
-        f"  batch    {config.batch.rows} frames; the engine takes {_batch(manifest.batch)}",
-        f"  gate     {_gate(manifest.gate)}",
-        *(
-            f"  class {entry.id}  {entry.name}: probability >= {entry.threshold:g}, "
-            f"area >= {entry.min_area_px} px"
-            for entry in classes
-        ),
+        f"  batch    {config.batch.rows} frames; the engine takes {batch_text(manifest.batch)}",
+        f"  gate     {gate_text(manifest.gate)}",
+        *(f"  class {entry.id}  {class_text(entry)}" for entry in classes),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
     ]
     return "\n".join(rows) + "\n"
@@ -78,22 +75,3 @@ def _verification(verification: Verification | None) -> str:
         f"{verification.dice_min:g}), mean error {error:.2g} (limit "
         f"{verification.error_mean_max:g})"
     )
-
-
-def _batch(batch: tuple[int, int] | None) -> str:
-    return f"{batch[0]} to {batch[1]}" if batch else "any number"
-
-
-def _gate(gate: Gate | None) -> str:
-    if gate is None:
-        return "none"
-    judges = []
-    if gate.gate_threshold is not None:
-        judges.append(f"frame {gate.gate_threshold:g}")
-    if gate.class_thresholds:
-        judges.append(f"classes {', '.join(f'{limit:g}' for limit in gate.class_thresholds)}")
-    effect = {
-        "skip": "is not reported",
-        "soft": f"needs {gate.min_area_factor:g} times its minimum area",
-    }[gate.mode]
-    return f"{gate.mode}: a class below its threshold ({'; '.join(judges)}) {effect}"

@@ -5,13 +5,30 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import get_args
 
+from stripwatch.engines.manifest import Precision
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import SIDE_MAX
+from stripwatch_engine.models.composition import (
+    GATE_MODE_DEFAULT,
+    MIN_AREA_FACTOR_DEFAULT,
+    GateMode,
+)
+from stripwatch_engine.models.model_card import Activation, Fit
+from stripwatch_engine.settings import (
+    BATCH_DEFAULT,
+    CALIBRATION_FRAMES_DEFAULT,
+    DEFAULT_PRECISIONS,
+    FRAME_SHAPE_DEFAULT,
+    SYNTHETIC,
+    VERIFY_FRAMES_DEFAULT,
+    BuildTarget,
+)
 
 DESCRIPTION = """\
 Build an inspection engine from segmentation models. NAME.json or model.json, which training writes
-beside a model, says what its input, output and classes are; flags say it in its place."""
+beside a model, describes its input, output and classes; flags override it."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -23,28 +40,29 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="*",
         metavar="MODEL.onnx",
-        help="one; several are averaged; or one composition file (.toml)",
+        help="one model; several, which are averaged; or one composition file (.toml)",
     )
     add("--output", type=Path, metavar="DIR", help="engine folder (default: beside the model)")
     add(
         "--target",
-        choices=["openvino", "tensorrt", "tensorrt-rtx"],
+        choices=get_args(BuildTarget),
         default="openvino",
-        help="what runs it (%(default)s)",
+        help="the library that runs the engine (default: %(default)s)",
     )
     add(
         "--precision",
-        choices=["fp16", "fp32", "int8"],
-        help="default: fp32 for openvino, fp16 for the others",
+        choices=sorted(get_args(Precision)),
+        help="default: "
+        + ", ".join(f"{name} for {target}" for target, name in DEFAULT_PRECISIONS.items()),
     )
     add(
         "--frame",
-        default="256x1600",
+        default="{}x{}".format(*FRAME_SHAPE_DEFAULT),
         metavar="LINESxPIXELS",
-        help="shape of the cameras' frames (%(default)s)",
+        help="shape of the cameras' frames (default: %(default)s)",
     )
     add("--force", action="store_true", help="build although nothing has changed")
-    add("--inspect", action="store_true", help="show what the engine folders named are")
+    add("--inspect", action="store_true", help="show the engine folders named, build nothing")
     _add_composition(parser)
     _add_card(parser)
     _add_tensorrt(parser)
@@ -60,12 +78,12 @@ def _add_composition(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ID=MODEL.onnx",
-        help="a model that segments this class alone; again for more",
+        help="a model that segments only this class; repeat it for more",
     )
     add("--flip", action="store_true", help="average with the mirror image")
     for flag, question in (
-        ("--gate", "has the frame a defect?"),
-        ("--classifier", "of which classes?"),
+        ("--gate", "does the frame have a defect?"),
+        ("--classifier", "which classes does the frame have?"),
     ):
         add(
             flag,
@@ -73,70 +91,99 @@ def _add_composition(parser: argparse.ArgumentParser) -> None:
             default=[],
             type=Path,
             metavar="MODEL.onnx",
-            help=f"classifier: {question} again for more, which are averaged",
+            help=f"classifier: {question} Repeat it for more models, which are averaged",
         )
     add(
         "--gate-mode",
-        choices=["soft", "skip"],
-        help="classes judged absent need a larger area, or are not reported (soft)",
+        choices=sorted(get_args(GateMode), reverse=True),
+        help="soft: absent classes need a larger area; skip: they are not reported "
+        f"(default: {GATE_MODE_DEFAULT})",
     )
-    add("--min-area-factor", type=float, metavar="X", help="how much larger in soft mode (5)")
+    add(
+        "--min-area-factor",
+        type=float,
+        metavar="X",
+        help="factor on the minimum area of absent classes in mode soft "
+        f"(default: {MIN_AREA_FACTOR_DEFAULT:g})",
+    )
 
 
 def _add_card(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what the model is, in place of its model.json")
+    group = parser.add_argument_group("the model's card, instead of its model.json")
     add = group.add_argument
     add("--classes", metavar="A,B,...", help="names, in the order of the output's channels")
-    add("--activation", choices=["sigmoid", "softmax", "none"], help="what makes probabilities")
+    add(
+        "--activation",
+        choices=get_args(Activation),
+        help="applied to the output to give probabilities",
+    )
     add(
         "--background",
         action=argparse.BooleanOptionalAction,
-        help="the output's first channel is no class",
+        help="the output's first channel is the background, not a class",
     )
-    add("--mean", metavar="X[,X,X]", help="of pixels as 0 to 1")
-    add("--std", metavar="X[,X,X]", help="of pixels as 0 to 1")
-    add("--input", metavar="HEIGHTxWIDTH", help="image that the model takes")
-    add("--fit", choices=["resize", "pad"], help="how a frame of another size becomes that image")
-    add("--threshold", metavar="X[,X...]", help="probability of a defect's pixels, by class")
+    add("--mean", metavar="X[,X,X]", help="mean of the pixels, as 0 to 1")
+    add("--std", metavar="X[,X,X]", help="standard deviation of the pixels, as 0 to 1")
+    add("--input", metavar="HEIGHTxWIDTH", help="size of the image that the model takes")
+    add("--fit", choices=get_args(Fit), help="how a frame of another size becomes that image")
+    add("--threshold", metavar="X[,X...]", help="lowest probability of a defect pixel, by class")
     add("--min-area", metavar="N[,N...]", help="pixels of the smallest defect, by class")
 
 
 def _add_tensorrt(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("tensorrt and tensorrt-rtx").add_argument
-    add("--batch", metavar="FEWEST:VALUE_LIMIT", help="frames of one call (1:16)")
-    add("--workspace-mib", type=int, metavar="N", help="scratch memory (default: all there is)")
+    add(
+        "--batch",
+        metavar="FEWEST:MOST",
+        help="frames of one call (default: {}:{})".format(*BATCH_DEFAULT),
+    )
+    add("--workspace-mib", type=int, metavar="N", help="limit of scratch memory (default: none)")
     add(
         "--capability",
         metavar="X.Y[,X.Y...]",
-        help="tensorrt-rtx: GPUs to build for (default: 8.0 and newer)",
+        help="tensorrt-rtx: compute capabilities to build for (default: 8.0 and newer)",
     )
     add("--timing-cache", type=Path, metavar="FILE", help="tensorrt: measured kernel times")
     add(
         "--hardware-compatible",
         action="store_true",
-        help="tensorrt: also for newer GPUs than this one, from 8.0 on; slower",
+        help="tensorrt: runs also on newer GPUs than this one, from 8.0 on; slower",
     )
-    add("--version-compatible", action="store_true", help="tensorrt: also for newer versions")
+    add(
+        "--version-compatible",
+        action="store_true",
+        help="tensorrt: runs also with newer versions of TensorRT; slower",
+    )
 
 
 def _add_verification(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("calibration and verification").add_argument
-    source = "images, a video, a recording or the word synthetic"
-    add("--calibration", metavar="SOURCE", help=f"frames for int8 and fp16: {source} (synthetic)")
-    add("--calibration-frames", type=int, metavar="N", help="for int8 (64)")
-    add("--verify", metavar="SOURCE", help=f"frames to verify on: {source} (synthetic)")
-    add("--verify-frames", type=int, metavar="N", help="how many (8)")
-    add("--dice-min", type=float, metavar="X", help="limit: least Dice of a class's masks")
+    source = f"images, a video, a recording or {SYNTHETIC} (default: {SYNTHETIC})"
+    add("--calibration", metavar="SOURCE", help=f"frames for int8 and fp16: {source}")
+    add(
+        "--calibration-frames",
+        type=int,
+        metavar="N",
+        help=f"number of frames for int8 (default: {CALIBRATION_FRAMES_DEFAULT})",
+    )
+    add("--verify", metavar="SOURCE", help=f"frames to verify on: {source}")
+    add(
+        "--verify-frames",
+        type=int,
+        metavar="N",
+        help=f"number of frames to verify on (default: {VERIFY_FRAMES_DEFAULT})",
+    )
+    add("--dice-min", type=float, metavar="X", help="limit: lowest Dice of a class's masks")
     add("--error-mean-max", type=float, metavar="X", help="limit: largest mean error")
-    add("--allow-degraded", action="store_true", help="write the engine although it is past them")
+    add("--allow-degraded", action="store_true", help="write the engine even beyond the limits")
     add("--report", type=Path, metavar="DIR", help="draw the worst frames with both masks")
 
 
 def parse_shape(flag: str, text: str) -> tuple[int, int]:
-    """Lines, pixels of what a flag was given, such as `256x1600`.
+    """Parse the value of a flag such as `256x1600`; return lines, pixels.
 
     Raises:
-        ConfigError: it is no such text, or a side is too large.
+        ConfigError: it has another form, or a side is too large.
     """
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
     if not found:

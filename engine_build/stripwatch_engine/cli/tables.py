@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stripwatch.engines.manifest import Manifest, SourceModel, Verification
-from stripwatch_engine.verify.agreement import JUDGED_PX_MIN, is_judged
+from stripwatch.engines.manifest_text import batch_text, class_text, gate_text
+from stripwatch_engine.verify.limits import JUDGED_PX_MIN, is_judged
 
 KEPT_SHOWN = 6
 
@@ -16,19 +17,25 @@ KEPT_SHOWN = 6
 def engine_table(
     folder: Path, manifest: Manifest, seconds: float | None = None, kept: tuple[str, ...] = ()
 ) -> Table:
-    """What an engine is."""
+    """Table of an engine's properties.
+
+    Args:
+        folder: with the engine.
+        manifest: of the engine.
+        seconds: duration of its build; None = not built now.
+        kept: nodes that stay in float32.
+    """
     size = sum((folder / name).stat().st_size for name in manifest.files)
     lines, pixels = manifest.frame_shape
     table = Table(title=f"engine {folder}", show_header=False, title_justify="left")
     table.add_row("target", f"{manifest.target} {manifest.precision}, {manifest.builder}")
-    table.add_row("frames", f"{lines} x {pixels}" + _batch(manifest))
+    table.add_row("frames", f"{lines} x {pixels}, {batch_text(manifest.batch)} at once")
     for entry in manifest.classes:
-        limits = f"probability >= {entry.threshold:g}, area >= {entry.min_area_px} px"
-        table.add_row(f"class {entry.id}", f"{entry.name}: {limits}")
+        table.add_row(f"class {entry.id}", class_text(entry))
     for model in manifest.models:
         table.add_row(_role(model), _source(model))
     if manifest.gate:
-        table.add_row("gate", _gate(manifest))
+        table.add_row("gate", gate_text(manifest.gate))
     if manifest.plan:
         gpus = ", ".join(manifest.plan.compute_capabilities) or "8.0 and newer"
         table.add_row("GPUs", f"compute capability {gpus}")
@@ -45,7 +52,7 @@ def engine_table(
 
 
 def verification_tables(verification: Verification) -> list[Table | Text]:
-    """How far an engine is from the float32 graph: a heading, a table by comparison, remarks."""
+    """A heading, a table for each comparison with the float32 graph, and remarks."""
     verdict = ("passed", "") if verification.passed else ("DEGRADED", "bold red")
     frames = f"{verification.frames} frames ({verification.source})"
     shown: list[Table | Text] = [
@@ -85,17 +92,11 @@ def _remarks(verification: Verification) -> str:
     if few:
         parts.append(
             f"* not judged: fewer than {JUDGED_PX_MIN} pixels of {', '.join(few)} in these "
-            "frames; give --verify frames that have it"
+            "frames; name frames that contain it with --verify"
         )
     if verification.remark:
         parts.append(verification.remark)
     return "\n".join(parts)
-
-
-def _batch(manifest: Manifest) -> str:
-    if manifest.batch is None:
-        return ""
-    return f", {manifest.batch[0]} to {manifest.batch[1]} at once"
 
 
 def _role(model: SourceModel) -> str:
@@ -105,15 +106,3 @@ def _role(model: SourceModel) -> str:
 def _source(model: SourceModel) -> str:
     channels, height, width = model.input_shape
     return f"{model.file} ({model.sha256[:12]}), takes {channels} x {height} x {width}"
-
-
-def _gate(manifest: Manifest) -> str:
-    gate = manifest.gate
-    assert gate is not None
-    limits = []
-    if gate.gate_threshold is not None:
-        limits.append(f"frame >= {gate.gate_threshold:g}")
-    if gate.class_thresholds:
-        limits.append("classes >= " + ", ".join(f"{value:g}" for value in gate.class_thresholds))
-    effect = "not reported" if gate.mode == "skip" else f"{gate.min_area_factor:g} times the area"
-    return f"{gate.mode}: {'; '.join(limits)}; else {effect}"

@@ -9,7 +9,6 @@ import msgspec
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError
 from stripwatch_engine.models.model_card import Activation, Fit, ModelCard, ModelInput
-from stripwatch_engine.models.onnx_model import OnnxModel
 
 SIDE_MULTIPLE = 32  # encoders halve the image five times
 
@@ -56,7 +55,7 @@ def override_card(card: ModelCard, flags: CardFlags) -> ModelCard:
 
 def card_from_flags(
     path: Path,
-    model: OnnxModel,
+    input_sizes: tuple[int, ...],
     final_activation: str,
     frame_shape: tuple[int, int],
     flags: CardFlags,
@@ -65,7 +64,7 @@ def card_from_flags(
 
     Args:
         path: of the ONNX file, for messages.
-        model: the model.
+        input_sizes: of the model: channels, height, width; 0 = any.
         final_activation: "Sigmoid" or "Softmax" where the model ends in one; "" otherwise.
         frame_shape: lines, pixels.
         flags: from the command line.
@@ -88,7 +87,7 @@ def card_from_flags(
             f"{path} has no model.json beside it, and the model itself does not contain these "
             f"values: give {', '.join(missing)}"
         )
-    channels, height, width = model.input_sizes
+    channels, height, width = input_sizes
     if channels not in (0, 1, 3):
         raise ModelError(
             f"{path} takes {channels} channels; frames are grey, so a model must take 1 or 3"

@@ -16,6 +16,8 @@ Role = Literal["segmentation", "gate", "classifier"]  # of a model in a deployme
 GateMode = Literal["skip", "soft"]
 ClassId = Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
 SomePaths = Annotated[tuple[str, ...], Meta(min_length=1)]
+GATE_MODE_DEFAULT: GateMode = "soft"
+MIN_AREA_FACTOR_DEFAULT = 5.0
 
 
 class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,8 +28,8 @@ class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flip: bool = False  # average each segmentation with that of the mirror image
     gate: str | tuple[str, ...] = ()  # classify frames: any defect? several are averaged
     classifier: str | tuple[str, ...] = ()  # classify frames: which classes? several are averaged
-    gate_mode: GateMode = "soft"
-    min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = 5.0
+    gate_mode: GateMode = GATE_MODE_DEFAULT
+    min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = MIN_AREA_FACTOR_DEFAULT
 
     def paths(self) -> list[str]:
         """Paths of all models."""

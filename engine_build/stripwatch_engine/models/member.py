@@ -67,7 +67,7 @@ def load_member(
         card = override_card(load_card(path), flags)
     else:
         where = path
-        card = card_from_flags(path, model, final_activation, frame_shape, flags)
+        card = card_from_flags(path, model.input_sizes, final_activation, frame_shape, flags)
     check_card(where, card)
     if final_activation and card.activation != "none":
         raise ModelError(

@@ -18,12 +18,9 @@ from stripwatch.engines.manifest import (
     DefectClass,
     Gate,
     Manifest,
-    Verification,
 )
 from stripwatch.inspect.model import model_of
 from stripwatch_engine.models.reference import Session
-
-JUDGED_PX_MIN = 256  # of a class, over all frames; below, single edge pixels decide its Dice
 
 
 @dataclass(frozen=True)
@@ -110,28 +107,6 @@ def compare(what: str, expected: Masks, found: Masks, classes: Sequence[DefectCl
         error_max=float(error.max(initial=0)) / 255,
         error_mean=float(error.mean()) / 255 if error.size else 0.0,
     )
-
-
-def is_judged(entry: ClassAgreement) -> bool:
-    """Whether a class has enough pixels for its Dice to mean something."""
-    return max(entry.reference_px, entry.found_px) >= JUDGED_PX_MIN
-
-
-def faults(verification: Verification) -> list[str]:
-    """Sentences for the values that exceed the limits; empty if the verification passes."""
-    found = []
-    for agreement in verification.agreements:
-        found += [
-            f"Dice of {entry.name} is {entry.dice:.4f} (at least {verification.dice_min:g})"
-            for entry in agreement.classes
-            if is_judged(entry) and entry.dice < verification.dice_min
-        ]
-        if agreement.error_mean > verification.error_mean_max:
-            found.append(
-                f"the mean error of probabilities is {agreement.error_mean:.5f} (at most "
-                f"{verification.error_mean_max:g})"
-            )
-    return found
 
 
 def worst_frames(expected: Masks, found: Masks, count: int) -> list[int]:

@@ -12,10 +12,10 @@ from stripwatch.errors import ConfigError
 from stripwatch.feed.sources import SourceFrame, open_source
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.frame import FrameHeader, decode_image
+from stripwatch.wire.frame import FrameHeader, check_raw_length, decode_image
+from stripwatch_engine.settings import SYNTHETIC
 
 CALIBRATION_SEED, VERIFICATION_SEED = 101, 1  # of the synthetic strip: different frames
-SYNTHETIC = "synthetic"
 DEFECTS_PER_1000_LINES = 20.0  # far more than on a line, so that every class occurs
 
 
@@ -65,8 +65,6 @@ def sample_frames(
 
 def _decode(frame: SourceFrame) -> Frames:
     """Decode one frame exactly as the daemon does; uint8 [lines, pixels]."""
-    if frame.codec == "raw":
-        return np.frombuffer(frame.payload, np.uint8).reshape(frame.shape)
     header = FrameHeader(
         camera="sample",
         session="sample",
@@ -78,9 +76,12 @@ def _decode(frame: SourceFrame) -> Frames:
         codec=frame.codec,
     )
     try:
-        return decode_image(header, bytes(frame.payload))
+        if frame.codec != "raw":
+            return decode_image(header, bytes(frame.payload))
+        check_raw_length(header, len(frame.payload))
     except WireError as error:
         raise ConfigError(f"a frame cannot be decoded ({error}); remove it") from error
+    return np.frombuffer(frame.payload, np.uint8).reshape(frame.shape)
 
 
 def _padded(pixels: Frames, frame_shape: tuple[int, int]) -> Frames:

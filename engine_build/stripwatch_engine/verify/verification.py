@@ -9,20 +9,14 @@ import msgspec
 import onnx
 
 from stripwatch.engines.load import unsupported_reason
-from stripwatch.engines.manifest import Manifest, Precision, Verification
-from stripwatch.errors import ModelError
+from stripwatch.engines.manifest import Manifest, Verification
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models import reference
 from stripwatch_engine.models.deployment import Deployment
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.verify.agreement import Masks, compare, faults, run_engine, run_graph
+from stripwatch_engine.verify.agreement import Masks, compare, run_engine, run_graph
 from stripwatch_engine.verify.frame_sample import FrameSample
-
-REMEDIES: dict[Precision, str] = {
-    "int8": "--precision fp16, or --calibration with more frames of the line",
-    "fp16": "--precision fp32",
-    "fp32": "--precision fp32",
-}
+from stripwatch_engine.verify.limits import faults
 
 
 @dataclass(frozen=True)
@@ -83,12 +77,3 @@ def verify(
     if not results:
         return Verified(verification, expected)
     return Verified(verification, expected, *results[-1])
-
-
-def refusal(verification: Verification, precision: Precision) -> ModelError:
-    """The error for an engine that exceeds the limits."""
-    return ModelError(
-        f"the engine differs too much from the float32 model: {'; '.join(faults(verification))}; "
-        f"it was not written. Try {REMEDIES[precision]}, look at the frames with --report DIR, or "
-        "write it nevertheless with --allow-degraded"
-    )

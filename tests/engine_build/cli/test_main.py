@@ -74,9 +74,9 @@ def test_a_frame_shape_that_is_none_is_a_configuration_error(
         (["--class=9=c.onnx"], "--class '9=c.onnx': expected ID=MODEL.onnx"),
         (["--class=3="], "--class '3=': expected ID=MODEL.onnx"),
         (["--batch=1:4"], "--batch: OpenVINO engines take any number of frames"),
-        (["--target=tensorrt-rtx", "--batch=4"], "--batch '4': expected FEWEST:VALUE_LIMIT"),
-        (["--target=tensorrt-rtx", "--batch=0:4"], "--batch '0:4': expected FEWEST:VALUE_LIMIT"),
-        (["--target=tensorrt-rtx", "--batch=8:4"], "--batch '8:4': expected FEWEST:VALUE_LIMIT"),
+        (["--target=tensorrt-rtx", "--batch=4"], "--batch '4': expected FEWEST:MOST"),
+        (["--target=tensorrt-rtx", "--batch=0:4"], "--batch '0:4': expected FEWEST:MOST"),
+        (["--target=tensorrt-rtx", "--batch=8:4"], "--batch '8:4': expected FEWEST:MOST"),
         (["--gate-mode=skip"], "need --gate or --classifier"),
         (["--gate=g.onnx", "--min-area-factor=0.5"], "--min-area-factor 0.5: expected 1 or more"),
         (["--gate=g.onnx", "--min-area-factor=nan"], "--min-area-factor nan: expected 1 or more"),
@@ -238,7 +238,7 @@ def test_a_composition_file_goes_with_no_flag_of_its_kind(
     file = line / "line.toml"
     file.write_text('models = ["first.onnx"]\n')
     assert run(file, flag) == ExitCode.CONFIG
-    assert f"{file} says what the engine is made of" in capsys.readouterr().err
+    assert f"{file} lists all models of the engine" in capsys.readouterr().err
 
 
 def test_an_own_model_for_a_class_that_nothing_leads_up_to_is_refused(

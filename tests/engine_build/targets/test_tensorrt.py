@@ -22,10 +22,11 @@ from tests.engine_build.torch_nets import (
 )
 
 from stripwatch.engines.manifest import Manifest, load_manifest
-from stripwatch.errors import ConfigError, ModelError
+from stripwatch.errors import ConfigError, ModelError, StorageError
 from stripwatch_engine.build import BuildOptions, Outcome, build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
+from stripwatch_engine.targets.tensorrt import _load_cache
 from stripwatch_engine.verify.frame_sample import VERIFICATION_SEED, sample_frames
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -343,3 +344,9 @@ def test_control_c_ends_a_build_and_leaves_nothing(tiny: Net, tmp_path: Path, ph
     assert load_manifest(folder) == before
     assert len(list(folder.iterdir())) == 2
     assert not (tmp_path / "new").exists()
+
+
+def test_a_timing_cache_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -> None:
+    """Here it is a folder."""
+    with pytest.raises(StorageError, match=r"--timing-cache \S+ cannot be read: Is a directory"):
+        _load_cache(None, tmp_path)

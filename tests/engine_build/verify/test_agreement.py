@@ -15,14 +15,8 @@ from stripwatch.engines.manifest import Agreement, DefectClass, Verification, lo
 from stripwatch.errors import ExitCode
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard
-from stripwatch_engine.verify.agreement import (
-    JUDGED_PX_MIN,
-    Masks,
-    compare,
-    faults,
-    is_judged,
-    worst_frames,
-)
+from stripwatch_engine.verify.agreement import Masks, compare, worst_frames
+from stripwatch_engine.verify.limits import JUDGED_PX_MIN, faults, is_judged
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 CLASSES = (DefectClass(id=1, name="pits"), DefectClass(id=2, name="scratch"))
