@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.models import make_card, numbered_classes, save_model
 
-from stripwatch.engines.manifest import DefectClass
-from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
+from stripwatch_engine.models.model_card import ModelCard
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 
@@ -61,19 +61,8 @@ def make_model(tmp_path: Path) -> MakeModel:
         fixed: bool = True,
         **changes: Any,
     ) -> tuple[Path, ModelCard]:
-        fields: dict[str, Any] = {
-            "mean": 0.4,
-            "std": 0.25,
-            "activation": "sigmoid",
-            "classes": tuple(
-                DefectClass(id=index + 1, name=f"kind{index + 1}") for index in range(classes)
-            ),
-        }
-        size = ModelInput(channels=channels, height=shape[0], width=shape[1])  # type: ignore[arg-type]
-        card = ModelCard(input=size, **(fields | changes))
-        path = tmp_path / "model.onnx"
-        onnx.save(conv_model(card, seed, stride=stride, opset=opset, fixed=fixed), path)
-        save_card(path, card)
-        return path, card
+        card = make_card(shape, channels, **({"classes": numbered_classes(classes)} | changes))
+        model = conv_model(card, seed, stride=stride, opset=opset, fixed=fixed)
+        return save_model(tmp_path / "model.onnx", model, card), card
 
     return make

@@ -120,6 +120,7 @@ def test_a_failed_build_leaves_the_old_engine(
     assert is_untouched(folder, manifest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.8])
 def test_a_full_disk_leaves_the_old_engine(
     engine: tuple[Path, Path, Manifest], share: float
@@ -133,6 +134,7 @@ def test_a_full_disk_leaves_the_old_engine(
     assert is_untouched(folder, manifest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [1, 4096])
 def test_a_disk_that_is_full_near_the_end_of_the_weights_is_noticed(
     engine: tuple[Path, Path, Manifest], missing: int
@@ -162,6 +164,7 @@ def check_cut(path: Path, folder: Path, limit: int) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_new_folder(make_model: MakeModel, tmp_path: Path) -> None:
     """Nothing was there, and nothing is."""
     path, _ = make_model()
@@ -169,6 +172,7 @@ def test_a_full_disk_leaves_no_new_folder(make_model: MakeModel, tmp_path: Path)
     assert not (tmp_path / "engine").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", sorted(ENDLESS))
 def test_ctrl_c_leaves_the_old_engine(engine: tuple[Path, Path, Manifest], phase: str) -> None:
     """Exit code 130, no draft, and no traceback."""
@@ -181,6 +185,7 @@ def test_ctrl_c_leaves_the_old_engine(engine: tuple[Path, Path, Manifest], phase
     assert is_untouched(folder, manifest)
 
 
+@pytest.mark.slow
 def test_ctrl_c_of_a_first_build_leaves_no_folder(make_model: MakeModel, tmp_path: Path) -> None:
     """Nothing was there, and nothing is."""
     path, _ = make_model()
@@ -191,6 +196,7 @@ def test_ctrl_c_of_a_first_build_leaves_no_folder(make_model: MakeModel, tmp_pat
     assert not (tmp_path / "engine").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", sorted(ENDLESS))
 def test_a_killed_build_leaves_the_old_engine(
     engine: tuple[Path, Path, Manifest], phase: str
@@ -222,6 +228,7 @@ def test_an_up_to_date_build_clears_what_a_killed_one_left(
     assert drafts(folder) == []
 
 
+@pytest.mark.slow
 def test_a_first_build_that_was_killed_can_be_built_again(
     make_model: MakeModel, tmp_path: Path
 ) -> None:
@@ -262,6 +269,7 @@ def test_a_folder_with_a_draft_and_a_stranger_is_not_replaced(
     assert names(folder) == {".draft-killed", "thesis.txt"}
 
 
+@pytest.mark.slow
 def test_two_builds_at_once_into_one_folder_are_refused(
     engine: tuple[Path, Path, Manifest], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from stripwatch.engines.manifest import DefectClass
-from stripwatch_engine.models.model_card import ModelCard, ModelInput
+from stripwatch_engine.models.model_card import ModelCard
 from stripwatch_engine.models.reference import Session
 
 Bytes = NDArray[np.uint8]
@@ -69,27 +68,6 @@ class Judge(torch.nn.Module):
         """Logits."""
         answer: torch.Tensor = self.linear(functional.adaptive_avg_pool2d(image, 1))
         return answer.flatten(1) if self.rank == 2 else answer
-
-
-def make_classes(count: int, threshold: float = 0.5) -> tuple[DefectClass, ...]:
-    """Classes kind1, kind2, ..."""
-    return tuple(
-        DefectClass(id=index + 1, name=f"kind{index + 1}", threshold=threshold)
-        for index in range(count)
-    )
-
-
-def make_card(shape: tuple[int, int] = (16, 48), channels: int = 1, **changes: Any) -> ModelCard:
-    """The card of a net with three classes."""
-    fit = changes.pop("fit", "resize")
-    size = {"channels": channels, "height": shape[0], "width": shape[1], "fit": fit}
-    fields: dict[str, Any] = {
-        "mean": 0.4,
-        "std": 0.25,
-        "activation": "sigmoid",
-        "classes": make_classes(3),
-    }
-    return ModelCard(input=msgspec.convert(size, ModelInput), **(fields | changes))
 
 
 def write_onnx(

@@ -11,15 +11,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from tests.models import save_pits_and_cracks
 
 from stripwatch.engines.identity import GpuTarget
-from stripwatch.engines.manifest import DefectClass, Precision
+from stripwatch.engines.manifest import Precision
 from stripwatch_engine.build import build
 from stripwatch_engine.models.composition import Composition
-from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 from stripwatch_engine.settings import BuildSettings
 
 HERE = Path(__file__).resolve().parent
@@ -64,24 +62,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny") / "model.onnx"
     # Bright spots are defects; a dark frame has none.
     weights = np.random.default_rng(1).normal(0.04, 0.05, (2, 1, 5, 5)).astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["image", "weights"], ["out"], pads=[2, 2, 2, 2])],
-        "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 16, 40])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 2, 16, 40])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    opset = helper.make_opsetid("", 17)
-    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
-    card = ModelCard(
-        input=ModelInput(channels=1, height=16, width=40),
-        mean=0.5,
-        std=0.2,
-        activation="sigmoid",
-        classes=(DefectClass(id=1, name="pits"), DefectClass(id=2, name="cracks")),
-    )
-    save_card(path, card)
-    return path
+    return save_pits_and_cracks(path, weights)
 
 
 @pytest.fixture(scope="session", params=["tensorrt", "tensorrt-rtx"])

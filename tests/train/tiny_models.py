@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from tests import models
+from tests.models import convolution, make_card
 
 from stripwatch.engines.manifest import DefectClass
-from stripwatch_engine.models.model_card import ModelCard, ModelInput
 from stripwatch_train.data.coco import LabelledImage, write_coco
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.data.samples import Sample
@@ -54,24 +52,11 @@ def save_model(
     **changes: Any,
 ) -> Path:
     """Write a model whose planes are a line of the grey level each, and its NAME.json."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     gains = np.array([gain for gain, _ in lines], np.float32).reshape(-1, 1, 1, 1)
     offsets = np.array([offset for _, offset in lines], np.float32)
-    make = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["image", "gains", "offsets"], ["out"])],
-        "pixels",
-        [make("image", TensorProto.FLOAT, ["n", 1, *shape])],
-        [make("out", TensorProto.FLOAT, ["n", len(lines), *shape])],
-        [numpy_helper.from_array(gains, "gains"), numpy_helper.from_array(offsets, "offsets")],
-    )
-    imports = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8), path)
     fields: dict[str, Any] = {"mean": 0.0, "std": 1.0, "activation": "none", **changes}
-    size = ModelInput(channels=1, height=shape[0], width=shape[1])
-    card = ModelCard(input=size, classes=tuple(classes), **fields)
-    path.with_suffix(".json").write_bytes(msgspec.json.encode(card))
-    return path
+    card = make_card(shape, classes=tuple(classes), **fields)
+    return models.save_model(path, convolution(shape, gains, offsets), card)
 
 
 def painted(shape: tuple[int, int], *boxes: tuple[int, int, int, int, int]) -> Bytes:

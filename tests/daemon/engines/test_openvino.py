@@ -9,17 +9,15 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from tests.models import save_pits_and_cracks
 
 from stripwatch.engines.base import BatchResult, Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, load_manifest, save_manifest
 from stripwatch.engines.openvino import OpenVinoEngine
 from stripwatch.errors import DeviceError, ModelError
-from stripwatch_engine.models.model_card import ModelCard, ModelInput, save_card
 
 SHAPE = (32, 80)
 HALF = np.full(2, 0.5, np.float32)
@@ -34,23 +32,7 @@ def tiny_engine(
     folder = tmp_path_factory.mktemp("tiny")
     generator = np.random.default_rng(1)
     weights = generator.normal(size=(2, 1, 5, 5)).astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["image", "weights"], ["out"], pads=[2, 2, 2, 2])],
-        "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 16, 40])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 2, 16, 40])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, folder / "model.onnx")
-    card = ModelCard(
-        input=ModelInput(channels=1, height=16, width=40),
-        mean=0.5,
-        std=0.2,
-        activation="sigmoid",
-        classes=(DefectClass(id=1, name="pits"), DefectClass(id=2, name="cracks")),
-    )
-    save_card(folder / "model.onnx", card)
+    save_pits_and_cracks(folder / "model.onnx", weights)
     build_engine(folder / "model.onnx", SHAPE, folder / "engine")
     return folder / "engine"
 

@@ -14,8 +14,6 @@ from tests.engine_build.torch_nets import (
     Reals,
     bits_of,
     check_results,
-    make_card,
-    make_classes,
     make_frames,
     probability,
     runners,
@@ -23,6 +21,7 @@ from tests.engine_build.torch_nets import (
     segmenter,
     telling_thresholds,
 )
+from tests.models import make_card, numbered_classes
 
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition
@@ -147,7 +146,7 @@ def test_a_class_may_have_models_of_its_own(
 ) -> None:
     """They take the shared model's place for it; several are averaged."""
     shared = segmenter(tmp_path, make_card(), seed=1)
-    second = make_classes(2)[1:]
+    second = numbered_classes(2)[1:]
     own = [
         segmenter(
             tmp_path,
@@ -167,10 +166,10 @@ def test_a_class_may_have_models_of_its_own(
 def test_every_class_may_have_a_model_of_its_own_and_none_is_shared(tmp_path: Path) -> None:
     """Here one of them has several channels, of which only its class's counts."""
     frames = make_frames(15, 3, (32, 96))
-    single = segmenter(tmp_path, make_card(classes=make_classes(1)), seed=1)
+    single = segmenter(tmp_path, make_card(classes=numbered_classes(1)), seed=1)
     several = segmenter(
         tmp_path,
-        make_card((32, 96), classes=make_classes(3), activation="softmax", background=True),
+        make_card((32, 96), classes=numbered_classes(3), activation="softmax", background=True),
         seed=2,
     )
     composition = Composition(class_models={1: paths([single]), 2: paths([several])})

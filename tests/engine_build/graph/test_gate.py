@@ -20,14 +20,13 @@ from tests.engine_build.torch_nets import (
     bits_of,
     check_results,
     image_of,
-    make_card,
-    make_classes,
     probability,
     runners,
     save_net,
     segmenter,
     telling_thresholds,
 )
+from tests.models import make_card, numbered_classes
 
 from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
@@ -89,13 +88,13 @@ def make_gated(
             3,
             activation=activation,
             background=softmax,
-            classes=make_classes(1, GATE_THRESHOLD),
+            classes=numbered_classes(1, GATE_THRESHOLD),
         )
         if softmax:
             gains, biases = [0.0, *gains], [0.0, *biases]
         nets["gate"] = save_net(folder, "gate", Judge(3, gains, biases, rank), card)
     if judges in {"classifier", "both"}:
-        card = make_card(SHAPE, mean=0.3, classes=make_classes(3, CLASS_THRESHOLD))
+        card = make_card(SHAPE, mean=0.3, classes=numbered_classes(3, CLASS_THRESHOLD))
         module = Judge(1, [6.0, -6.0, 6.0], [0.0, 3.0, -9.0], rank)
         nets["classifier"] = save_net(folder, "classifier", module, card)
     segmentation = segmenter(folder, make_card(), stride=2)
@@ -147,7 +146,7 @@ def test_several_judges_of_a_kind_are_averaged_and_the_first_says_the_thresholds
     gated = make_gated(tmp_path, role, "soft")
     first = gated.judges[role]
     outputs = len(first.card.classes)
-    card = msgspec.structs.replace(first.card, classes=make_classes(outputs, 0.9), mean=0.5)
+    card = msgspec.structs.replace(first.card, classes=numbered_classes(outputs, 0.9), mean=0.5)
     channels = card.input.channels
     module = Judge(channels, [2.0] * outputs, [-9.0] * outputs, 2)
     second = save_net(tmp_path / "other", role, module, card)
@@ -245,7 +244,7 @@ def test_gates_stand_before_compositions_of_several_models(tmp_path: Path, mode:
     """An ensemble with mirror images and a class with a model of its own, inside the branch."""
     gated = make_gated(tmp_path, "both", mode)
     other = segmenter(tmp_path, make_card(SHAPE, 3), seed=2, opset=18)
-    own = segmenter(tmp_path, make_card(SHAPE, classes=make_classes(3)), seed=3, stride=4)
+    own = segmenter(tmp_path, make_card(SHAPE, classes=numbered_classes(3)), seed=3, stride=4)
     models = (str(gated.segmentation.path), str(other.path))
     fields = {name: getattr(gated.composition, name) for name in Composition.__struct_fields__}
     fields |= {"models": models, "class_models": {2: (str(own.path),)}, "flip": True}

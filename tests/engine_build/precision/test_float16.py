@@ -13,13 +13,12 @@ from tests.engine_build.torch_nets import (
     OpenVino,
     Reals,
     bits_of,
-    make_card,
-    make_classes,
     make_frames,
     probability,
     save_net,
     telling_thresholds,
 )
+from tests.models import make_card, numbered_classes
 
 from stripwatch.errors import ModelError
 from stripwatch_engine.graph.compose import compose_inspection_graph
@@ -260,7 +259,7 @@ def test_a_torch_net_that_overflows_is_right_after_conversion(tmp_path: Path) ->
             return found
 
     torch.manual_seed(35)
-    card = make_card(classes=make_classes(2))
+    card = make_card(classes=numbered_classes(2))
     net = save_net(tmp_path, "large", Large().eval(), card)
     deployment = load_deployment(Composition(models=(str(net.path),)), (16, 48))
     member, frames = deployment.members[0], make_frames(36, 2, (16, 48))

@@ -16,10 +16,9 @@ from tests.engine_build.torch_nets import (
     Net,
     bits_of,
     image_of,
-    make_card,
-    make_classes,
     save_net,
 )
+from tests.models import make_card, numbered_classes
 
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ConfigError
@@ -65,7 +64,7 @@ class Blobs(torch.nn.Module):
 
 @pytest.fixture
 def blobs(tmp_path: Path) -> Net:
-    card = make_card(SHAPE, mean=0.35, std=0.12, classes=make_classes(2))
+    card = make_card(SHAPE, mean=0.35, std=0.12, classes=numbered_classes(2))
     return save_net(tmp_path, "blobs", Blobs().eval(), card)
 
 
@@ -127,7 +126,7 @@ class Squeezed(Blobs):
 
 @pytest.fixture(params=[2, 8])
 def squeezed(tmp_path: Path, request: pytest.FixtureRequest) -> Net:
-    card = make_card(SHAPE, mean=0.35, std=0.12, classes=make_classes(2))
+    card = make_card(SHAPE, mean=0.35, std=0.12, classes=numbered_classes(2))
     return save_net(tmp_path, "squeezed", Squeezed(request.param).eval(), card)
 
 

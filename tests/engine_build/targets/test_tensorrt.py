@@ -15,11 +15,10 @@ from tests.engine_build.torch_nets import (
     Judge,
     Net,
     image_of,
-    make_card,
-    make_classes,
     save_net,
     segmenter,
 )
+from tests.models import make_card, numbered_classes
 
 from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ConfigError, ModelError, StorageError
@@ -142,7 +141,7 @@ def make_net(folder: Path, kind: str) -> Net:
     card = make_card(
         SHAPE,
         3 if kind == "unet++" else 1,
-        classes=make_classes(4),
+        classes=numbered_classes(4),
         mean=0.35,
         std=0.12,
         activation="softmax" if kind == "resunet" else "sigmoid",
@@ -162,6 +161,7 @@ def make_net(folder: Path, kind: str) -> Net:
     return save_net(folder, kind.replace("+", "p"), Spread(net, image), card)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["unet", "unet++", "fpn", "resunet"])
 def test_usual_architectures_become_float16_engines(tmp_path: Path, kind: str) -> None:
     """Their masks are those of float32, nothing of them had to stay in float32."""
@@ -172,6 +172,7 @@ def test_usual_architectures_become_float16_engines(tmp_path: Path, kind: str) -
     assert outcome.kept == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_the_model_that_ships_becomes_an_engine_of_full_size(
     tmp_path: Path, precision: str
@@ -210,12 +211,12 @@ def test_other_precisions_are_built_too(tmp_path: Path, precision: str) -> None:
 @pytest.mark.parametrize("case", ["ensemble", "skip", "soft", "classes"])
 def test_compositions_are_built(tmp_path: Path, case: str) -> None:
     """Ensembles with mirror images, gates with and without a branch, models of single classes."""
-    card = make_card((16, 48), classes=make_classes(2))
+    card = make_card((16, 48), classes=numbered_classes(2))
     first = segmenter(tmp_path, card, seed=1, stride=2)
-    second = segmenter(tmp_path, make_card(SHAPE, 3, classes=make_classes(2)), seed=2, opset=18)
-    judge = make_card((16, 32), classes=make_classes(1, 0.4))
+    second = segmenter(tmp_path, make_card(SHAPE, 3, classes=numbered_classes(2)), seed=2, opset=18)
+    judge = make_card((16, 32), classes=numbered_classes(1, 0.4))
     gate = save_net(tmp_path, "gate", Judge(1, [1.0], [1.0], 2), judge)
-    both = make_card((16, 32), classes=make_classes(2, 0.4))
+    both = make_card((16, 32), classes=numbered_classes(2, 0.4))
     classifier = save_net(tmp_path, "classifier", Judge(1, [1.0, -1.0], [1.0, 1.0], 4), both)
     paths = (str(first.path), str(second.path))
     match case:
