@@ -1,4 +1,4 @@
-"""The engine folder on disk: a new engine takes the old one's place in one step."""
+"""The engine folder on disk: a new engine replaces the old one in one atomic step (ADR 8)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ HASH_CHARACTERS = 12  # of the engine's hash, in the names of its files
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
-    """An engine folder that no other build writes to, with an empty draft folder inside.
+    """Lock an engine folder against other builds; yields an empty draft folder inside it.
 
-    Whatever ends the build, the draft is removed; what a killed build left is removed first.
+    The draft is removed however the build ends; drafts of killed builds are removed first.
 
     Raises:
-        ConfigError: the folder holds something else, or another build is writing to it.
-        StorageError: it cannot be written.
+        ConfigError: the folder holds other files, or another build is writing to it.
+        StorageError: the folder cannot be written.
     """
     made = not folder.exists()
-    if not made and not (folder / MANIFEST_NAME).is_file() and not _is_left_over(folder):
-        raise ConfigError(f"--output {folder} exists and is no engine folder; choose another")
+    if not made and not (folder / MANIFEST_NAME).is_file() and not _is_leftover(folder):
+        raise ConfigError(f"--output {folder} exists and is not an engine folder; choose another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY)
@@ -60,26 +60,26 @@ def locked(folder: Path) -> Iterator[Path]:
 
 
 def hashed_names(names: tuple[str, ...], engine_hash: str) -> tuple[str, ...]:
-    """The names that the files of an engine have in its folder: those of two never collide."""
+    """Names of an engine's files in its folder; those of two engines never collide."""
     return tuple(
         f"{Path(name).stem}-{engine_hash[:HASH_CHARACTERS]}{Path(name).suffix}" for name in names
     )
 
 
 def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifest) -> None:
-    """Put a finished engine in place: its files first, its manifest last.
+    """Move a finished engine into its folder: its files first, its manifest last.
 
-    Renaming the manifest is the one step in which the new engine replaces the old. The old one's
-    files stay until the build after this: a daemon that runs it may have to load them again.
+    Renaming the manifest is the atomic step that replaces the old engine (ADR 8). The files of the
+    old engine stay until the next build: a daemon that runs it may have to load them again.
 
     Args:
-        draft: where the files lie under their plain names.
+        draft: folder with the files under their plain names.
         folder: the engine folder.
         names: plain names, in the order of `manifest.files`.
         manifest: of the new engine.
 
     Raises:
-        StorageError: something cannot be written; the old engine is still in place.
+        StorageError: a file cannot be written; the old engine is still in place.
     """
     before = _files(folder)
     try:
@@ -92,7 +92,7 @@ def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifes
         _flush(folder)
     except OSError as error:
         raise StorageError(
-            f"cannot write {folder}: {error.strerror}; the engine before it is still in place"
+            f"cannot write {folder}: {error.strerror}; the old engine is still in place"
         ) from error
     keep = {*manifest.files, *before, MANIFEST_NAME, draft.name}
     for path in folder.iterdir():
@@ -101,17 +101,18 @@ def publish(draft: Path, folder: Path, names: tuple[str, ...], manifest: Manifes
 
 
 def _files(folder: Path) -> tuple[str, ...]:
-    """The files of the engine that is there."""
+    """Files of the present engine."""
     try:
         return load_manifest(folder).files
     except ModelError:
         return ()
 
 
-def _is_left_over(folder: Path) -> bool:
-    """Whether it is a folder with nothing in it but what a killed build left.
+def _is_leftover(folder: Path) -> bool:
+    """Whether a folder holds only remains of a killed build.
 
-    One killed between the renames of its files and of its manifest left files beside its draft.
+    A build killed between the renames of its files and of its manifest leaves files beside its
+    draft.
     """
     if not folder.is_dir():
         return False

@@ -112,7 +112,7 @@ def test_a_folder_that_is_no_engine_is_not_replaced(
     path, _ = make_model()
     before = state(path.parent)
     assert run(path, f"--output={path.parent}") == ExitCode.CONFIG
-    assert "is no engine folder" in capsys.readouterr().err
+    assert "is not an engine folder" in capsys.readouterr().err
     assert state(path.parent) == before
 
 
@@ -123,7 +123,7 @@ def test_a_file_in_the_place_of_the_folder_is_not_replaced(
     path, _ = make_model()
     before = path.read_bytes()
     assert run(path, f"--output={path}") == ExitCode.CONFIG
-    assert "is no engine folder" in capsys.readouterr().err
+    assert "is not an engine folder" in capsys.readouterr().err
     assert path.read_bytes() == before
 
 

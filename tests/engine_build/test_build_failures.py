@@ -265,7 +265,7 @@ def test_a_folder_with_a_draft_and_a_stranger_is_not_replaced(
     (folder / ".draft-killed").mkdir(parents=True)
     (folder / "thesis.txt").write_text("three years of work")
     assert main(arguments(path, folder)) == ExitCode.CONFIG
-    assert "is no engine folder" in capsys.readouterr().err
+    assert "is not an engine folder" in capsys.readouterr().err
     assert names(folder) == {".draft-killed", "thesis.txt"}
 
 

@@ -133,8 +133,8 @@ def _results(
     )
     if absent:
         present_classes = nodes.add("Not", [absent], "peak/present")
-        wanted = nodes.add("Cast", [present_classes], "peak/wanted", to=TensorProto.FLOAT)
-        peak = nodes.add("Mul", [peak, wanted], "peak/kept")
+        is_present = nodes.add("Cast", [present_classes], "peak/is_present", to=TensorProto.FLOAT)
+        peak = nodes.add("Mul", [peak, is_present], "peak/kept")
     # The bits of classes do not overlap, so their sum is their bitwise or: a 1x1 convolution.
     bits = np.einsum("c,pq->pcq", 2.0 ** np.arange(classes), np.eye(phases))
     weights = nodes.constant("bits", bits.reshape(phases, -1, 1, 1).astype(np.float32))

@@ -1,1 +1,1 @@
-"""What comes in: ONNX files, their cards, and how several make one engine."""
+"""Reading models: ONNX files, their cards, and the composition of several into one engine."""

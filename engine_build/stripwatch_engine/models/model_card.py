@@ -1,4 +1,4 @@
-"""`model.json`: what training says about a model, beside its ONNX file."""
+"""`model.json`, the model card: training writes it beside the ONNX file."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: Literal[1, 3]
     height: Side
     width: Side
-    fit: Fit = "resize"  # how a frame of another size comes to this one; `pad`: below and right
+    fit: Fit = "resize"  # how a frame of another size is fitted; `pad`: below and right
 
 
 class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`model.json`."""
 
     input: ModelInput
-    # Of pixels as 0 to 1, for all channels or for each; the model sees (pixel - mean) / std.
+    # Of pixels as 0 to 1, one for all channels or one for each; the input is (pixel - mean) / std.
     mean: float | tuple[float, ...]
     std: Positive | tuple[Positive, ...]
-    activation: Activation  # what makes probabilities of the output
+    activation: Activation  # converts the output to probabilities
     classes: tuple[DefectClass, ...]  # in the order of the output's channels
-    background: bool = False  # the output's first channel, before the classes, is "no defect"
+    background: bool = False  # the first channel of the output, before the classes, is "no defect"
     metrics: dict[str, float] = {}  # measured by training, for example "dice.pits"
-    data: str = ""  # what it was trained on
-    command: str = ""  # what trained it
+    data: str = ""  # that it was trained on
+    command: str = ""  # that trained it
     v: Literal[1] = 1
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -56,7 +56,7 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def card_path(model: Path) -> Path:
-    """Where a model's card lies: NAME.json beside NAME.onnx, else model.json."""
+    """Path of a model's card: NAME.json beside NAME.onnx, if it exists, else model.json."""
     own = model.with_suffix(".json")
     return own if own.exists() else model.parent / CARD_NAME
 
@@ -72,7 +72,7 @@ def load_card(model: Path) -> ModelCard:
         card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
     except FileNotFoundError:
         raise ModelError(
-            f"{path} is missing; it says what the model's classes, input and output are, and "
+            f"{path} is missing; it describes the model's classes, input and output, and "
             "`stripwatch-train export` writes it; without it give --classes, --mean, --std and "
             "--activation"
         ) from None
@@ -91,10 +91,14 @@ def save_card(model: Path, card: ModelCard) -> None:
 
 
 def check_card(path: Path, card: ModelCard) -> None:
-    """What the types cannot say.
+    """Check the rules that types cannot express.
+
+    Args:
+        path: of the card or model, for messages.
+        card: the card.
 
     Raises:
-        ModelError: in the name of the file at `path`.
+        ModelError: a rule is broken.
     """
     check_classes(path, card.classes)
     if len(card.classes) > CLASSES_MAX:

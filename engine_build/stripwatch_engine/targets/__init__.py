@@ -1,1 +1,1 @@
-"""One module for each library that runs engines."""
+"""The libraries that engines are built for: one module each, all with the interface `Target`."""

@@ -45,7 +45,7 @@ class Built:
 
 
 class Target(Protocol):
-    """What a target module offers."""
+    """The functions of a target module."""
 
     def check_settings(self, settings: BuildSettings, timing_cache: Path | None) -> None:
         """Refuse settings that the target does not have.

@@ -1,1 +1,1 @@
-"""An engine compared with the float32 model, on frames."""
+"""Compare an engine with the float32 model, on frames."""
