@@ -59,11 +59,12 @@ def verification_tables(verification: Verification) -> list[Table | Text]:
         Text.assemble("verification ", verdict, f": {frames} against {verification.reference}")
     ]
     for agreement in verification.agreements:
-        table = Table(
-            title=f"{agreement.compared}: error of probabilities {agreement.error_mean:.6f} in the "
-            f"mean, {agreement.error_max:.4f} at most",
-            title_justify="left",
+        # Not the title of the table: rich wraps a title at the width of its table.
+        heading = (
+            f"{agreement.compared}: error of probabilities {agreement.error_mean:.6f} in the "
+            f"mean, {agreement.error_max:.4f} at most"
         )
+        table = Table()
         table.add_column("class")
         for name in ("Dice", "pixels, float32", "pixels here"):
             table.add_column(name, justify="right")
@@ -74,7 +75,7 @@ def verification_tables(verification: Verification) -> list[Table | Text]:
                 str(entry.reference_px),
                 str(entry.found_px),
             )
-        shown.append(table)
+        shown += [Text(heading), table]
     return [*shown, Text(_remarks(verification))]
 
 
