@@ -65,7 +65,7 @@ def test_the_files_carry_the_hash_and_nothing_else_is_there(
 def test_the_same_model_gives_the_same_hash(
     make_model: MakeModel, build_engine: BuildEngine, tmp_path: Path
 ) -> None:
-    """The hash names the engine in events: it must say what is in it, not when it was built."""
+    """The hash names the engine in events: it must depend on the content, not on the time of the build."""
     path, _ = make_model()
     first = build_engine(path, (32, 80), tmp_path / "one")
     again = build_engine(path, (32, 80), tmp_path / "two")
@@ -138,7 +138,7 @@ def test_an_empty_folder_is_built_into(make_model: MakeModel, tmp_path: Path) ->
 def test_a_second_identical_build_does_nothing(
     make_model: MakeModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says so, and how to build all the same."""
+    """It prints so, and how to build nevertheless."""
     path, _ = make_model()
     assert run(path) == ExitCode.OK
     before = state(path.parent / "openvino")

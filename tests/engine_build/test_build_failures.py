@@ -35,7 +35,7 @@ def arguments(path: Path, folder: Path, *flags: str) -> list[str]:
 
 
 def command(path: Path, folder: Path, *flags: str) -> list[str]:
-    """A process of its own."""
+    """The command line of a separate process."""
     return [sys.executable, "-m", "stripwatch_engine", *arguments(path, folder, *flags)]
 
 
@@ -51,7 +51,7 @@ def drafts(folder: Path) -> list[Path]:
 
 @contextmanager
 def under_way(path: Path, folder: Path, phase: str) -> Iterator[subprocess.Popen[str]]:
-    """A build in a process of its own, which has come to a phase that lasts."""
+    """A build in a separate process, stopped in a phase that never ends."""
     pattern = {"reading": ".draft-*", "verifying": ".draft-*/inspection.bin"}[phase]
     process = subprocess.Popen(
         command(path, folder, ENDLESS[phase]),
@@ -256,7 +256,7 @@ def test_a_first_build_that_was_killed_between_its_last_renames_can_be_built_aga
     assert is_untouched(folder, load_manifest(folder))
 
 
-def test_a_folder_with_a_draft_and_a_stranger_is_not_replaced(
+def test_a_folder_with_a_draft_and_a_foreign_file_is_not_replaced(
     make_model: MakeModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What a killed build left does not make the rest of a folder ours."""
@@ -273,7 +273,7 @@ def test_a_folder_with_a_draft_and_a_stranger_is_not_replaced(
 def test_two_builds_at_once_into_one_folder_are_refused(
     engine: tuple[Path, Path, Manifest], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second says so, and disturbs the first in nothing."""
+    """The second prints so, and does not disturb the first."""
     path, folder, manifest = engine
     with under_way(path, folder, "reading") as process:
         before = drafts(folder)

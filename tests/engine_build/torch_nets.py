@@ -34,23 +34,23 @@ class Net:
 
 
 class Segmenter(torch.nn.Module):
-    """Two convolutions; the answer is smaller than the image by the stride."""
+    """Two convolutions; the output is smaller than the image by the stride."""
 
     def __init__(self, seed: int, channels: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
-        chance = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         self.first = torch.nn.Conv2d(channels, 6, 5, stride, padding=2)
         self.second = torch.nn.Conv2d(6, outputs, 1)
         for parameter in self.parameters():
-            parameter.data = torch.randn(parameter.shape, generator=chance) / 2
+            parameter.data = torch.randn(parameter.shape, generator=generator) / 2
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits."""
-        answer: torch.Tensor = self.second(torch.relu(self.first(image)))
-        return answer
+        logits: torch.Tensor = self.second(torch.relu(self.first(image)))
+        return logits
 
 
-class Judge(torch.nn.Module):
+class Classifier(torch.nn.Module):
     """One number for each output: gain * mean of the image + bias; its rank is 2 or 4."""
 
     def __init__(
@@ -66,8 +66,8 @@ class Judge(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits."""
-        answer: torch.Tensor = self.linear(functional.adaptive_avg_pool2d(image, 1))
-        return answer.flatten(1) if self.rank == 2 else answer
+        logits: torch.Tensor = self.linear(functional.adaptive_avg_pool2d(image, 1))
+        return logits.flatten(1) if self.rank == 2 else logits
 
 
 def write_onnx(
@@ -75,7 +75,7 @@ def write_onnx(
 ) -> None:
     """Export with a free batch; the tracing exporter needs nothing beyond torch."""
     with warnings.catch_warnings():
-        # It says of itself that a newer one exists, and of shapes in Python that they are fixed.
+        # It warns that a newer exporter exists, and that shapes in Python are fixed.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
@@ -136,8 +136,8 @@ def enlarged(planes: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(planes, shape, mode="bilinear", align_corners=False)
 
 
-def answer(net: Net, image: torch.Tensor) -> torch.Tensor:
-    """Probabilities [n, classes, ...] in the size of the model's answer."""
+def model_output(net: Net, image: torch.Tensor) -> torch.Tensor:
+    """Probabilities [n, classes, ...] in the size of the model's output."""
     with torch.no_grad():
         out = net.module(image)
     match net.card.activation:
@@ -154,16 +154,16 @@ def answer(net: Net, image: torch.Tensor) -> torch.Tensor:
 def probability(net: Net, frames: Bytes, *, flip: bool = False) -> Reals:
     """Probabilities [n, classes, lines, pixels] of frames, as torch computes them."""
     image = image_of(net.card, frames)
-    found = answer(net, image)
+    found = model_output(net, image)
     if flip:
-        found = (found + answer(net, image.flip(3)).flip(3)) / 2
+        found = (found + model_output(net, image.flip(3)).flip(3)) / 2
     if net.card.input.fit == "pad":
         found = enlarged(found, (image.shape[2], image.shape[3]))
         return np.asarray(found[:, :, : frames.shape[1], : frames.shape[2]])
     return np.asarray(enlarged(found, (frames.shape[1], frames.shape[2])))
 
 
-def telling_thresholds(wanted: Reals) -> Reals:
+def quantile_thresholds(wanted: Reals) -> Reals:
     """Thresholds that a part of the pixels reach, another one for each class."""
     shares = np.linspace(0.4, 0.8, wanted.shape[1])
     return np.array(

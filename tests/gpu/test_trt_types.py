@@ -19,7 +19,7 @@ USERS = (
     ENGINES / "trt_lane.py",
     ENGINES / "trt_plan.py",
     ENGINES / "trt_log.py",
-    ROOT / "engine_build/stripwatch_engine/targets/tensorrt.py",
+    ROOT / "engine_build/stripwatch_engine/targets/tensorrt_plan.py",
 )
 SETTINGS = """
 [mypy]

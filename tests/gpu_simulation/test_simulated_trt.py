@@ -20,7 +20,7 @@ from stripwatch.errors import DeviceError, ModelError
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.reference import Session
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.targets.tensorrt import build_plan
+from stripwatch_engine.targets.tensorrt_plan import build_plan
 
 SHAPE = (16, 24)
 BATCH = (1, 4)

@@ -1,4 +1,4 @@
-"""engine-build's flags, and the composition file that says the same."""
+"""engine-build's flags, and the composition file with the same content."""
 
 from __future__ import annotations
 
@@ -252,6 +252,6 @@ def test_an_own_model_for_a_class_that_nothing_leads_up_to_is_refused(
 def test_an_own_model_of_another_class_is_refused(
     line: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its card says which one it segments."""
+    """Its card names the class that it segments."""
     assert run(line / "first.onnx", f"--class=2={line / 'own.onnx'}") == ExitCode.MODEL
     assert "segments 'kind3', but class 2 is 'kind2'" in capsys.readouterr().err

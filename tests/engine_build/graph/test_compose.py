@@ -16,10 +16,10 @@ from tests.engine_build.torch_nets import (
     check_results,
     make_frames,
     probability,
+    quantile_thresholds,
     runners,
     save_net,
     segmenter,
-    telling_thresholds,
 )
 from tests.models import make_card, numbered_classes
 
@@ -40,14 +40,14 @@ def check_composition(composition: Composition, wanted: Reals, frames: Bytes) ->
     """All libraries, three frames at once and one alone."""
     deployment = load_deployment(composition, (frames.shape[1], frames.shape[2]))
     assert len(deployment.classes) == wanted.shape[1]
-    limits = telling_thresholds(wanted)
+    limits = quantile_thresholds(wanted)
     early, late = (compose_inspection_graph(deployment, bytes_early=flag) for flag in (True, False))
     for what, runner in runners(early, late).items():
         for rows in (slice(0, len(frames)), slice(0, 1)):
             found = runner.run({"frames": frames[rows], "thresholds": limits})
             check_results(found, wanted[rows], limits)
             share = bits_of(found["mask"], wanted.shape[1]).mean(axis=(0, 2, 3))
-            assert (share > 0.05).all(), what  # the case says something
+            assert (share > 0.05).all(), what  # the case is meaningful
             assert (share < 0.95).all(), what
             peak = wanted[rows].max(axis=(2, 3))
             np.testing.assert_allclose(found["peak"], peak, atol=1e-4, err_msg=what)
@@ -58,7 +58,7 @@ def paths(nets: Sequence[Net]) -> tuple[str, ...]:
 
 
 def check_ensemble(nets: Sequence[Net], frames: Bytes, *, flip: bool = False) -> None:
-    """The mean of what torch says of each."""
+    """The mean of the probabilities that torch computes with each."""
     wanted = np.mean([probability(net, frames, flip=flip) for net in nets], axis=0)
     check_composition(Composition(models=paths(nets), flip=flip), wanted, frames)
 
@@ -77,7 +77,7 @@ def check_ensemble(nets: Sequence[Net], frames: Bytes, *, flip: bool = False) ->
 def test_one_model_is_what_torch_computes(
     tmp_path: Path, case: str, stride: int, activation: str, background: bool, channels: int
 ) -> None:
-    """Whatever its activation, channels, the size of its image and the size of its answer."""
+    """Whatever its activation, channels, the size of its image and the size of its output."""
     card = make_card(
         channels=channels,
         activation=activation,
@@ -105,7 +105,7 @@ def test_an_ensemble_of_the_same_size_is_averaged(tmp_path: Path, stride: int) -
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_an_ensemble_may_be_of_different_kinds(tmp_path: Path, flip: bool) -> None:
-    """Sizes, channels, mean and std, activations, opsets and sizes of the answer."""
+    """Sizes, channels, mean and std, activations, opsets and sizes of the output."""
     imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     cards = [
         make_card((16, 48)),

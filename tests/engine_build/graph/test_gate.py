@@ -1,4 +1,4 @@
-"""Gates and classifiers in the inspection graph: `skip` and `soft`, as torch judges frames."""
+"""Gates and classifiers in the inspection graph: `skip` and `soft`, as torch classifies frames."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pytest
 from numpy.typing import NDArray
 from tests.engine_build.torch_nets import (
     Bytes,
-    Judge,
+    Classifier,
     Net,
     OpenVino,
     Reals,
     Results,
-    answer,
     bits_of,
     check_results,
     image_of,
+    model_output,
     probability,
+    quantile_thresholds,
     runners,
     save_net,
     segmenter,
-    telling_thresholds,
 )
 from tests.models import make_card, numbered_classes
 
@@ -41,7 +41,7 @@ from stripwatch_engine.settings import BuildSettings
 SHAPE = (32, 96)
 GATE_THRESHOLD, CLASS_THRESHOLD = 0.4, 0.6
 PRESENCE = np.array([GATE_THRESHOLD, *[CLASS_THRESHOLD] * 3], np.float32)
-JUDGES = ["gate", "classifier", "both"]
+FRAME_MODELS = ["gate", "classifier", "both"]
 
 
 def frames_of(*levels: int) -> Bytes:
@@ -54,18 +54,18 @@ def frames_of(*levels: int) -> Bytes:
 
 @dataclass(frozen=True)
 class Gated:
-    """A deployment with judges, and what torch says."""
+    """A deployment with a gate, a classifier or both, and torch's results for it."""
 
     composition: Composition
     segmentation: Net
-    judges: dict[str, Net]
+    frame_models: dict[str, Net]
 
     def absent(self, frames: Bytes) -> NDArray[np.bool_]:
-        """[n, 3]: what the judges say is not there."""
+        """[n, 3]: True where gate or classifier find a class absent."""
         found = np.zeros((len(frames), 3), np.bool_)
-        for role, net in self.judges.items():
+        for role, net in self.frame_models.items():
             limit = GATE_THRESHOLD if role == "gate" else CLASS_THRESHOLD
-            scores = answer(net, image_of(net.card, frames)).flatten(1)
+            scores = model_output(net, image_of(net.card, frames)).flatten(1)
             found |= np.asarray(scores < limit)
         return found
 
@@ -76,12 +76,12 @@ class Gated:
 
 
 def make_gated(
-    folder: Path, judges: str, mode: GateMode, *, rank: int = 2, softmax: bool = False
+    folder: Path, frame_models: str, mode: GateMode, *, rank: int = 2, softmax: bool = False
 ) -> Gated:
     """The gate finds bright frames; the classifier's classes are bright, dark and very bright."""
     nets = {}
     activation = "softmax" if softmax else "sigmoid"
-    if judges in {"gate", "both"}:
+    if frame_models in {"gate", "both"}:
         gains, biases = [6.0], [0.0]
         card = make_card(
             (8, 24),
@@ -92,10 +92,10 @@ def make_gated(
         )
         if softmax:
             gains, biases = [0.0, *gains], [0.0, *biases]
-        nets["gate"] = save_net(folder, "gate", Judge(3, gains, biases, rank), card)
-    if judges in {"classifier", "both"}:
+        nets["gate"] = save_net(folder, "gate", Classifier(3, gains, biases, rank), card)
+    if frame_models in {"classifier", "both"}:
         card = make_card(SHAPE, mean=0.3, classes=numbered_classes(3, CLASS_THRESHOLD))
-        module = Judge(1, [6.0, -6.0, 6.0], [0.0, 3.0, -9.0], rank)
+        module = Classifier(1, [6.0, -6.0, 6.0], [0.0, 3.0, -9.0], rank)
         nets["classifier"] = save_net(folder, "classifier", module, card)
     segmentation = segmenter(folder, make_card(), stride=2)
     composition = Composition(
@@ -114,17 +114,17 @@ LEVELS = (50, 110, 200, 60)  # dark: clean for the gate
 
 
 @pytest.mark.parametrize("rank", [2, 4])
-@pytest.mark.parametrize("judges", JUDGES)
-def test_skip_reports_no_class_that_is_judged_absent(
-    tmp_path: Path, judges: str, rank: int
+@pytest.mark.parametrize("frame_models", FRAME_MODELS)
+def test_skip_reports_no_class_that_is_found_absent(
+    tmp_path: Path, frame_models: str, rank: int
 ) -> None:
     """Its area and peak are 0 and it has no pixel; the other classes are as without a gate."""
-    gated = make_gated(tmp_path, judges, "skip", rank=rank)
+    gated = make_gated(tmp_path, frame_models, "skip", rank=rank)
     frames = frames_of(*LEVELS)
     absent = gated.absent(frames)
     assert 0 < absent.mean() < 1
     wanted = probability(gated.segmentation, frames)
-    limits = telling_thresholds(wanted)
+    limits = quantile_thresholds(wanted)
     for what, runner in gated.runners().items():
         for rows in (slice(0, 4), slice(2, 3)):
             found = runner.run(inputs(frames[rows], limits))
@@ -134,40 +134,43 @@ def test_skip_reports_no_class_that_is_judged_absent(
             np.testing.assert_allclose(found["peak"], peak, atol=1e-4)
             assert not found["area"][absent[rows]].any()
             assert found["area"][~absent[rows]].any(), what
-    # The case says something: without a judge there would have been more.
+    # The case is meaningful: without gate and classifier more is found.
     assert (wanted >= limits[:, None, None])[absent].any()
 
 
 @pytest.mark.parametrize("role", ["gate", "classifier"])
-def test_several_judges_of_a_kind_are_averaged_and_the_first_says_the_thresholds(
+def test_several_models_of_a_role_are_averaged_and_the_first_gives_the_thresholds(
     tmp_path: Path, role: str
 ) -> None:
     (tmp_path / "other").mkdir()
     gated = make_gated(tmp_path, role, "soft")
-    first = gated.judges[role]
+    first = gated.frame_models[role]
     outputs = len(first.card.classes)
     card = msgspec.structs.replace(first.card, classes=numbered_classes(outputs, 0.9), mean=0.5)
     channels = card.input.channels
-    module = Judge(channels, [2.0] * outputs, [-9.0] * outputs, 2)
+    module = Classifier(channels, [2.0] * outputs, [-9.0] * outputs, 2)
     second = save_net(tmp_path / "other", role, module, card)
     limit = first.card.classes[0].threshold
     pair = (str(first.path), str(second.path))
     composition = msgspec.structs.replace(gated.composition, **{role: pair})
     frames = frames_of(*LEVELS)
     scores = np.stack(
-        [answer(net, image_of(net.card, frames)).flatten(1).numpy() for net in (first, second)]
+        [
+            model_output(net, image_of(net.card, frames)).flatten(1).numpy()
+            for net in (first, second)
+        ]
     )
     wanted, alone = scores.mean(axis=0) < limit, scores[0] < limit
-    assert (wanted != alone).any()  # the second has a say
+    assert (wanted != alone).any()  # the second has an effect
     for runner in Gated(composition, gated.segmentation, {}).runners().values():
         found = runner.run(inputs(frames, np.full(3, 0.5, np.float32)))["absent"]
         assert np.array_equal(found, np.broadcast_to(wanted, (len(frames), 3)))
 
 
-@pytest.mark.parametrize("judges", ["gate", "both"])
-def test_skip_gives_zeros_where_a_whole_batch_is_clean(tmp_path: Path, judges: str) -> None:
+@pytest.mark.parametrize("frame_models", ["gate", "both"])
+def test_skip_gives_zeros_where_a_whole_batch_is_clean(tmp_path: Path, frame_models: str) -> None:
     """Nothing was segmented: even `prob` is 0."""
-    gated = make_gated(tmp_path, judges, "skip")
+    gated = make_gated(tmp_path, frame_models, "skip")
     limits = np.full(3, 0.1, np.float32)
     for levels in ((50, 60, 45), (50,)):
         frames = frames_of(*levels)
@@ -182,15 +185,15 @@ def test_skip_gives_zeros_where_a_whole_batch_is_clean(tmp_path: Path, judges: s
 
 
 @pytest.mark.parametrize("mode", ["skip", "soft"])
-@pytest.mark.parametrize("judges", JUDGES)
-def test_presence_thresholds_of_zero_judge_nothing_absent(
-    tmp_path: Path, judges: str, mode: GateMode
+@pytest.mark.parametrize("frame_models", FRAME_MODELS)
+def test_presence_thresholds_of_zero_find_nothing_absent(
+    tmp_path: Path, frame_models: str, mode: GateMode
 ) -> None:
     """Everything is segmented, as without a gate."""
-    gated = make_gated(tmp_path, judges, mode)
+    gated = make_gated(tmp_path, frame_models, mode)
     frames = frames_of(50, 60)
     wanted = probability(gated.segmentation, frames)
-    limits = telling_thresholds(wanted)
+    limits = quantile_thresholds(wanted)
     for runner in gated.runners().values():
         found = runner.run(inputs(frames, limits, np.zeros(4, np.float32)))
         assert not found["absent"].any()
@@ -202,7 +205,7 @@ def test_what_a_frame_gets_does_not_depend_on_the_frames_beside_it(tmp_path: Pat
     """A clean frame among others is as clean as alone; `prob` is only promised where area is."""
     gated = make_gated(tmp_path, "both", "skip")
     frames = frames_of(*LEVELS)
-    limits = telling_thresholds(probability(gated.segmentation, frames))
+    limits = quantile_thresholds(probability(gated.segmentation, frames))
     for runner in gated.runners().values():
         together = runner.run(inputs(frames, limits))
         turned = runner.run(inputs(frames[::-1].copy(), limits))
@@ -220,16 +223,16 @@ def test_what_a_frame_gets_does_not_depend_on_the_frames_beside_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize("softmax", [False, True])
-@pytest.mark.parametrize("judges", JUDGES)
+@pytest.mark.parametrize("frame_models", FRAME_MODELS)
 def test_soft_says_what_is_absent_and_changes_no_mask(
-    tmp_path: Path, judges: str, softmax: bool
+    tmp_path: Path, frame_models: str, softmax: bool
 ) -> None:
-    """The daemon raises minimum areas by it; here a gate may also answer clean or defect."""
-    gated = make_gated(tmp_path, judges, "soft", softmax=softmax)
+    """The daemon raises minimum areas by it; here a gate may also have the outputs clean and defect."""
+    gated = make_gated(tmp_path, frame_models, "soft", softmax=softmax)
     frames = frames_of(*LEVELS)
     absent = gated.absent(frames)
     wanted = probability(gated.segmentation, frames)
-    limits = telling_thresholds(wanted)
+    limits = quantile_thresholds(wanted)
     for runner in gated.runners().values():
         found = runner.run(inputs(frames, limits))
         assert found["absent"].dtype == np.uint8
@@ -241,20 +244,20 @@ def test_soft_says_what_is_absent_and_changes_no_mask(
 
 @pytest.mark.parametrize("mode", ["skip", "soft"])
 def test_gates_stand_before_compositions_of_several_models(tmp_path: Path, mode: GateMode) -> None:
-    """An ensemble with mirror images and a class with a model of its own, inside the branch."""
+    """An ensemble with mirror images and a class with its own model, inside the branch."""
     gated = make_gated(tmp_path, "both", mode)
     other = segmenter(tmp_path, make_card(SHAPE, 3), seed=2, opset=18)
     own = segmenter(tmp_path, make_card(SHAPE, classes=numbered_classes(3)), seed=3, stride=4)
     models = (str(gated.segmentation.path), str(other.path))
     fields = {name: getattr(gated.composition, name) for name in Composition.__struct_fields__}
     fields |= {"models": models, "class_models": {2: (str(own.path),)}, "flip": True}
-    gated = Gated(Composition(**fields), gated.segmentation, gated.judges)
+    gated = Gated(Composition(**fields), gated.segmentation, gated.frame_models)
     frames = frames_of(*LEVELS)
     wanted = np.mean(
         [probability(net, frames, flip=True) for net in (gated.segmentation, other)], axis=0
     )
     wanted[:, 1] = probability(own, frames, flip=True)[:, 1]
-    limits = telling_thresholds(wanted)
+    limits = quantile_thresholds(wanted)
     absent = gated.absent(frames)
     for runner in gated.runners().values():
         found = runner.run(inputs(frames, limits))
@@ -267,10 +270,10 @@ def test_gates_stand_before_compositions_of_several_models(tmp_path: Path, mode:
 def test_a_built_openvino_engine_gives_what_its_graph_gives(
     tmp_path: Path, mode: GateMode, precision: str
 ) -> None:
-    """Loaded as the daemon loads it, on slots of its own, twice on the same memory."""
+    """Loaded as the daemon loads it, with its own slots, twice on the same memory."""
     gated = make_gated(tmp_path, "both", mode)
     frames = frames_of(*LEVELS)
-    limits = telling_thresholds(probability(gated.segmentation, frames))
+    limits = quantile_thresholds(probability(gated.segmentation, frames))
     settings = BuildSettings(
         composition=gated.composition,
         frame_shape=SHAPE,

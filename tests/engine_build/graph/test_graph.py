@@ -129,7 +129,7 @@ def check_against_reference(
     assert unsure.mean() < 0.01
     assert ((bits == 1) == (wanted >= limits))[~unsure].all()
     assert not (found["mask"] >> classes).any()
-    assert 0 < bits.mean() < 1  # the case says something
+    assert 0 < bits.mean() < 1  # the case is meaningful
     # Area counts exactly the mask's bits.
     assert np.array_equal(found["area"], bits.sum(axis=(2, 3)).astype(np.float32))
 
@@ -156,9 +156,7 @@ def test_graph_equals_reference_for_every_activation(
 
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("stride", [2, 4])
-def test_a_model_may_answer_at_a_smaller_size(
-    make_model: MakeModel, stride: int, fixed: bool
-) -> None:
+def test_a_model_may_have_a_smaller_output(make_model: MakeModel, stride: int, fixed: bool) -> None:
     """The result is enlarged from whatever size the model's output has."""
     path, card = make_model(shape=(16, 48), stride=stride, fixed=fixed)
     check_against_reference(path, card, (32, 96), seed=13, stride=stride)
@@ -218,7 +216,7 @@ def test_a_model_that_is_not_what_its_card_says_is_refused(make_model: MakeModel
 
 
 def test_a_model_with_two_outputs_is_refused(make_model: MakeModel) -> None:
-    """Nothing says which of them the masks are."""
+    """It is unknown which of them the masks are."""
     path, _ = make_model()
     model = onnx.load(path)
     shape = ["n", 6, "h", "w"]

@@ -65,7 +65,7 @@ def end_in(path: Path, *operators: str) -> None:
 
 
 def test_flags_stand_in_for_a_missing_card(make_model: MakeModel) -> None:
-    """The engine is the same as with the card that says the same."""
+    """The engine is the same as with a card of the same values."""
     path, card = make_model()
     assert run(path) == ExitCode.OK
     with_card = built(path)
@@ -136,7 +136,7 @@ def test_an_activation_is_never_applied_twice(
 
 
 def test_flags_have_precedence_over_the_card(make_model: MakeModel) -> None:
-    """One by one; what no flag says stays as the card has it."""
+    """One by one; values without a flag stay as in the card."""
     path, _ = make_model(background=True)
     flags = ("--classes=pits,kind2,patch", "--threshold=0.2,0.3,0.4", "--min-area=7", "--mean=0.1")
     assert run(path, *flags) == ExitCode.OK

@@ -157,7 +157,7 @@ def test_a_batch_that_is_fixed_in_name_only_is_freed(make_model: MakeModel, batc
 
 
 def test_a_batch_that_is_really_one_is_built_for_openvino(make_model: MakeModel) -> None:
-    """There every frame is a call of its own."""
+    """There every frame is a separate call."""
     path, _ = make_model()
     with_batch(path, 1, really=True)
     assert run(path) == ExitCode.OK
@@ -210,7 +210,7 @@ def test_local_functions_are_put_in_line(make_model: MakeModel) -> None:
 
 @pytest.mark.parametrize("name", ["", "same"])
 def test_nodes_without_names_of_their_own_are_given_some(make_model: MakeModel, name: str) -> None:
-    """What is said of a node later must not fit another."""
+    """A message about a node must not fit another one."""
     path, _ = make_model()
     model = onnx.load(path)
     for node in model.graph.node:
@@ -309,7 +309,7 @@ def test_an_operator_that_openvino_does_not_know_is_named(
 def test_a_model_with_two_ends_of_a_kind_is_refused(
     make_model: MakeModel, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
-    """It is not said which one counts."""
+    """It is unknown which one counts."""
     path, _ = make_model()
     model = onnx.load(path)
     if what == "input":
@@ -323,7 +323,7 @@ def test_a_model_with_two_ends_of_a_kind_is_refused(
     assert "engine-build takes models with one of each" in capsys.readouterr().err
 
 
-def test_a_segmentation_that_answers_once_for_a_frame_is_refused(
+def test_a_segmentation_with_one_output_for_a_frame_is_refused(
     make_model: MakeModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """That is a classifier; the sentence names its flags."""

@@ -15,8 +15,8 @@ from tests.engine_build.torch_nets import (
     bits_of,
     make_frames,
     probability,
+    quantile_thresholds,
     save_net,
-    telling_thresholds,
 )
 from tests.models import make_card, numbered_classes
 
@@ -268,7 +268,7 @@ def test_a_torch_net_that_overflows_is_right_after_conversion(tmp_path: Path) ->
     kinds = {node.name: node.op_type for node in member.model.proto.graph.node}
     assert {kinds[name] for name in kept} == {"Mul", "Div", "Constant"}
     wanted = probability(net, frames)
-    limits = telling_thresholds(wanted)
+    limits = quantile_thresholds(wanted)
     half = emulate_float16(convert_to_float16(member.model.proto, kept))
     lowered = Deployment((with_model(member, half),), deployment.classes, (16, 48))
     session = Session(compose_inspection_graph(lowered, bytes_early=True))

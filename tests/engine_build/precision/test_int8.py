@@ -42,12 +42,12 @@ class Blobs(torch.nn.Module):
 
     def __init__(self, groups: int = 1) -> None:
         super().__init__()
-        chance = torch.Generator().manual_seed(41)
+        generator = torch.Generator().manual_seed(41)
         self.first = torch.nn.Conv2d(1, 8, 5, padding=2, padding_mode="replicate")
         self.second = torch.nn.Conv2d(8, 8, 3, padding=1, padding_mode="replicate", groups=groups)
         self.last = torch.nn.Conv2d(8, 2, 1)
         for number, layer in enumerate((self.first, self.second, self.last)):
-            weights = torch.rand(layer.weight.shape, generator=chance)
+            weights = torch.rand(layer.weight.shape, generator=generator)
             layer.weight.data = weights / weights.sum(dim=(1, 2, 3), keepdim=True)
             layer.bias = torch.nn.Parameter(torch.full((layer.out_channels,), number / 100))
         self.first.weight.data[4:] *= -1  # half of the channels see what is dark
@@ -105,11 +105,11 @@ def test_scales_are_symmetric_and_weights_have_one_per_channel(
         assert constants[weight.input[1]].shape == original.shape[:1]
         assert constants[node.input[2]].dtype == np.float32
         takers = [taker.op_type for taker in model.graph.node if node.output[0] in taker.input]
-        assert "QuantizeLinear" not in takers  # ReLU, or the model's answer, comes first
+        assert "QuantizeLinear" not in takers  # ReLU, or the model's output, comes first
 
 
 class Squeezed(Blobs):
-    """Its first answer is multiplied with something of the whole image."""
+    """Its first output is multiplied by a value of the whole image."""
 
     def __init__(self, groups: int) -> None:
         super().__init__(groups)

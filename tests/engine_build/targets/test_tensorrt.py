@@ -12,7 +12,7 @@ import segmentation_models_pytorch as smp
 import torch
 from onnx import helper
 from tests.engine_build.torch_nets import (
-    Judge,
+    Classifier,
     Net,
     image_of,
     save_net,
@@ -25,7 +25,7 @@ from stripwatch.errors import ConfigError, ModelError, StorageError
 from stripwatch_engine.build import BuildOptions, Outcome, build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.targets.tensorrt import _load_cache
+from stripwatch_engine.targets.tensorrt_plan import _load_cache
 from stripwatch_engine.verify.frame_sample import VERIFICATION_SEED, sample_frames
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +62,7 @@ def check_build(settings: BuildSettings, folder: Path) -> tuple[Manifest, Outcom
 
 
 def check_verified(manifest: Manifest, *, least_px: int = 256) -> None:
-    """It passed, something was to be seen, and what was not run is said."""
+    """It passed, the classes occurred, and the remark names what was not run."""
     verification = manifest.verification
     assert verification is not None
     assert verification.passed
@@ -108,7 +108,7 @@ class PreActivation(torch.nn.Module):
         self.skip = torch.nn.Conv2d(inputs, outputs, 1, stride)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """The block's answer added to its image."""
+        """The block's output added to its input."""
         found: torch.Tensor = self.body(image) + self.skip(image)
         return found
 
@@ -215,9 +215,9 @@ def test_compositions_are_built(tmp_path: Path, case: str) -> None:
     first = segmenter(tmp_path, card, seed=1, stride=2)
     second = segmenter(tmp_path, make_card(SHAPE, 3, classes=numbered_classes(2)), seed=2, opset=18)
     judge = make_card((16, 32), classes=numbered_classes(1, 0.4))
-    gate = save_net(tmp_path, "gate", Judge(1, [1.0], [1.0], 2), judge)
+    gate = save_net(tmp_path, "gate", Classifier(1, [1.0], [1.0], 2), judge)
     both = make_card((16, 32), classes=numbered_classes(2, 0.4))
-    classifier = save_net(tmp_path, "classifier", Judge(1, [1.0, -1.0], [1.0, 1.0], 4), both)
+    classifier = save_net(tmp_path, "classifier", Classifier(1, [1.0, -1.0], [1.0, 1.0], 4), both)
     paths = (str(first.path), str(second.path))
     match case:
         case "ensemble":
