@@ -65,7 +65,7 @@ def test_the_files_carry_the_hash_and_nothing_else_is_there(
 def test_the_same_model_gives_the_same_hash(
     make_model: MakeModel, build_engine: BuildEngine, tmp_path: Path
 ) -> None:
-    """The hash names the engine in events: it must depend on the content, not on the time of the build."""
+    """The hash names the engine in events: it depends on the content, not on the time."""
     path, _ = make_model()
     first = build_engine(path, (32, 80), tmp_path / "one")
     again = build_engine(path, (32, 80), tmp_path / "two")

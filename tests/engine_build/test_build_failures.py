@@ -51,7 +51,7 @@ def drafts(folder: Path) -> list[Path]:
 
 @contextmanager
 def under_way(path: Path, folder: Path, phase: str) -> Iterator[subprocess.Popen[str]]:
-    """A build in a separate process, stopped in a phase that never ends."""
+    """A build in a separate process that has reached a phase that never ends."""
     pattern = {"reading": ".draft-*", "verifying": ".draft-*/inspection.bin"}[phase]
     process = subprocess.Popen(
         command(path, folder, ENDLESS[phase]),

@@ -227,7 +227,7 @@ def test_what_a_frame_gets_does_not_depend_on_the_frames_beside_it(tmp_path: Pat
 def test_soft_says_what_is_absent_and_changes_no_mask(
     tmp_path: Path, frame_models: str, softmax: bool
 ) -> None:
-    """The daemon raises minimum areas by it; here a gate may also have the outputs clean and defect."""
+    """The daemon raises minimum areas by it; a gate may also output clean and defect."""
     gated = make_gated(tmp_path, frame_models, "soft", softmax=softmax)
     frames = frames_of(*LEVELS)
     absent = gated.absent(frames)
