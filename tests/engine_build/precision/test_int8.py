@@ -196,6 +196,7 @@ def int8_settings(blobs: Net) -> BuildSettings:
     )
 
 
+@pytest.mark.slow
 def test_openvino_quantizes_the_model_and_not_what_is_around_it(blobs: Net, tmp_path: Path) -> None:
     """Resizing, thresholds, areas and masks are as exact as in float32."""
     import openvino

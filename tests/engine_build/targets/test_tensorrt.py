@@ -8,7 +8,6 @@ from typing import Any
 
 import onnx
 import pytest
-import segmentation_models_pytorch as smp
 import torch
 from onnx import helper
 from tests.engine_build.torch_nets import (
@@ -137,6 +136,8 @@ class ResUNet(torch.nn.Module):
 
 def make_net(folder: Path, kind: str) -> Net:
     """A usual architecture with random weights."""
+    import segmentation_models_pytorch as smp  # here: only slow tests wait for it
+
     torch.manual_seed(51)
     card = make_card(
         SHAPE,
@@ -195,6 +196,7 @@ def test_the_model_that_ships_becomes_an_engine_of_full_size(
     assert max(entry.reference_px for entry in agreement.classes) > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_other_precisions_are_built_too(tmp_path: Path, precision: str) -> None:
     """float32 has nothing to be compared with: it was not run, and is what all compare with."""
