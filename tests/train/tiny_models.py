@@ -18,7 +18,7 @@ from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.data.samples import Sample
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.predictor import Prediction
-from stripwatch_train.evaluation.scores import Setting, score_frame
+from stripwatch_train.evaluation.scores import ScoreSettings, score_frame
 from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,
@@ -118,16 +118,16 @@ def write_run(
 
 
 def scored(
-    setting: Setting,
+    settings: ScoreSettings,
     frames: Sequence[tuple[Bytes, Bytes]],
     folds: Sequence[int] = (),
     absent: Sequence[Sequence[bool]] = (),
 ) -> Scores:
     """The scores of frames of which prob [classes, lines, pixels] and mask are given."""
-    scores = Scores(setting)
+    scores = Scores(settings)
     for index, (prob, truth) in enumerate(frames):
         gone = np.array(absent[index] if absent else [False] * len(prob))
-        frame = score_frame(Prediction(prob, gone), truth, setting)
+        frame = score_frame(Prediction(prob, gone), truth, settings)
         name = f"{index:03}.png"
         fold = folds[index] if folds else 0
         scores.add(Sample(name, Path(name), None), fold, truth, frame)

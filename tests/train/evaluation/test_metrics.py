@@ -20,7 +20,7 @@ from stripwatch_train.evaluation.metrics import (
     reliability,
     roc,
 )
-from stripwatch_train.evaluation.scores import GRID, Setting, level_of
+from stripwatch_train.evaluation.scores import GRID, ScoreSettings, level_of
 
 SHAPE = (20, 40)
 A, B = DefectClass(id=1, name="a"), DefectClass(id=2, name="b", min_area_px=10)
@@ -46,7 +46,7 @@ def test_kaggles_dice_counts_empty_pairs_as_one() -> None:
         frame(((0, 0, 10, 2, 1),), masked(SHAPE, (0, 0, 10, 4, 1))),  # 2 * 20 / 60, 1
         frame(((0, 0, 5, 1, 2), (0, 9, 9, 9, 1)), masked(SHAPE, (20, 0, 5, 5, 2))),  # 0, 0
     ]
-    metrics = measure(scored(Setting((A, B)), frames))
+    metrics = measure(scored(ScoreSettings((A, B)), frames))
     a, b = metrics.classes
     assert a.kaggle_dice == pytest.approx((1 + 2 / 3 + 0) / 3)
     assert b.kaggle_dice == pytest.approx((1 + 1 + 0) / 3)
@@ -69,7 +69,7 @@ def test_finding_nothing_scores_its_floor() -> None:
         (np.zeros((2, *SHAPE), np.uint8), masked(SHAPE, (0, 0, 5, 5, bits)))
         for bits in (0, 1, 2, 3, 0)
     ]
-    metrics = measure(scored(Setting((A, B)), frames))
+    metrics = measure(scored(ScoreSettings((A, B)), frames))
     assert metrics.kaggle_dice == metrics.kaggle_dice_of_nothing == pytest.approx(0.6)
     assert metrics.frames_missed == 3
     assert metrics.classes[0].precision is None
@@ -87,7 +87,7 @@ def test_precision_and_recall_count_pieces() -> None:
         (30, 10, 5, 4, 2),  # nowhere
         (22, 2, 3, 3, 2),  # on the third, but a speck of 9
     )
-    metrics = measure(scored(Setting((A, B)), [frame(found, true), frame((), CLEAN)]))
+    metrics = measure(scored(ScoreSettings((A, B)), [frame(found, true), frame((), CLEAN)]))
     b = metrics.classes[1]
     assert (b.defects, b.defects_found) == (3, 2)
     assert b.recall == pytest.approx(2 / 3)
@@ -103,7 +103,7 @@ def test_a_gate_raises_the_minimum_area_in_its_frames_only() -> None:
     true = masked(SHAPE, (0, 0, 5, 5, 2))
     frames = [frame(found, true)] * 3
     absent = [(False, False), (False, True), (True, False)]
-    scores = scored(Setting((A, B), gate), frames, absent=absent)
+    scores = scored(ScoreSettings((A, B), gate), frames, absent=absent)
     table = ClassTable(scores, 1)
     assert table.own_sums()[0].tolist() == [25, 0, 25]
     assert table.dice(table.own, 8).tolist() == [1, 1, 1]  # 24 in the second
@@ -123,7 +123,7 @@ def test_any_threshold_and_minimum_area_gives_what_brute_force_gives(seed: int) 
         other = generator.integers(0, 256, SHAPE)
         prob = np.stack([smooth * 255, other]).astype(np.uint8)
         frames.append((prob, (smooth > 0.6).astype(np.uint8) * np.uint8(3)))
-    scores = scored(Setting((A, B)), frames)
+    scores = scored(ScoreSettings((A, B)), frames)
     for index in range(2):
         table = ClassTable(scores, index)
         for step, least in product(range(0, len(GRID), 3), (0, 1, 2, 9, 30)):
@@ -153,8 +153,8 @@ def test_the_order_of_frames_and_their_folds_change_nothing() -> None:
         )
         for _ in range(4)
     ]
-    once = measure(scored(Setting((A, B)), frames))
-    again = measure(scored(Setting((A, B)), frames[::-1], folds=[1, 0, 2, 1]))
+    once = measure(scored(ScoreSettings((A, B)), frames))
+    again = measure(scored(ScoreSettings((A, B)), frames[::-1], folds=[1, 0, 2, 1]))
     assert once.confusion_px == again.confusion_px
     assert once.iou == again.iou
     for name in ("kaggle_dice", "miou", "auc_peak", "auc_area", "frames_missed", "frames_false"):
@@ -170,7 +170,7 @@ def test_iou_leaves_out_classes_that_are_nowhere() -> None:
     assert iou[:2] == pytest.approx([0.9, 0.5])
     assert np.isnan(iou[2])
     metrics = measure(
-        scored(Setting((A, B)), [frame(((0, 0, 5, 4, 1),), masked(SHAPE, (0, 0, 5, 4, 1)))])
+        scored(ScoreSettings((A, B)), [frame(((0, 0, 5, 4, 1),), masked(SHAPE, (0, 0, 5, 4, 1)))])
     )
     assert metrics.miou == 1
     assert metrics.iou == {"background": 1, "a": 1, "b": None}
@@ -221,7 +221,7 @@ def test_calibration_says_how_far_probability_is_from_frequency() -> None:
 
 def test_figures_of_noise_and_of_no_defects_can_be_said() -> None:
     """Nothing divides by zero; what cannot be said is None, and JSON has null."""
-    metrics = measure(scored(Setting((A, B)), [frame((), CLEAN)] * 2))
+    metrics = measure(scored(ScoreSettings((A, B)), [frame((), CLEAN)] * 2))
     assert metrics.kaggle_dice == 1
     assert metrics.auc_peak is None
     assert metrics.miou == 1

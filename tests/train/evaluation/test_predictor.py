@@ -30,7 +30,12 @@ from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.deployment import load_deployment
 from stripwatch_engine.verify.agreement import run_graph
-from stripwatch_train.evaluation.predictor import LINES_KEPT, Prediction, _Line, open_predictor
+from stripwatch_train.evaluation.predictor import (
+    RUNNERS_MAX,
+    Prediction,
+    _EngineRunner,
+    open_predictor,
+)
 from stripwatch_train.fitting.run_folder import MemberFile
 
 EDGE = Path(__file__).resolve().parents[3] / "models" / "edge" / "model.onnx"
@@ -85,7 +90,7 @@ def test_a_model_says_what_its_float32_graph_says() -> None:
 def test_frames_come_out_in_their_order_whatever_their_size(tmp_path: Path) -> None:
     """Also with more sizes than engines are kept, and back again to the first."""
     model = save_model(tmp_path / "model.onnx", SHAPE)
-    shapes = [(SHAPE[0], 8 * (2 + index)) for index in range(LINES_KEPT + 1)]
+    shapes = [(SHAPE[0], 8 * (2 + index)) for index in range(RUNNERS_MAX + 1)]
     wanted = [*shapes, shapes[0], shapes[0]]
     greys = np.linspace(10, 240, len(wanted)).astype(int).tolist()
     frames = [np.full(shape, grey, np.uint8) for shape, grey in zip(wanted, greys, strict=True)]
@@ -112,7 +117,7 @@ def test_whoever_stops_in_between_can_ask_again(tmp_path: Path) -> None:
 def test_no_batch_is_left_in_the_engine_by_whoever_stops() -> None:
     """Its slots could not be submitted again."""
     waited: list[int] = []
-    line = _Line(fake_factory(fault=waited.append), SHAPE, rows=2, classes=4)
+    line = _EngineRunner(fake_factory(fault=waited.append), SHAPE, rows=2, classes=4)
     answers = line.run(noise(seed) for seed in range(10))
     next(iter(answers))
     assert waited == [1]

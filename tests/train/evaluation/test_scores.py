@@ -12,7 +12,7 @@ from tests.train.tiny_models import Bytes, masked
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.inspect.defects import classes_of_frame, find_defects, raise_min_areas
 from stripwatch_train.evaluation.predictor import Prediction
-from stripwatch_train.evaluation.scores import GRID, Setting, level_of, score_frame
+from stripwatch_train.evaluation.scores import GRID, ScoreSettings, level_of, score_frame
 
 Mask = NDArray[np.bool_]
 SHAPE = (20, 36)
@@ -76,10 +76,10 @@ def test_pieces_and_hits_are_those_that_counting_gives(seed: int) -> None:
         DefectClass(id=1, name="a", threshold=0.33, min_area_px=6),
         DefectClass(id=2, name="b", threshold=0.6, min_area_px=0),
     )
-    setting = Setting(classes)
-    scores = score_frame(clean(prob), truth, setting)
-    assert setting.thresholds[0] == tuple(sorted([*GRID, 0.33]))
-    assert setting.thresholds[1] == GRID
+    settings = ScoreSettings(classes)
+    scores = score_frame(clean(prob), truth, settings)
+    assert settings.thresholds[0] == tuple(sorted([*GRID, 0.33]))
+    assert settings.thresholds[1] == GRID
     for index, entry in enumerate(classes):
         true = (truth >> index & 1) > 0
         measured = scores.classes[index]
@@ -87,7 +87,7 @@ def test_pieces_and_hits_are_those_that_counting_gives(seed: int) -> None:
         assert measured.true_px == true.sum()
         assert measured.peak == prob[index].max()
         assert sorted(measured.true_areas) == sorted(piece.sum() for piece in true_pieces)
-        for step, threshold in enumerate(setting.thresholds[index]):
+        for step, threshold in enumerate(settings.thresholds[index]):
             pieces = pieces_of(prob[index] >= threshold * 255 - 1e-9)
             wanted = sorted(
                 (
@@ -133,7 +133,7 @@ def test_what_is_found_is_what_the_daemon_reports(seed: int, mode: str) -> None:
     gate = Gate(mode="soft", gate_threshold=0.5, min_area_factor=2.5) if mode == "soft" else None
     absent = np.array([mode == "soft", False, mode == "soft"])
     scores = score_frame(
-        Prediction(prob, absent), np.zeros(SHAPE, np.uint8), Setting(classes, gate)
+        Prediction(prob, absent), np.zeros(SHAPE, np.uint8), ScoreSettings(classes, gate)
     )
     bits = [(prob[index] >= level_of(entry.threshold)) for index, entry in enumerate(classes)]
     mask = sum(plane.astype(np.uint8) << np.uint8(index) for index, plane in enumerate(bits))
@@ -156,7 +156,7 @@ def test_a_found_piece_is_right_when_a_tenth_of_it_is_true(hit: int, right: int)
     prob = np.zeros((1, *SHAPE), np.uint8)
     prob[0, 5, 5:25] = 255
     truth = masked(SHAPE, (5, 5, hit, 9, 1))
-    scores = score_frame(clean(prob), truth, Setting((DefectClass(id=1, name="a"),)))
+    scores = score_frame(clean(prob), truth, ScoreSettings((DefectClass(id=1, name="a"),)))
     assert set(scores.classes[0].pieces[:, 4].tolist()) == {right}
 
 
@@ -168,7 +168,7 @@ def test_a_true_piece_is_found_when_a_tenth_of_it_is_covered(covered: int, found
     prob[0, 5, 15] = 255  # a speck on the true piece, below the minimum area
     truth = masked(SHAPE, (5, 5, 20, 1, 1))
     entry = DefectClass(id=1, name="a", min_area_px=5)
-    scores = score_frame(clean(prob), truth, Setting((entry,)))
+    scores = score_frame(clean(prob), truth, ScoreSettings((entry,)))
     assert set(scores.classes[0].true_found.tolist()) == {found}
 
 
@@ -180,7 +180,7 @@ def test_confusion_takes_the_most_probable_class_that_reaches_its_threshold() ->
         DefectClass(id=number, name=f"k{number}", threshold=threshold)
         for number, threshold in ((1, 0.5), (2, 0.7))
     )
-    scores = score_frame(clean(prob), truth, Setting(classes))
+    scores = score_frame(clean(prob), truth, ScoreSettings(classes))
     # Steel as steel; 1 as 1; 2 is more probable but below its threshold, 1 is not; 1 and 2
     # overlap, 2 is found.
     assert scores.confusion.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
@@ -191,7 +191,7 @@ def test_confusion_of_softmax_takes_the_largest_of_all() -> None:
     prob = np.array([[[100, 90, 127, 60]], [[60, 90, 0, 110]]], np.uint8)
     truth = np.array([[1, 0, 1, 3]], np.uint8)
     classes = tuple(DefectClass(id=number, name=f"k{number}", threshold=0.9) for number in (1, 2))
-    scores = score_frame(clean(prob), truth, Setting(classes, has_background=True))
+    scores = score_frame(clean(prob), truth, ScoreSettings(classes, has_background=True))
     by_hand = np.zeros((3, 3), int)
     by_hand[1, 1] = 1  # 95 of background, 100 of class 1
     by_hand[0, 1] = 1  # 75 of background, 90 and 90: the first
@@ -204,7 +204,7 @@ def test_noise_is_kept_in_few_rows() -> None:
     """One for each area that occurs, however many pieces there are."""
     prob = np.random.default_rng(5).integers(0, 256, (1, 256, 400), np.uint8)
     scores = score_frame(
-        clean(prob), np.zeros((256, 400), np.uint8), Setting((DefectClass(id=1, name="a"),))
+        clean(prob), np.zeros((256, 400), np.uint8), ScoreSettings((DefectClass(id=1, name="a"),))
     )
     rows = scores.classes[0].pieces
     pieces = rows[rows[:, 0] == len(GRID) - 1][:, 2].sum()
@@ -216,10 +216,10 @@ def test_a_frame_without_anything_has_a_dice_of_one() -> None:
     """And no rows; one with a defect that was missed has half of it, of two classes."""
     classes = (DefectClass(id=1, name="a"), DefectClass(id=2, name="b"))
     prob = np.zeros((2, *SHAPE), np.uint8)
-    nothing = score_frame(clean(prob), np.zeros(SHAPE, np.uint8), Setting(classes))
+    nothing = score_frame(clean(prob), np.zeros(SHAPE, np.uint8), ScoreSettings(classes))
     assert nothing.dice == 1
     assert nothing.wrong_px == 0
     assert all(len(entry.pieces) == 0 for entry in nothing.classes)
-    missed = score_frame(clean(prob), masked(SHAPE, (3, 3, 4, 4, 2)), Setting(classes))
+    missed = score_frame(clean(prob), masked(SHAPE, (3, 3, 4, 4, 2)), ScoreSettings(classes))
     assert missed.dice == 0.5
     assert missed.wrong_px == 16

@@ -9,7 +9,7 @@ from tests.train.tiny_models import Bytes, masked, scored
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch_train.evaluation.metrics import ClassTable
-from stripwatch_train.evaluation.scores import Setting
+from stripwatch_train.evaluation.scores import ScoreSettings
 from stripwatch_train.evaluation.sweep import AREAS_PX, TOLERANCE, dice_elsewhere, sweep, sweep_all
 
 SHAPE = (40, 100)
@@ -30,7 +30,7 @@ def frame(levels: Boxes, true: Bytes) -> tuple[Bytes, Bytes]:
 def table_of(
     frames: list[tuple[Bytes, Bytes]], entry: DefectClass = ENTRY, folds: tuple[int, ...] = ()
 ) -> ClassTable:
-    return ClassTable(scored(Setting((entry,)), frames, folds), 0)
+    return ClassTable(scored(ScoreSettings((entry,)), frames, folds), 0)
 
 
 def test_the_best_is_where_the_defect_is_and_the_speck_is_not() -> None:
@@ -127,7 +127,7 @@ def test_what_tuning_is_worth_elsewhere_is_measured_on_the_fold_that_was_left_ou
     true = masked(SHAPE, (0, 0, 20, 20, 1))
     low = frame(((0, 0, 20, 20, 40), (50, 0, 40, 20, 30)), true)  # 0.15 finds it, 0.10 too much
     high = frame(((0, 0, 20, 20, 250), (50, 0, 40, 20, 230)), true)
-    scores = scored(Setting((ENTRY,)), [low, high], folds=(0, 1))
+    scores = scored(ScoreSettings((ENTRY,)), [low, high], folds=(0, 1))
     table = ClassTable(scores, 0)
     chosen = [sweep(table, np.array(frames)).best for frames in ([True, False], [False, True])]
     assert [point.threshold for point in chosen] == [0.15, 0.95]
@@ -135,4 +135,4 @@ def test_what_tuning_is_worth_elsewhere_is_measured_on_the_fold_that_was_left_ou
     assert elsewhere is not None
     assert elsewhere == pytest.approx((0 + 800 / (400 + 1200)) / 2)
     assert sweep_all(scores)[0].best.dice > elsewhere
-    assert dice_elsewhere(scored(Setting((ENTRY,)), [low, high])) is None
+    assert dice_elsewhere(scored(ScoreSettings((ENTRY,)), [low, high])) is None

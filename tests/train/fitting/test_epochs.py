@@ -19,8 +19,8 @@ import lightning as pl  # noqa: E402
 
 from stripwatch_train.data.samples import Sample  # noqa: E402
 from stripwatch_train.fitting.epochs import Epochs, draw_epoch  # noqa: E402
-from stripwatch_train.fitting.frames import View  # noqa: E402
-from stripwatch_train.fitting.recipe import Images, Member, Schedule  # noqa: E402
+from stripwatch_train.fitting.frame_dataset import View  # noqa: E402
+from stripwatch_train.fitting.recipe import ImageSettings, Member, Schedule  # noqa: E402
 
 COUNTS = st.integers(0, 30)
 SHARES = st.floats(0, 1)
@@ -227,7 +227,7 @@ def test_batches_are_of_images_and_targets_and_validation_sees_whole_frames(
         path = tmp_path / f"{index}.png"
         Image.fromarray(np.full((12, 20), index, np.uint8)).save(path)
         samples.append(Sample(path.name, path, None))
-    member = Member(images=Images(crop=(8, 8)), schedule=Schedule(batch=2))
+    member = Member(images=ImageSettings(crop=(8, 8)), schedule=Schedule(batch=2))
     view = View(member, (12, 20), 3, None, 0.0, 1.0)
     flags = kinds(0, 5, 0)
     epochs = Epochs(samples, samples[:3], flags["clean"], flags["pseudo"], view, 0, (), workers=0)

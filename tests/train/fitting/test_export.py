@@ -33,12 +33,12 @@ from stripwatch_train.fitting.export import (  # noqa: E402
     make_card,
     write_deployments,
 )
-from stripwatch_train.fitting.frames import View  # noqa: E402
+from stripwatch_train.fitting.frame_dataset import View  # noqa: E402
 from stripwatch_train.fitting.networks import make_network  # noqa: E402
 from stripwatch_train.fitting.recipe import (  # noqa: E402
-    Classes,
-    Deployment,
-    Images,
+    ClassSettings,
+    DeploymentSettings,
+    ImageSettings,
     Loss,
     Member,
     Network,
@@ -55,8 +55,8 @@ from stripwatch_train.fitting.run_folder import (  # noqa: E402
 )
 
 SHAPE = (64, 128)
-ODD = Images(shrink=(3, 2))  # the network's image is 22 x 64
-CLASSES = Classes(threshold=0.4, presence_threshold=0.7, min_areas_px=(10, 20))
+ODD = ImageSettings(shrink=(3, 2))  # the network's image is 22 x 64
+CLASSES = ClassSettings(threshold=0.4, presence_threshold=0.7, min_areas_px=(10, 20))
 NAMES = ("pits", "cracks", "scratches", "patches")
 ENCODER = "tu-mobilenetv3_small_050"
 PLAIN = Network("vanilla-unet", depth=1, channels=(4, 8))
@@ -322,7 +322,7 @@ RECIPE = Recipe(
     members=(Member(network=PLAIN),),
     folds=3,
     train_folds=(0, 1),
-    deployment=Deployment(flip=True, gate_mode="skip", min_area_factor=2.5),
+    deployment=DeploymentSettings(flip=True, gate_mode="skip", min_area_factor=2.5),
 )
 OPTIONS: dict[str, Any] = {"flip": True, "gate_mode": "skip", "min_area_factor": 2.5}
 ALL = [

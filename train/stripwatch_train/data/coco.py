@@ -51,7 +51,7 @@ class _Runs(msgspec.Struct, frozen=True):
     counts: str | list[int]
 
 
-class _Label(msgspec.Struct, frozen=True):
+class _ReadAnnotation(msgspec.Struct, frozen=True):
     """What of an annotation is read; what else tools put there need not be right."""
 
     id: Id
@@ -60,7 +60,7 @@ class _Label(msgspec.Struct, frozen=True):
     segmentation: _Runs | list[list[float]] | None = None
 
 
-class _Annotation(_Label, frozen=True):
+class _WrittenAnnotation(_ReadAnnotation, frozen=True):
     """One that is written."""
 
     area: float = 0
@@ -75,7 +75,7 @@ class _Category(msgspec.Struct, frozen=True):
 
 class _Instances(msgspec.Struct, frozen=True):
     images: list[ImageRecord]
-    annotations: Sequence[_Label]
+    annotations: Sequence[_ReadAnnotation]
     categories: list[_Category]
     info: Any = {}  # some readers want it to be there, and the licences
     licenses: Any = []
@@ -255,7 +255,7 @@ def write_coco(
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: exists and is not empty; give another name")
     records: list[ImageRecord] = []
-    annotations: list[_Annotation] = []
+    annotations: list[_WrittenAnnotation] = []
     try:
         for number, image in enumerate(images, 1):
             path = folder / IMAGES / image.file_name
@@ -276,19 +276,19 @@ def write_coco(
 
 def _instances(
     mask: NDArray[np.uint8], image_id: int, class_id: int, first_id: int
-) -> list[_Annotation]:
+) -> list[_WrittenAnnotation]:
     """An annotation for each connected piece of one class."""
     plane = np.bitwise_and(mask, np.uint8(1 << (class_id - 1)))
     if not plane.any():
         return []
     lines, pixels = plane.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
-    found: list[_Annotation] = []
+    found: list[_WrittenAnnotation] = []
     for label in range(1, len(stats)):
         x, y, width, height, area = stats[label].tolist()
         piece = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
         counts = encode_coco(runs_of_mask(piece, (x, y), (lines, pixels)))
         runs, box = _Runs((lines, pixels), counts), (x, y, width, height)
         number = first_id + label - 1
-        found.append(_Annotation(number, image_id, class_id, runs, area, box))
+        found.append(_WrittenAnnotation(number, image_id, class_id, runs, area, box))
     return found

@@ -110,9 +110,9 @@ def locate_images(
     if folder is not None:
         places = (folder,)
     ids = [record.id for record in images]
-    readings = _readings([record.file_name for record in images])
+    candidates = _candidate_names([record.file_name for record in images])
     found: LocatedImages | None = None
-    for place, names in ((place, names) for names in readings for place in places):
+    for place, names in ((place, names) for names in candidates for place in places):
         if (place / names[0]).is_file():
             located = LocatedImages(place, dict(zip(ids, names, strict=True)))
             if all((place / name).is_file() for name in names):
@@ -126,7 +126,7 @@ def locate_images(
     )
 
 
-def _readings(file_names: Sequence[str]) -> Iterator[list[str]]:
+def _candidate_names(file_names: Sequence[str]) -> Iterator[list[str]]:
     """What paths may mean inside a folder: whole, without folders that all share, bare names.
 
     Each is tried as it is written, then with `%5C` and the like decoded. A reading in which two
@@ -137,11 +137,11 @@ def _readings(file_names: Sequence[str]) -> Iterator[list[str]]:
         shared = 0
         while len({parts[: shared + 1] for parts in split}) == 1 and len(split[0]) > shared + 1:
             shared += 1
-        readings: Iterable[list[str]] = (
+        candidates: Iterable[list[str]] = (
             *(["/".join(parts[drop:]) for parts in split] for drop in range(shared + 1)),
             [parts[-1] for parts in split],
         )
-        yield from (names for names in readings if len(set(names)) == len(names))
+        yield from (names for names in candidates if len(set(names)) == len(names))
 
 
 def _parts(file_name: str) -> tuple[str, ...]:

@@ -49,11 +49,11 @@ class Collected:
     remark: str = ""  # on what could not be read of the recording
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _TypeTag(msgspec.Struct, frozen=True):
     type: str
 
 
-class _Label(msgspec.Struct, frozen=True):
+class _DefectLabel(msgspec.Struct, frozen=True):
     """What of a `defect` line makes a label; a line that a human adds needs no more."""
 
     camera: str
@@ -67,8 +67,8 @@ class _Label(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    label: _Label
+class _LocatedLabel:
+    label: _DefectLabel
     where: str  # file and line, for errors
 
 
@@ -124,7 +124,7 @@ def collect(
     coverage = _coverage(events)
     placed = _labels(corrections or events)
     known = _classes(corrections or events, placed, classes)
-    labels_of: dict[FrameKey, list[_Placed]] = defaultdict(list)
+    labels_of: dict[FrameKey, list[_LocatedLabel]] = defaultdict(list)
     for entry in placed:
         label = entry.label
         labels_of[label.camera, label.session, label.frame_seq].append(entry)
@@ -156,24 +156,24 @@ def _coverage(path: Path) -> _Coverage:
     return coverage
 
 
-def _labels(path: Path) -> list[_Placed]:
+def _labels(path: Path) -> list[_LocatedLabel]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    placed: list[_Placed] = []
+    placed: list[_LocatedLabel] = []
     for number, line in enumerate(lines, 1):
         where = f"{path}, line {number}"
         try:
-            if line.strip() and msgspec.json.decode(line, type=_Line).type == "defect":
-                placed.append(_Placed(msgspec.json.decode(line, type=_Label), where))
+            if line.strip() and msgspec.json.decode(line, type=_TypeTag).type == "defect":
+                placed.append(_LocatedLabel(msgspec.json.decode(line, type=_DefectLabel), where))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{where}: is not an event: {error}") from None
     return placed
 
 
 def _classes(
-    path: Path, placed: Sequence[_Placed], names: Sequence[str]
+    path: Path, placed: Sequence[_LocatedLabel], names: Sequence[str]
 ) -> tuple[DefectClass, ...]:
     # A class that a human named anew may carry the old id, or none: it comes behind.
     lowest: dict[str, int] = {}
@@ -196,7 +196,7 @@ def _images(
     recording: Path,
     reading: Reading,
     coverage: _Coverage,
-    labels_of: dict[FrameKey, list[_Placed]],
+    labels_of: dict[FrameKey, list[_LocatedLabel]],
     classes: Sequence[DefectClass],
     clean_every: int,
     done: Collected,
@@ -254,7 +254,7 @@ def _pixels(header: FrameHeader, payload: bytes) -> NDArray[np.uint8] | None:
 
 
 def _mask(
-    header: FrameHeader, labels: Sequence[_Placed], classes: Sequence[DefectClass]
+    header: FrameHeader, labels: Sequence[_LocatedLabel], classes: Sequence[DefectClass]
 ) -> NDArray[np.uint8]:
     bit_of = {entry.name: np.uint8(1 << (entry.id - 1)) for entry in classes}
     mask = np.zeros(header.shape, np.uint8)

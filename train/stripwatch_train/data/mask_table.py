@@ -20,12 +20,12 @@ LAYOUTS = (
 # Every second pixel: no mask has more runs. Python's own limit is too low for a mask of noise.
 CELL_CHARACTERS_MAX = SHAPE[0] * SHAPE[1] // 2 * len("409600 1 ")
 _EMPTY = {"", "nan", "none", "null", "0 0"}  # in small letters; each is seen in public copies
-Masks = dict[int, str]  # EncodedPixels by class id
+RunsByClass = dict[int, str]  # EncodedPixels by class id
 Cell = tuple[str, str, str]  # image, class id, EncodedPixels
 Record = dict[str, str]  # cells of a row by column
 
 
-def read_mask_table(path: Path) -> dict[str, Masks]:
+def read_mask_table(path: Path) -> dict[str, RunsByClass]:
     """The masks of each image that the table names; of one without defects there are none.
 
     Columns are found by name in any order; unnamed ones (an index that was written along) and a
@@ -34,7 +34,7 @@ def read_mask_table(path: Path) -> dict[str, Masks]:
     Raises:
         ConfigError: names the file, the row (1 is the header) and what is wrong with it.
     """
-    table: dict[str, Masks] = {}
+    table: dict[str, RunsByClass] = {}
     row_of: dict[tuple[str, int], int] = {}
     for row, (image, class_text, pixels) in _cells(path):
         where = f"{path}, row {row}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stripwatch.engines.manifest import sha256_files
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.mask_table import CLASSES, SHAPE, Masks, first_row, read_mask_table
+from stripwatch_train.data.mask_table import CLASSES, SHAPE, RunsByClass, first_row, read_mask_table
 from stripwatch_train.data.samples import (
     DataSet,
     RunMasks,
@@ -86,14 +86,14 @@ def read_severstal_table(
     return DataSet(known, tuple(samples), str(table.parent), tuple(findings))
 
 
-def _run_masks(masks: Masks | None) -> RunMasks | None:
+def _run_masks(masks: RunsByClass | None) -> RunMasks | None:
     return RunMasks(SHAPE, "severstal", tuple(sorted(masks.items()))) if masks else None
 
 
 def _check_missing(
     table: Path,
     images: Path,
-    masks_of: dict[str, Masks],
+    masks_of: dict[str, RunsByClass],
     files: dict[str, Path],
     allow_missing: bool,
 ) -> list[str]:
@@ -113,7 +113,7 @@ def _check_missing(
 
 
 def _check_unlisted(
-    table: Path, images: Path, masks_of: dict[str, Masks], files: dict[str, Path]
+    table: Path, images: Path, masks_of: dict[str, RunsByClass], files: dict[str, Path]
 ) -> None:
     unlisted = [name for name in files if name not in masks_of]
     if unlisted and not all(masks_of.values()):

@@ -20,7 +20,7 @@ from stripwatch_train.evaluation.scores import (
     Counts,
     FrameScores,
     Pieces,
-    Setting,
+    ScoreSettings,
     score_frame,
 )
 from stripwatch_train.fitting.run_folder import validation_parts
@@ -43,7 +43,7 @@ class WorstFrame:
 class Scores:
     """What was measured on all frames so far; bounded for each frame, whatever its size."""
 
-    setting: Setting
+    settings: ScoreSettings
     names: list[str] = field(default_factory=list)  # of the frames
     folds: list[int] = field(default_factory=list)  # of each frame; 0 where there is but one
     worst: list[WorstFrame] = field(default_factory=list)  # the worst first
@@ -51,12 +51,12 @@ class Scores:
 
     def __post_init__(self) -> None:
         """Start with nothing."""
-        count = len(self.setting.classes)
+        count = len(self.settings.classes)
         self.confusion: Counts = np.zeros((1 + count, 1 + count), np.int64)
         self.level_px: Counts = np.zeros((count, LEVELS), np.int64)
         self.level_true_px: Counts = np.zeros((count, LEVELS), np.int64)
         # By class: how many of the true pieces were found at each of its thresholds.
-        self.true_found = [np.zeros(len(entry), np.int64) for entry in self.setting.thresholds]
+        self.true_found = [np.zeros(len(entry), np.int64) for entry in self.settings.thresholds]
         self._true_areas: list[list[Counts]] = [[] for _ in range(count)]
         self._pieces: list[list[NDArray[np.int32]]] = [[] for _ in range(count)]  # with the frame
         self._rows: list[tuple[list[int], list[int], NDArray[np.bool_]]] = []
@@ -112,7 +112,7 @@ class Scores:
 
     def _column(self, place: int, kind: type[np.int64]) -> Counts:
         rows = [row[place] for row in self._rows]
-        return np.array(rows, kind).reshape(len(rows), len(self.setting.classes))
+        return np.array(rows, kind).reshape(len(rows), len(self.settings.classes))
 
 
 def evaluate(
@@ -143,10 +143,10 @@ def evaluate(
     if not samples:
         raise ConfigError(f"{predictor.name}: there are no frames to measure it on")
     _check_classes(predictor, classes)
-    setting = Setting(predictor.classes, predictor.gate, predictor.has_background)
+    settings = ScoreSettings(predictor.classes, predictor.gate, predictor.has_background)
     if scores is None:
-        scores = Scores(setting)
-    elif setting != scores.setting:
+        scores = Scores(settings)
+    elif settings != scores.settings:
         raise ConfigError(
             f"{predictor.name}: its thresholds, minimum areas or gate are others than those of the "
             "folds before it, so that their figures cannot be joined; `stripwatch-train tune` "
@@ -159,7 +159,7 @@ def evaluate(
     for done, (sample, prediction) in enumerate(zip(ordered, predictions, strict=True), 1):
         lines, pixels = prediction.prob.shape[1:]
         truth = load_mask(sample, (lines, pixels))
-        scores.add(sample, fold, truth, score_frame(prediction, truth, setting))
+        scores.add(sample, fold, truth, score_frame(prediction, truth, settings))
         progress(f"frames of {predictor.name}", done, len(ordered))
     return scores
 
@@ -185,8 +185,8 @@ def evaluate_run(
     for part in parts:
         with open_predictor(part.deployment) as predictor:
             if same_limits and scores is not None:
-                _check_classes(predictor, scores.setting.classes)
-                predictor.classes = scores.setting.classes
+                _check_classes(predictor, scores.settings.classes)
+                predictor.classes = scores.settings.classes
             scores = evaluate(
                 predictor,
                 part.samples,

@@ -70,14 +70,14 @@ class Metrics(msgspec.Struct, frozen=True):
 
 def measure(scores: Scores) -> Metrics:
     """All figures of what was measured."""
-    tables = [ClassTable(scores, index) for index in range(len(scores.setting.classes))]
+    tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
     classes = [_class_metrics(table) for table in tables]
     iou = iou_of(scores.confusion)
-    names = [BACKGROUND, *(entry.name for entry in scores.setting.classes)]
+    names = [BACKGROUND, *(entry.name for entry in scores.settings.classes)]
     has_defect = scores.true_px.sum(axis=1) > 0
     reported = np.any([table.own_sums()[0] > 0 for table in tables], axis=0)
     largest = np.max([table.largest() for table in tables], axis=0)
-    by_softmax = scores.setting.has_background
+    by_softmax = scores.settings.has_background
     return Metrics(
         frames=len(scores.names),
         frames_with_defects=int(has_defect.sum()),
@@ -102,9 +102,9 @@ class ClassTable:
         """Take a class by its place among the classes."""
         self.scores = scores
         self.index = index
-        self.entry = scores.setting.classes[index]
-        self.thresholds = scores.setting.thresholds[index]
-        self.own = scores.setting.own[index]
+        self.entry = scores.settings.classes[index]
+        self.thresholds = scores.settings.thresholds[index]
+        self.own = scores.settings.own[index]
         self.true_px = scores.true_px[:, index]
         self.peaks = scores.peaks[:, index]
         self._absent = scores.absent[:, index] > 0
@@ -159,7 +159,7 @@ class ClassTable:
     def _limits(self, min_area_px: int) -> Counts:
         """The least area in each frame."""
         entry = msgspec.structs.replace(self.entry, min_area_px=min_area_px)
-        (raised,) = raise_min_areas((entry,), self.scores.setting.gate)
+        (raised,) = raise_min_areas((entry,), self.scores.settings.gate)
         return np.maximum(np.where(self._absent, raised.min_area_px, min_area_px), 1)
 
 

@@ -62,7 +62,7 @@ def write_report(
         ConfigError: one of the worst frames' images is gone.
         StorageError: the folder cannot be written.
     """
-    tables = [ClassTable(scores, index) for index in range(len(scores.setting.classes))]
+    tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
     sections = [
         Section("Masks", KAGGLE_TEXT, (_dice_table(metrics),)),
         Section("Defects", DEFECTS_TEXT, (_defect_table(metrics),), (plot_areas(tables, scores),)),
@@ -100,7 +100,7 @@ def write_report(
 
 def _worst(scores: Scores) -> tuple[Picture, ...]:
     wrong = [entry for entry in scores.worst if entry.wrong_px]
-    classes = scores.setting.classes
+    classes = scores.settings.classes
     return tuple(plot_worst(entry, classes, rank) for rank, entry in enumerate(wrong, 1))
 
 

@@ -109,7 +109,7 @@ def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
 
 def plot_confusion(scores: Scores) -> Picture:
     """Where the pixels of each class went, in percent of the class."""
-    names = [BACKGROUND, *(entry.name for entry in scores.setting.classes)]
+    names = [BACKGROUND, *(entry.name for entry in scores.settings.classes)]
     count = len(names)
     rows = scores.confusion.sum(axis=1, keepdims=True)
     share = scores.confusion / np.maximum(rows, 1)

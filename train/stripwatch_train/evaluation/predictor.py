@@ -32,7 +32,7 @@ from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.targets.openvino import FILES, write_openvino
 from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_run
 
-LINES_KEPT = 4  # one for each size of frames; the oldest is closed when there are more
+RUNNERS_MAX = 4  # one for each size of frames; the oldest is closed when there are more
 ROWS_MAX = 16  # frames in a batch; bounds memory on machines with many cores
 EVERY_MODEL_TAKES = (1, 1)  # frame shape with which models are only looked at
 # Thresholds of what rounds to 1/255 or more: an engine hands out the probabilities of frames in
@@ -61,7 +61,7 @@ class Predictor:
         name: str,
         classes: tuple[DefectClass, ...],
         gate: Gate | None,
-        make_line: Callable[[Shape], _Line],
+        make_runner: Callable[[Shape], _EngineRunner],
         *,
         has_background: bool,
     ) -> None:
@@ -71,15 +71,15 @@ class Predictor:
             name: for reading.
             classes: in order of their ids, with the thresholds and minimum areas of the line.
             gate: what judges classes absent.
-            make_line: makes the engine for frames of a shape.
+            make_runner: makes the engine for frames of a shape.
             has_background: the probabilities of the classes and of the background sum up to 1.
         """
         self.name = name
         self.classes = classes
         self.gate = gate
         self.has_background = has_background
-        self._make_line = make_line
-        self._lines: dict[Shape, _Line] = {}
+        self._make_runner = make_runner
+        self._runners: dict[Shape, _EngineRunner] = {}
 
     def predictions(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
         """What the model says of each frame, in order.
@@ -95,16 +95,16 @@ class Predictor:
         """
         skips = self.gate is not None and self.gate.mode == "skip"
         for shape, group in groupby(frames, key=lambda frame: (frame.shape[0], frame.shape[1])):
-            for prediction in self._line(shape).run(group):
+            for prediction in self._runner(shape).run(group):
                 if skips and prediction.absent.any():
                     prediction.prob[prediction.absent] = 0
                 yield prediction
 
     def close(self) -> None:
         """Free all engines."""
-        for line in self._lines.values():
-            line.close()
-        self._lines.clear()
+        for runner in self._runners.values():
+            runner.close()
+        self._runners.clear()
 
     def __enter__(self) -> Predictor:
         """Itself."""
@@ -119,12 +119,12 @@ class Predictor:
         """Close it."""
         self.close()
 
-    def _line(self, shape: Shape) -> _Line:
-        if shape not in self._lines:
-            if len(self._lines) == LINES_KEPT:
-                self._lines.pop(next(iter(self._lines))).close()
-            self._lines[shape] = self._make_line(shape)
-        return self._lines[shape]
+    def _runner(self, shape: Shape) -> _EngineRunner:
+        if shape not in self._runners:
+            if len(self._runners) == RUNNERS_MAX:
+                self._runners.pop(next(iter(self._runners))).close()
+            self._runners[shape] = self._make_runner(shape)
+        return self._runners[shape]
 
 
 def open_predictor(model: Path) -> Predictor:
@@ -156,7 +156,7 @@ def _of_engine(folder: Path) -> Predictor:
     manifest = load_manifest(folder)
     factory = engine_factory(folder, manifest)
 
-    def make_line(shape: Shape) -> _Line:
+    def make_runner(shape: Shape) -> _EngineRunner:
         if shape != manifest.frame_shape:
             lines, pixels = manifest.frame_shape
             raise ConfigError(
@@ -166,10 +166,12 @@ def _of_engine(folder: Path) -> Predictor:
             )
         fewest, most = manifest.batch or (1, _rows())
         rows = max(fewest, min(most, ROWS_MAX))
-        return _Line(factory, shape, rows, len(manifest.classes))
+        return _EngineRunner(factory, shape, rows, len(manifest.classes))
 
     # Nothing in the manifest tells of a background.
-    return Predictor(str(folder), manifest.classes, manifest.gate, make_line, has_background=False)
+    return Predictor(
+        str(folder), manifest.classes, manifest.gate, make_runner, has_background=False
+    )
 
 
 def _of_composition(name: str, composition: Composition) -> Predictor:
@@ -181,7 +183,7 @@ def _of_composition(name: str, composition: Composition) -> Predictor:
     deployment = load_deployment(composition, EVERY_MODEL_TAKES)
     classes, gate = deployment.classes, deployment.gate
 
-    def make_line(shape: Shape) -> _Line:
+    def make_runner(shape: Shape) -> _EngineRunner:
         with TemporaryDirectory(prefix="stripwatch-") as folder:
             sized = load_deployment(composition, shape)
             graph = compose_inspection_graph(sized, bytes_early=True)
@@ -197,13 +199,15 @@ def _of_composition(name: str, composition: Composition) -> Predictor:
                 files=FILES,
                 gate=gate,
             )
-            return _Line(engine_factory(Path(folder), manifest), shape, _rows(), len(classes))
+            return _EngineRunner(
+                engine_factory(Path(folder), manifest), shape, _rows(), len(classes)
+            )
 
     has_background = all(
         member.card.activation == "softmax" and member.card.background and member.class_id is None
         for member in deployment.segmenters
     )
-    return Predictor(name, classes, gate, make_line, has_background=has_background)
+    return Predictor(name, classes, gate, make_runner, has_background=has_background)
 
 
 def _rows() -> int:
@@ -211,7 +215,7 @@ def _rows() -> int:
     return min(os.cpu_count() or 1, ROWS_MAX)
 
 
-class _Line:
+class _EngineRunner:
     """An engine and the memory of the frames that it reads, two batches under way."""
 
     def __init__(self, factory: EngineFactory, shape: Shape, rows: int, classes: int) -> None:

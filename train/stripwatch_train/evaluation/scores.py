@@ -51,7 +51,7 @@ _FIRST_CLASS = np.array(
 
 
 @dataclass(frozen=True)
-class Setting:
+class ScoreSettings:
     """What is measured, the same for all frames."""
 
     classes: tuple[DefectClass, ...]  # with the thresholds and minimum areas of the line
@@ -131,26 +131,26 @@ class FrameScores:
         return float(np.mean(values))
 
 
-def score_frame(prediction: Prediction, truth: Bytes, setting: Setting) -> FrameScores:
+def score_frame(prediction: Prediction, truth: Bytes, settings: ScoreSettings) -> FrameScores:
     """Measure one frame.
 
     Args:
         prediction: what the model says of it.
         truth: [lines, pixels] with bit c-1 set where class c is.
-        setting: what to measure.
+        settings: what to measure.
     """
     found = np.zeros_like(truth)
     absent = prediction.absent.astype(np.uint8)
-    in_frame = classes_of_frame(setting.classes, setting.raised, absent)
+    in_frame = classes_of_frame(settings.classes, settings.raised, absent)
     scores = []
     for index, entry in enumerate(in_frame):
         true = (truth & np.uint8(1 << index)) > 0
         measured, mask = _score_class(
-            prediction.prob[index], true, setting.thresholds[index], setting.own[index], entry
+            prediction.prob[index], true, settings.thresholds[index], settings.own[index], entry
         )
         scores.append(measured)
         found |= mask << np.uint8(index)
-    confusion = _confusion(prediction.prob, truth, setting)
+    confusion = _confusion(prediction.prob, truth, settings)
     return FrameScores(tuple(scores), confusion, prediction.absent, found)
 
 
@@ -242,12 +242,12 @@ def _rows(step: int, area: Counts, hit: Counts) -> Counts:
     return rows
 
 
-def _confusion(prob: Bytes, truth: Bytes, setting: Setting) -> Counts:
-    if setting.has_background:
+def _confusion(prob: Bytes, truth: Bytes, settings: ScoreSettings) -> Counts:
+    if settings.has_background:
         rest = 255 - prob.sum(axis=0, dtype=np.int16)
         found = np.argmax(np.concatenate([rest[np.newaxis], prob.astype(np.int16)]), axis=0)
     else:
-        levels = np.array([level_of(entry.threshold) for entry in setting.classes], np.uint8)
+        levels = np.array([level_of(entry.threshold) for entry in settings.classes], np.uint8)
         reached = np.where(prob >= levels[:, np.newaxis, np.newaxis], prob, np.uint8(0))
         found = np.where(reached.any(axis=0), np.argmax(reached, axis=0) + 1, 0)
     bit_of = np.array([0, *(1 << index for index in range(len(prob)))], np.uint8)

@@ -78,7 +78,7 @@ def sweep(table: ClassTable, frames: NDArray[np.bool_] | None = None) -> Sweep:
 
 def sweep_all(scores: Scores) -> list[Sweep]:
     """The sweep of each class over all frames."""
-    return [sweep(ClassTable(scores, index)) for index in range(len(scores.setting.classes))]
+    return [sweep(ClassTable(scores, index)) for index in range(len(scores.settings.classes))]
 
 
 def dice_elsewhere(scores: Scores) -> float | None:
@@ -91,7 +91,7 @@ def dice_elsewhere(scores: Scores) -> float | None:
     if len(numbers) < 2:
         return None
     values: list[Reals] = []
-    for index in range(len(scores.setting.classes)):
+    for index in range(len(scores.settings.classes)):
         table = ClassTable(scores, index)
         for fold in numbers:
             chosen = sweep(table, folds != fold).best

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from stripwatch_train.data.samples import Sample
-from stripwatch_train.fitting.frames import Frames, Key, View
+from stripwatch_train.fitting.frame_dataset import FrameDataset, Key, View
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
 
@@ -78,10 +78,10 @@ class Epochs(pl.LightningDataModule):
         taught: Sequence[Path | None],
         workers: int,
     ) -> None:
-        """`clean`, `pseudo`, `taught` are of the training samples: see `draw_epoch`, `Frames`."""
+        """`clean`, `pseudo` and `taught`, of the training samples: `draw_epoch`, `FrameDataset`."""
         super().__init__()
-        self._frames = Frames(training, view, seed, taught)
-        self._validation = Frames(validation, view, seed)
+        self._frames = FrameDataset(training, view, seed, taught)
+        self._validation = FrameDataset(validation, view, seed)
         self._validation_count = len(validation)
         self._clean, self._pseudo = clean, pseudo
         self._member = view.member
@@ -126,7 +126,7 @@ class Epochs(pl.LightningDataModule):
         )
         return [(index, epoch, position) for position, index in enumerate(drawn.tolist())]
 
-    def _loader(self, frames: Frames, keys: list[Key], *, drop_last: bool) -> Loader:
+    def _loader(self, frames: FrameDataset, keys: list[Key], *, drop_last: bool) -> Loader:
         return DataLoader(
             frames,
             batch_size=self._batch,

@@ -22,9 +22,9 @@ from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card
 from stripwatch_engine.models.reference import Session
 from stripwatch_train.data.samples import DataSet
 from stripwatch_train.fitting.checkpoints import BEST, load_weights
-from stripwatch_train.fitting.frames import Frames, View
+from stripwatch_train.fitting.frame_dataset import FrameDataset, View
 from stripwatch_train.fitting.networks import make_network
-from stripwatch_train.fitting.recipe import Classes, Recipe, load_recipe
+from stripwatch_train.fitting.recipe import ClassSettings, Recipe, load_recipe
 from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     MODEL_NAME,
@@ -139,7 +139,7 @@ def export_member(
     return difference
 
 
-def make_card(view: View, run: RunFile, classes: Classes, command: str) -> ModelCard:
+def make_card(view: View, run: RunFile, classes: ClassSettings, command: str) -> ModelCard:
     """What is known of a model before it is measured."""
     member = view.member
     presence = classes.presence_threshold
@@ -191,7 +191,7 @@ def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
 
 def _some_images(view: View, data_set: DataSet) -> Tensor:
     """Whole frames as the network sees them, float32 [n, 1, h, w], spread over the data."""
-    frames = Frames(data_set.samples, view, seed=0)
+    frames = FrameDataset(data_set.samples, view, seed=0)
     picked = np.linspace(0, len(data_set.samples) - 1, FRAMES_COMPARED).astype(int).tolist()
     return torch.stack([frames[index, -1, 0][0] for index in picked])
 

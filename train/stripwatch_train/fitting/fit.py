@@ -26,7 +26,7 @@ from stripwatch_train.fitting.augment import chance_of
 from stripwatch_train.fitting.epochs import Epochs
 from stripwatch_train.fitting.export import export_member, make_card, view_of, write_deployments
 from stripwatch_train.fitting.extra_labels import folds_alike, taught_files
-from stripwatch_train.fitting.frames import common_shape
+from stripwatch_train.fitting.frame_dataset import common_shape
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
 from stripwatch_train.fitting.recipe import Member, Recipe

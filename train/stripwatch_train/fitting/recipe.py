@@ -26,7 +26,8 @@ from msgspec import Meta
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import CLASSES_MAX
-from stripwatch_train.fitting.run_folder import Role
+from stripwatch_engine.models.composition import GateMode
+from stripwatch_engine.models.member import Role
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -54,7 +55,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: Annotated[tuple[Count, ...], Meta(min_length=1)] = (256, 128, 64, 32, 16)
 
 
-class Images(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the network sees of a frame."""
 
     shrink: tuple[Count, Count] = (1, 1)  # the frame's lines and pixels, by these factors
@@ -124,7 +125,7 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_class: bool = False  # one model for each class
     activation: Literal["sigmoid", "softmax"] = "sigmoid"
     network: Network = Network()
-    images: Images = Images()
+    images: ImageSettings = ImageSettings()
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
@@ -154,7 +155,7 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("loss.bce is what gates and classifiers learn from; it is 0")
 
 
-class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClassSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the models' cards say before `stripwatch-train tune` finds better."""
 
     threshold: Probability = 0.5
@@ -162,11 +163,11 @@ class Classes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_areas_px: tuple[Annotated[int, Meta(ge=0)], ...] = ()  # by class; () = 0
 
 
-class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the models work together; see `engine-build`."""
 
     flip: bool = False
-    gate_mode: Literal["skip", "soft"] = "soft"
+    gate_mode: GateMode = "soft"
     min_area_factor: Annotated[float, Meta(ge=1)] = 5.0
 
 
@@ -178,8 +179,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folds: Annotated[int, Meta(ge=2)] = 5
     train_folds: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)] = (0,)
     seed: Annotated[int, Meta(ge=0)] = 0
-    classes: Classes = Classes()
-    deployment: Deployment = Deployment()
+    classes: ClassSettings = ClassSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
 
     def __post_init__(self) -> None:
         """Check what the types cannot say; msgspec makes a ValidationError of it."""

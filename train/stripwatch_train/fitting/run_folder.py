@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch_engine.models.member import Role
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import load_folds, read_folds
 from stripwatch_train.data.samples import DataSet, Sample
@@ -29,8 +30,6 @@ RECIPE_NAME = "recipe.json"
 DEPLOYMENT_NAME = "deployment.toml"
 MODEL_NAME = "model.onnx"
 TRAINED_NAME = "trained"
-
-Role = Literal["segmentation", "gate", "classifier"]
 
 
 class MemberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,10 +31,10 @@ from stripwatch_engine.models.onnx_model import OnnxModel  # noqa: E402
 from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
 from stripwatch_train.fitting.augment import between, chance_of  # noqa: E402
-from stripwatch_train.fitting.frames import Frames, View, common_shape  # noqa: E402
+from stripwatch_train.fitting.frame_dataset import FrameDataset, View, common_shape  # noqa: E402
 from stripwatch_train.fitting.recipe import (  # noqa: E402
     Augmentation,
-    Images,
+    ImageSettings,
     Loss,
     Member,
     Network,
@@ -138,8 +138,8 @@ def test_a_whole_frame_is_what_the_inspection_graph_makes_of_it(
 ) -> None:
     frame = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     one = sample(tmp_path, frame, blobs(shape, 1, 1))
-    seen = view(shape, images=Images(shrink=shrink), mean=0.37, std=0.21)
-    image, target = Frames([one], seen, 0)[0, -1, 0]
+    seen = view(shape, images=ImageSettings(shrink=shrink), mean=0.37, std=0.21)
+    image, target = FrameDataset([one], seen, 0)[0, -1, 0]
     assert image.shape == (1, *seen.image_shape) == target.shape
     np.testing.assert_allclose(image.numpy(), of_the_graph(seen, frame), atol=1e-4)
 
@@ -153,8 +153,8 @@ def test_whatever_the_sizes_the_graph_sees_the_same(
     folder = tmp_path_factory.getbasetemp()
     frame = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
     one = sample(folder, frame, blobs(shape, 1, 1), "sizes")
-    seen = view(shape, images=Images(shrink=shrink))
-    image, _ = Frames([one], seen, 0)[0, -1, 0]
+    seen = view(shape, images=ImageSettings(shrink=shrink))
+    image, _ = FrameDataset([one], seen, 0)[0, -1, 0]
     np.testing.assert_allclose(image.numpy(), of_the_graph(seen, frame), atol=1e-4)
 
 
@@ -171,9 +171,9 @@ def test_image_and_masks_move_together_whatever_chance_does(
 ) -> None:
     shape, classes, crop = given_["shape"], given_["classes"], given_["crop"]
     one = shown(tmp_path_factory.getbasetemp(), blobs(shape, classes, seed), "moving")
-    images = Images(shrink=given_["shrink"], crop=crop, on_defect=given_["on_defect"])
+    images = ImageSettings(shrink=given_["shrink"], crop=crop, on_defect=given_["on_defect"])
     seen = view(shape, classes, images=images, augmentation=MOVING)
-    frames = Frames([one], seen, seed)
+    frames = FrameDataset([one], seen, seed)
     whole = seen.image_shape
     wanted = whole if crop is None else tuple(map(min, crop, whole))
     for epoch in (-1, 0, 1, 2):
@@ -188,8 +188,8 @@ def test_a_mask_made_smaller_is_the_share_of_each_pixel_that_is_covered(
     tmp_path: Path, shrink: tuple[int, int]
 ) -> None:
     planes = blobs((32, 64), 3, 4)
-    seen = view((32, 64), 3, images=Images(shrink=shrink))
-    frames = Frames([shown(tmp_path, planes)], seen, 0)
+    seen = view((32, 64), 3, images=ImageSettings(shrink=shrink))
+    frames = FrameDataset([shown(tmp_path, planes)], seen, 0)
     wanted = np.stack([share_covered(plane, shrink) for plane in planes])
     for epoch in (-1, 0):  # without augmentation training sees the whole frame, too
         np.testing.assert_allclose(frames[0, epoch, 0][1].numpy(), wanted, atol=1e-6)
@@ -197,8 +197,8 @@ def test_a_mask_made_smaller_is_the_share_of_each_pixel_that_is_covered(
 
 def test_a_crop_is_a_piece_of_the_frame_as_it_is_and_any_piece_comes_up(tmp_path: Path) -> None:
     frame = np.random.default_rng(3).integers(0, 256, (16, 24), np.uint8)
-    seen = view((16, 24), images=Images(crop=(14, 21), on_defect=0.0))
-    frames = Frames([sample(tmp_path, frame, one_pixel((16, 24), 15, 3))], seen, 0)
+    seen = view((16, 24), images=ImageSettings(crop=(14, 21), on_defect=0.0))
+    frames = FrameDataset([sample(tmp_path, frame, one_pixel((16, 24), 15, 3))], seen, 0)
     pieces = {frame[y : y + 14, x : x + 21].tobytes() for y in range(3) for x in range(4)}
     found = set()
     for position in range(150):
@@ -212,9 +212,9 @@ def test_a_crop_that_is_put_over_a_defect_has_it_and_not_always_in_one_place(
     tmp_path: Path, corner: tuple[int, int]
 ) -> None:
     """One of the two that the frame has: its line goes with its pixel."""
-    seen = view((32, 64), images=Images(crop=(8, 8), on_defect=1.0))
+    seen = view((32, 64), images=ImageSettings(crop=(8, 8), on_defect=1.0))
     opposite = one_pixel((32, 64), 31 - corner[0], 63 - corner[1])
-    frames = Frames([shown(tmp_path, one_pixel((32, 64), *corner) | opposite)], seen, 0)
+    frames = FrameDataset([shown(tmp_path, one_pixel((32, 64), *corner) | opposite)], seen, 0)
     targets = [frames[0, 0, position][1][0] for position in range(40)]
     assert all(target.sum() == 1 for target in targets)
     if corner == (17, 20):
@@ -227,8 +227,8 @@ def test_the_share_of_crops_that_are_put_over_a_defect_is_that_of_the_recipe(
 ) -> None:
     """Not its square: lines and pixels are chosen together."""
     shape = (60, 90)
-    seen = view(shape, images=Images(crop=(5, 5), on_defect=share))
-    frames = Frames([shown(tmp_path, one_pixel(shape, 30, 50))], seen, seed=8)
+    seen = view(shape, images=ImageSettings(crop=(5, 5), on_defect=share))
+    frames = FrameDataset([shown(tmp_path, one_pixel(shape, 30, 50))], seen, seed=8)
     hits = sum(bool(frames[0, 0, position][1].any()) for position in range(300))
     assert share - 0.08 <= hits / 300 <= share + 0.08, "seed 8"
 
@@ -236,9 +236,11 @@ def test_the_share_of_crops_that_are_put_over_a_defect_is_that_of_the_recipe(
 def test_a_crop_larger_than_the_frame_is_the_whole_frame(tmp_path: Path) -> None:
     planes = blobs((32, 64), 1, 5)
     one = shown(tmp_path, planes)
-    large = view((32, 64), images=Images(shrink=(2, 2), crop=(999, 999)))
-    whole = view((32, 64), images=Images(shrink=(2, 2)))
-    assert torch.equal(Frames([one], large, 0)[0, 0, 0][0], Frames([one], whole, 0)[0, -1, 0][0])
+    large = view((32, 64), images=ImageSettings(shrink=(2, 2), crop=(999, 999)))
+    whole = view((32, 64), images=ImageSettings(shrink=(2, 2)))
+    assert torch.equal(
+        FrameDataset([one], large, 0)[0, 0, 0][0], FrameDataset([one], whole, 0)[0, -1, 0][0]
+    )
 
 
 def test_the_strip_is_stretched_along_its_length_within_the_limits_and_only_there(
@@ -247,8 +249,8 @@ def test_the_strip_is_stretched_along_its_length_within_the_limits_and_only_ther
     """On a ramp of 3 levels a line; columns have a level of their own and keep it."""
     frame = np.add.outer(np.arange(64) * 3, np.arange(32)).astype(np.uint8)
     still = np.zeros((1, 64, 32), np.bool_)
-    seen = view((64, 32), images=Images(crop=(32, 32)), augmentation=MOVING)
-    frames = Frames([sample(tmp_path, frame, still)], seen, 0)
+    seen = view((64, 32), images=ImageSettings(crop=(32, 32)), augmentation=MOVING)
+    frames = FrameDataset([sample(tmp_path, frame, still)], seen, 0)
     slopes = []
     for position in range(60):
         image = frames[0, 0, position][0][0].numpy() * 255
@@ -262,11 +264,11 @@ def test_the_strip_is_stretched_along_its_length_within_the_limits_and_only_ther
 def test_columns_stay_columns_and_lines_stay_lines(tmp_path: Path) -> None:
     lines = np.repeat(np.arange(48, dtype=np.uint8)[:, None] * 5, 40, axis=1)
     none = np.zeros((1, 48, 40), np.bool_)
-    images = Images(shrink=(2, 2), crop=(16, 12))
+    images = ImageSettings(shrink=(2, 2), crop=(16, 12))
     lit = Augmentation(stretch=0.3, dropout_lines=0)
     samples = [sample(tmp_path, lines, none, "lines")]
     samples.append(sample(tmp_path, np.arange(40, dtype=np.uint8) * 6 + 0 * lines, none, "columns"))
-    frames = Frames(samples, view((48, 40), images=images, augmentation=lit), 0)
+    frames = FrameDataset(samples, view((48, 40), images=images, augmentation=lit), 0)
     for position in range(40):
         for index, axis in ((0, 1), (1, 0)):
             spread = np.ptp(frames[index, 0, position][0][0].numpy(), axis=axis)
@@ -278,7 +280,7 @@ def test_a_target_knows_only_the_class_that_is_learnt(tmp_path: Path) -> None:
     one = sample(tmp_path, np.zeros((16, 24), np.uint8), planes)
     for class_id in (1, 2, 3):
         seen = view((16, 24), 3, class_id=class_id, per_class=True)
-        target = Frames([one], seen, 0)[0, -1, 0][1]
+        target = FrameDataset([one], seen, 0)[0, -1, 0][1]
         np.testing.assert_array_equal(target.numpy(), planes[class_id - 1 : class_id])
         assert seen.outputs == 1
 
@@ -289,9 +291,15 @@ def test_softmax_targets_begin_with_the_background_and_sum_to_1(tmp_path: Path) 
     planes[0, :, :2] = True
     planes[1, :, 1:2] = True
     seen = view(
-        (2, 4), 2, activation="softmax", loss=Loss(0.0, 0.0, 1.0), images=Images(shrink=(1, 2))
+        (2, 4),
+        2,
+        activation="softmax",
+        loss=Loss(0.0, 0.0, 1.0),
+        images=ImageSettings(shrink=(1, 2)),
     )
-    target = Frames([sample(tmp_path, np.zeros((2, 4), np.uint8), planes)], seen, 0)[0, -1, 0][1]
+    target = FrameDataset([sample(tmp_path, np.zeros((2, 4), np.uint8), planes)], seen, 0)[
+        0, -1, 0
+    ][1]
     assert seen.outputs == 3
     first = [0.0, 1 / 1.5, 0.5 / 1.5]
     torch.testing.assert_close(target[:, 0, 0], torch.tensor(first))
@@ -307,9 +315,9 @@ def test_gates_and_classifiers_learn_of_frames_however_thin_their_defects_are(
     planes[1, 5, 7] = True
     empty = np.zeros((16, 32), np.uint8)
     samples = [sample(tmp_path, empty, planes), sample(tmp_path, empty, planes & False, "clean")]
-    images = Images(shrink=shrink)
-    gate = Frames(samples, view((16, 32), 3, role="gate", images=images), 0)
-    classifier = Frames(samples, view((16, 32), 3, role="classifier", images=images), 0)
+    images = ImageSettings(shrink=shrink)
+    gate = FrameDataset(samples, view((16, 32), 3, role="gate", images=images), 0)
+    classifier = FrameDataset(samples, view((16, 32), 3, role="classifier", images=images), 0)
     for epoch in (-1, 0):
         assert [gate[index, epoch, 0][1].tolist() for index in (0, 1)] == [[1], [0]]
         assert [classifier[i, epoch, 0][1].tolist() for i in (0, 1)] == [[0, 1, 0], [0, 0, 0]]
@@ -321,27 +329,27 @@ def test_a_frame_of_another_shape_is_brought_to_that_of_most_with_its_masks(
     samples = [shown(tmp_path, blobs((32, 64), 2, seed), str(seed)) for seed in (1, 2)]
     samples.append(shown(tmp_path, blobs((47, 50), 2, 3), "odd"))
     assert common_shape(samples) == ((32, 64), 1)
-    frames = Frames(samples, view((32, 64), 2), 0)
+    frames = FrameDataset(samples, view((32, 64), 2), 0)
     image, target = frames[2, -1, 0]
     assert image.shape == (1, 32, 64)
     assert target[0].any()
     torch.testing.assert_close(image[0], target[0])
 
 
-def digest(frames: Frames, keys: list[tuple[int, int, int]]) -> str:
+def digest(frames: FrameDataset, keys: list[tuple[int, int, int]]) -> str:
     parts = [part.numpy().tobytes() for key in keys for part in frames[key]]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def chancy(folder: Path) -> tuple[Frames, list[tuple[int, int, int]]]:
+def chancy(folder: Path) -> tuple[FrameDataset, list[tuple[int, int, int]]]:
     """Frames with everything that chance may do, and keys of two epochs."""
     samples = []
     for seed in range(3):
         frame = np.random.default_rng(seed).integers(0, 256, (24, 40), np.uint8)
         samples.append(sample(folder, frame, blobs((24, 40), 2, seed), str(seed)))
-    seen = view((24, 40), 2, images=Images(crop=(16, 16)), augmentation=ALL)
+    seen = view((24, 40), 2, images=ImageSettings(crop=(16, 16)), augmentation=ALL)
     keys = [(position % 3, epoch, position) for epoch in (0, 1) for position in range(6)]
-    return Frames(samples, seen, seed=21), keys
+    return FrameDataset(samples, seen, seed=21), keys
 
 
 def test_a_key_gives_the_same_bytes_in_any_order_and_leaves_torchs_chance_alone(
@@ -375,14 +383,16 @@ def test_a_key_gives_the_same_crop_in_every_process_and_on_every_machine(tmp_pat
     frame = np.arange(240, dtype=np.uint8).reshape(12, 20)
     one = sample(tmp_path, frame, one_pixel((12, 20), 5, 5))
     flips = msgspec.structs.replace(STILL, flip_lines=0.5, flip_pixels=0.5)
-    seen = view((12, 20), images=Images(crop=(4, 8)), augmentation=flips)
-    frames = Frames([one], seen, seed=3)
+    seen = view((12, 20), images=ImageSettings(crop=(4, 8)), augmentation=flips)
+    frames = FrameDataset([one], seen, seed=3)
     crops = [(frames[0, 2, position][0] * 255).round().flatten() for position in range(6)]
     wanted = [(230, 177), (140, 207), (172, 105), (145, 92), (147, 80), (131, 198)]
     assert [(int(crop[0]), int(crop[-1])) for crop in crops] == wanted
 
 
-def taught(folder: Path, share: float, **parts: Any) -> tuple[Frames, NDArray[np.uint8], Bools]:
+def taught(
+    folder: Path, share: float, **parts: Any
+) -> tuple[FrameDataset, NDArray[np.uint8], Bools]:
     """Frames of one sample with a teacher, what that says, and the truth."""
     shape = (12, 20)
     planes = blobs(shape, 2, 7)
@@ -392,7 +402,7 @@ def taught(folder: Path, share: float, **parts: Any) -> tuple[Frames, NDArray[np
     one = sample(folder, np.zeros(shape, np.uint8), planes)
     one = Sample("a/0.jpg", one.image, one.masks)
     seen = view(shape, 2, loss=Loss(teacher=share), **parts)
-    return Frames([one], seen, 0, [folder / "soft" / "a" / "0.png"]), said, planes
+    return FrameDataset([one], seen, 0, [folder / "soft" / "a" / "0.png"]), said, planes
 
 
 @pytest.mark.parametrize("share", [0.25, 0.7, 1.0])
@@ -417,12 +427,12 @@ def test_a_model_of_one_class_hears_what_the_teacher_says_of_that_class(tmp_path
 
 def test_where_the_teacher_says_nothing_the_truth_is_the_target(tmp_path: Path) -> None:
     frames, _, planes = taught(tmp_path, 0.7)
-    silent = Frames(frames._samples, frames._view, 0, [None])
+    silent = FrameDataset(frames._samples, frames._view, 0, [None])
     np.testing.assert_array_equal(silent[0, 0, 0][1].numpy(), planes)
 
 
 def test_what_a_teacher_faintly_suspects_draws_no_crop(tmp_path: Path) -> None:
-    frames, _, _ = taught(tmp_path, 0.5, images=Images(crop=(2, 2), on_defect=1.0))
+    frames, _, _ = taught(tmp_path, 0.5, images=ImageSettings(crop=(2, 2), on_defect=1.0))
     frames._samples = [
         sample(tmp_path, np.zeros((12, 20), np.uint8), np.repeat(one_pixel((12, 20), 6, 9), 2, 0))
     ]

@@ -31,7 +31,7 @@ DEFECT = 128  # of 255: from here on a pixel counts as one of the class
 
 Key = tuple[int, int, int]  # of a sample: index, epoch, position in it
 Shape = tuple[int, int]  # lines, pixels
-Planes = NDArray[np.uint8]
+MaskPlanes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
     return shape, len(samples) - count
 
 
-class Frames(Dataset[tuple[Tensor, Tensor]]):
+class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
     """Images float32 [1, h, w] and targets float32, [outputs, h, w] or [outputs].
 
     A key of epoch -1 gives the whole frame as it is, any other a crop, changed by chance.
@@ -129,7 +129,7 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
             stack = _resize(stack, view.frame_shape)
         return stack
 
-    def _softened(self, path: Path, planes: Planes, wanted: list[int]) -> Planes:
+    def _softened(self, path: Path, planes: MaskPlanes, wanted: list[int]) -> MaskPlanes:
         """The planes on their way to what the teacher says."""
         with opened(path, ("PNG",)) as file:
             said = np.array(file).reshape(self._view.classes, *planes.shape[1:])[wanted]
