@@ -76,7 +76,7 @@ def test_what_is_counted_is_what_is_there(tmp_path: Path) -> None:
     print("seed", seed)
     data_set = random_set(tmp_path, seed)
     calls: list[int] = []
-    found = explore(data_set, advance=lambda: calls.append(1))
+    found = explore(data_set, progress=lambda *_: calls.append(1))
     assert len(calls) == len(found.frames) == len(data_set.samples)
     marked = total = 0
     areas = np.zeros(3, np.int64)

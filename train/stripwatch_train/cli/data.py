@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from stripwatch.errors import ExitCode, StorageError
+from stripwatch.service.console import plain_console
 
 if TYPE_CHECKING:
     from stripwatch_train.data.samples import DataSet
@@ -149,7 +149,7 @@ def _collect(args: argparse.Namespace) -> ExitCode:
     for name, value in dataclasses.asdict(done).items():
         if name != "remark":
             table.add_row(name.replace("_", " "), str(value))
-    Console().print(table)
+    plain_console().print(table)
     if done.remark:
         sys.stderr.write(f"{args.recording}: {done.remark}\n")
     return ExitCode.OK
@@ -194,7 +194,7 @@ def _folds(args: argparse.Namespace) -> ExitCode:
     table = Table("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
     for row in fold_rows(data_set, folds):
         table.add_row(*map(str, row))
-    Console().print(table)
+    plain_console().print(table)
     sizes = Counter(folds.group_of.values())
     what = "belong together" if args.split_copies else "look alike or belong together"
     sys.stdout.write(

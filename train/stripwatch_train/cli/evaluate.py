@@ -11,11 +11,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.service.console import ProgressBar, plain_console
 from stripwatch_train.cli.data import CLASSES_FLAG, make_folder, opened_data
 from stripwatch_train.cli.predict import MODEL_FLAG
 
 if TYPE_CHECKING:
-    from stripwatch.service.console import ProgressBar
     from stripwatch_train.data.samples import DataSet, Sample
     from stripwatch_train.evaluation.evaluate import Scores
     from stripwatch_train.evaluation.metrics import Metrics
@@ -74,7 +74,6 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.service.console import ProgressBar, plain_console
     from stripwatch_train.evaluation.metrics import measure
     from stripwatch_train.evaluation.page import write_report
     from stripwatch_train.evaluation.sweep import sweep_all
@@ -100,7 +99,6 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
 
 
 def _tune(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.service.console import ProgressBar, plain_console
     from stripwatch_train.evaluation.evaluate import evaluate_run
     from stripwatch_train.evaluation.tune import segmenters_of, tune, write_cards
     from stripwatch_train.fitting.run_folder import is_run

@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.service.console import ProgressBar, plain_console
 from stripwatch_train.cli.data import CLASSES_FLAG, class_names, make_folder, opened_data
 
 SAMPLES, SAMPLES_MAX = 4, 50
@@ -39,8 +39,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _explore(args: argparse.Namespace) -> ExitCode:
-    from rich.progress import Progress
-
     from stripwatch_train.explore.counts import explore, open_mask_table
     from stripwatch_train.explore.page import (
         CLASS_HEAD,
@@ -57,13 +55,10 @@ def _explore(args: argparse.Namespace) -> ExitCode:
         open_mask_table(args.data, class_names(args)) if bare else opened_data(args.data, args)
     )
     make_folder(args.output)
-    with Progress(transient=True) as progress:
-        task = progress.add_task("frames", total=len(data_set.samples))
-        exploration = explore(
-            data_set, with_images=not bare, advance=lambda: progress.advance(task)
-        )
+    with ProgressBar() as progress:
+        exploration = explore(data_set, with_images=not bare, progress=progress.show)
     page = write_exploration(exploration, args.output, samples=args.samples, seed=args.seed)
-    console = Console()
+    console = plain_console()
     for head, rows in (
         (CLASS_HEAD, class_rows(exploration)),
         (COMBINATION_HEAD, combination_rows(exploration)),

@@ -7,10 +7,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from stripwatch.errors import ExitCode
+from stripwatch.service.console import plain_console
 from stripwatch_train.cli.data import CLASSES_FLAG, class_names
 
 
@@ -116,7 +116,7 @@ def _export(args: argparse.Namespace) -> ExitCode:
     table = Table("model", "largest difference to PyTorch")
     for name, difference in done.items():
         table.add_row(name, f"{difference:.2g}")
-    Console().print(table)
+    plain_console().print(table)
     return ExitCode.OK
 
 
@@ -140,5 +140,5 @@ def _recipes(_args: argparse.Namespace) -> ExitCode:
         single = folds * sum(member.per_class for member in recipe.members)
         models = str(folds * len(recipe.members) - single)
         table.add_row(name, models + (f" + {single} a class" if single else ""), recipe.about)
-    Console().print(table)
+    plain_console().print(table)
     return ExitCode.OK

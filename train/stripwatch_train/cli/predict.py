@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.service.console import ProgressBar, plain_console
 from stripwatch_train.cli.data import CLASSES_FLAG, class_names, make_folder
 
 MODEL_FLAG: dict[str, Any] = {
@@ -72,7 +73,6 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _predict(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.service.console import ProgressBar, plain_console
     from stripwatch_train.evaluation.predict import Doubt, images_at, predict
     from stripwatch_train.evaluation.predictor import open_predictor
 
@@ -101,7 +101,6 @@ def _predict(args: argparse.Namespace) -> ExitCode:
 
 
 def _submit(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.service.console import ProgressBar
     from stripwatch_train.evaluation.predictor import open_predictor
     from stripwatch_train.evaluation.submission import read_layout, submit
 

@@ -21,7 +21,10 @@ from pycocotools import mask as coco
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import write_whole
+from stripwatch.inspect.defects import find_components
 from stripwatch.wire.causes import WireError
+from stripwatch.wire.names import class_bit
 from stripwatch.wire.rle import decode_coco, encode_coco, runs_of_mask
 from stripwatch_train.data.coco_images import (
     IMAGES,
@@ -268,7 +271,7 @@ def write_coco(
         categories = [_Category(entry.id, entry.name) for entry in classes]
         data = msgspec.json.encode(_Instances(records, annotations, categories))
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ANNOTATIONS).write_bytes(msgspec.json.format(data, indent=1) + b"\n")
+        write_whole(folder / ANNOTATIONS, msgspec.json.format(data, indent=1) + b"\n")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
     return len(records)
@@ -277,18 +280,18 @@ def write_coco(
 def _instances(
     mask: NDArray[np.uint8], image_id: int, class_id: int, first_id: int
 ) -> list[_WrittenAnnotation]:
-    """An annotation for each connected piece of one class."""
-    plane = np.bitwise_and(mask, np.uint8(1 << (class_id - 1)))
+    """An annotation for each connected component of one class."""
+    plane = mask & class_bit(class_id)
     if not plane.any():
         return []
     lines, pixels = plane.shape
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
-    found: list[_WrittenAnnotation] = []
-    for label in range(1, len(stats)):
-        x, y, width, height, area = stats[label].tolist()
-        piece = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
-        counts = encode_coco(runs_of_mask(piece, (x, y), (lines, pixels)))
+    found = find_components(plane)
+    annotations: list[_WrittenAnnotation] = []
+    for label in range(1, len(found.stats)):
+        x, y, width, height, area = found.stats[label].tolist()
+        component = (found.labels[y : y + height, x : x + width] == label).astype(np.uint8)
+        counts = encode_coco(runs_of_mask(component, (x, y), (lines, pixels)))
         runs, box = _Runs((lines, pixels), counts), (x, y, width, height)
         number = first_id + label - 1
-        found.append(_WrittenAnnotation(number, image_id, class_id, runs, area, box))
-    return found
+        annotations.append(_WrittenAnnotation(number, image_id, class_id, runs, area, box))
+    return annotations

@@ -256,7 +256,7 @@ def _pixels(header: FrameHeader, payload: bytes) -> NDArray[np.uint8] | None:
 def _mask(
     header: FrameHeader, labels: Sequence[_LocatedLabel], classes: Sequence[DefectClass]
 ) -> NDArray[np.uint8]:
-    bit_of = {entry.name: np.uint8(1 << (entry.id - 1)) for entry in classes}
+    bit_of = {entry.name: np.uint8(entry.bit) for entry in classes}
     mask = np.zeros(header.shape, np.uint8)
     for entry in labels:
         label = entry.label

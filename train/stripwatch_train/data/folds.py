@@ -31,6 +31,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import write_whole
 from stripwatch_train.data.samples import DataSet, classes_of, opened
 
 # By eye, in two public sets: down to 0.8 nearly all pairs are copies, those at the lower end with
@@ -220,7 +221,7 @@ def save_folds(path: Path, folds: FoldFile) -> None:
         StorageError: it cannot be written.
     """
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(folds), indent=1) + b"\n")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(folds), indent=1) + b"\n")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
 

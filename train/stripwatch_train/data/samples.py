@@ -22,7 +22,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from stripwatch.engines.manifest import DefectClass, sha256_files
 from stripwatch.errors import ConfigError
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.names import CLASSES_MAX
+from stripwatch.wire.names import CLASSES_MAX, class_bit
 from stripwatch.wire.rle import decode_coco, decode_severstal
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -31,7 +31,7 @@ THRESHOLD = 128  # of masks that are pictures of one class; JPEG-made ones are n
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
 _MASK_FORMATS = ("PNG", "BMP")  # JPEG would change the class of pixels
-_BIT_OF_CLASS = np.array([0, *(1 << bit for bit in range(CLASSES_MAX))], np.uint8)
+_BIT_OF_CLASS = np.array([0, *map(class_bit, range(1, CLASSES_MAX + 1))], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def classes_of(sample: Sample) -> frozenset[int]:
     masks = sample.masks
     if isinstance(masks, MaskFile):
         bits = int(np.bitwise_or.reduce(_mask_of_file(masks), axis=None))
-        return frozenset(bit + 1 for bit in range(CLASSES_MAX) if bits >> bit & 1)
+        return frozenset(c for c in range(1, CLASSES_MAX + 1) if bits & class_bit(c))
     return frozenset(class_id for class_id, _ in masks.runs) if masks else frozenset()
 
 

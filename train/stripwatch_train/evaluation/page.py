@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.errors import StorageError
+from stripwatch.files import write_whole
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.metrics import SEEN, ClassMetrics, ClassTable, Metrics
 from stripwatch_train.evaluation.plots import (
@@ -92,7 +93,7 @@ def write_report(
     page = write_page(folder, title, lead, sections)
     try:
         data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
-        (folder / METRICS_NAME).write_bytes(data + b"\n")
+        write_whole(folder / METRICS_NAME, data + b"\n")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
     return page

@@ -139,8 +139,8 @@ def findings(
     there = prediction.prob >= levels[:, np.newaxis, np.newaxis]
     area = there.sum(axis=(1, 2)).astype(np.float32)
     mask = np.zeros(there.shape[1:], np.uint8)
-    for index, plane in enumerate(there):
-        mask |= plane.view(np.uint8) << np.uint8(index)
+    for entry, plane in zip(classes, there, strict=True):
+        mask |= plane * np.uint8(entry.bit)
     raised = raise_min_areas(classes, gate)
     in_frame = classes_of_frame(classes, raised, prediction.absent.astype(np.uint8))
     return find_defects(mask, prediction.prob, area, in_frame, EVERY_PIECE)
@@ -163,7 +163,7 @@ def in_doubt(
     lines, pixels = prediction.prob.shape[1:]
     mask = mask_of(found, (lines, pixels))
     for finding in findings(prediction, lower, gate):
-        bit = np.uint8(1 << (finding.defect_class.id - 1))
+        bit = finding.defect_class.bit
         if not (mask_of([finding], (lines, pixels)) & mask & bit).any():
             return True
     return False
@@ -173,7 +173,7 @@ def mask_of(found: Sequence[Finding], shape: tuple[int, int]) -> Bytes:
     """The masks of findings, uint8 [lines, pixels] with bit c-1 set where class c is."""
     flat = np.zeros(shape[0] * shape[1], np.uint8)
     for finding in found:
-        bit = np.uint8(1 << (finding.defect_class.id - 1))
+        bit = finding.defect_class.bit
         starts, lengths = finding.runs.starts.tolist(), finding.runs.lengths.tolist()
         for start, length in zip(starts, lengths, strict=True):
             flat[start : start + length] |= bit

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import DefectClass, Gate
-from stripwatch.inspect.defects import classes_of_frame, raise_min_areas
+from stripwatch.inspect.defects import classes_of_frame, find_components, raise_min_areas
 from stripwatch.wire.names import CLASSES_MAX
 from stripwatch_train.evaluation.predictor import Prediction
 
@@ -46,7 +46,7 @@ Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 
 _FIRST_CLASS = np.array(
-    [0, *((bits & -bits).bit_length() for bits in range(1, 1 << CLASSES_MAX))], np.uint8
+    [0, *((bits & -bits).bit_length() for bits in range(1, 2**CLASSES_MAX))], np.uint8
 )
 
 
@@ -144,12 +144,12 @@ def score_frame(prediction: Prediction, truth: Bytes, settings: ScoreSettings) -
     in_frame = classes_of_frame(settings.classes, settings.raised, absent)
     scores = []
     for index, entry in enumerate(in_frame):
-        true = (truth & np.uint8(1 << index)) > 0
+        true = (truth & entry.bit) > 0
         measured, mask = _score_class(
             prediction.prob[index], true, settings.thresholds[index], settings.own[index], entry
         )
         scores.append(measured)
-        found |= mask << np.uint8(index)
+        found |= mask * np.uint8(entry.bit)
     confusion = _confusion(prediction.prob, truth, settings)
     return FrameScores(tuple(scores), confusion, prediction.absent, found)
 
@@ -170,16 +170,14 @@ def _score_class(
         level = level_of(threshold)
         if level > peak:
             break  # thresholds rise: nothing is found at the others, either
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(
-            (inside >= level).view(np.uint8), connectivity=8
-        )
-        area = np.asarray(stats[:, cv2.CC_STAT_AREA], np.int64)
-        hit = np.bincount(labels[true_inside], minlength=len(area))
+        found = find_components(inside >= level)
+        area = found.stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+        hit = np.bincount(found.labels[true_inside], minlength=len(area))
         rows.append(_rows(step, area[1:], hit[1:]))
         kept = area >= max(now.min_area_px, 1)
         kept[0] = False  # what is not found
         if step == own or len(truth.areas):
-            left = kept[labels]
+            left = kept[found.labels]
             true_found[step] = truth.found(left, window)
             if step == own:
                 mask[window] = left
@@ -210,9 +208,8 @@ class _Truth:
         """Of a mask."""
         if not true.any():
             return cls(None)
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(true.view(np.uint8), connectivity=8)
-        areas = np.asarray(stats[1:, cv2.CC_STAT_AREA], np.int64)
-        return cls(np.asarray(labels, np.int32), areas)
+        found = find_components(true)
+        return cls(found.labels, found.stats[1:, cv2.CC_STAT_AREA].astype(np.int64))
 
     def found(self, mask: NDArray[np.bool_], window: tuple[slice, slice]) -> int:
         """How many of them a mask inside a window finds."""
@@ -250,7 +247,7 @@ def _confusion(prob: Bytes, truth: Bytes, settings: ScoreSettings) -> Counts:
         levels = np.array([level_of(entry.threshold) for entry in settings.classes], np.uint8)
         reached = np.where(prob >= levels[:, np.newaxis, np.newaxis], prob, np.uint8(0))
         found = np.where(reached.any(axis=0), np.argmax(reached, axis=0) + 1, 0)
-    bit_of = np.array([0, *(1 << index for index in range(len(prob)))], np.uint8)
+    bit_of = np.array([0, *(entry.bit for entry in settings.classes)], np.uint8)
     true = np.where(truth & bit_of[found], found, _FIRST_CLASS[truth])
     count = 1 + len(prob)
     return np.bincount((true * count + found).ravel(), minlength=count**2).reshape(count, count)

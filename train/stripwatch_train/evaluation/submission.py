@@ -20,8 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import draft_path
 from stripwatch.service.console import Progress
 from stripwatch.wire.causes import WireError
+from stripwatch.wire.names import class_bit
 from stripwatch.wire.rle import decode_severstal, encode_severstal, runs_of_mask
 from stripwatch_train.data.mask_table import CLASSES, SHAPE, Record, check_cells, read_csv
 from stripwatch_train.data.samples import Sample, image_files, load_image
@@ -97,10 +99,10 @@ def submit(
     for done, (name, prediction) in enumerate(zip(files, predictions, strict=True), 1):
         mask = mask_of(findings(prediction, predictor.classes, predictor.gate), SHAPE)
         for class_id in range(1, CLASSES + 1):
-            plane = np.bitwise_and(mask, np.uint8(1 << (class_id - 1)))
+            plane = mask & np.uint8(class_bit(class_id))
             texts[name, class_id] = encode_severstal(runs_of_mask(plane))
         progress(f"frames of {predictor.name}", done, len(files))
-    draft = output.with_name(f".{output.name}.new")
+    draft = draft_path(output)
     try:
         _write(draft, layout, texts)
         check_submission(draft, layout)

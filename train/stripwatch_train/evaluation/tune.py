@@ -7,7 +7,6 @@ missed frames against time saved, which no Dice knows of.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
+from stripwatch.files import draft_path, write_whole
 from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.model_card import card_path, load_card
 from stripwatch_train.evaluation.evaluate import Scores
@@ -110,10 +110,10 @@ def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> lis
             between two renames.
     """
     cards = {card_path(entry.path): _tuned_card(entry, sweeps) for entry in segmenters}
-    drafts = {path: path.with_name(f".{path.name}.new") for path in cards}
+    drafts = {path: draft_path(path) for path in cards}
     try:
         for path, data in cards.items():
-            _write_through(drafts[path], data)
+            write_whole(drafts[path], data)
         for path, draft in drafts.items():
             draft.replace(path)
     except OSError as error:
@@ -148,10 +148,3 @@ def _tuned_card(segmenter: Segmenter, sweeps: Sequence[Sweep]) -> bytes:
 
     changed = msgspec.structs.replace(card, classes=tuple(map(tuned, card.classes)))
     return msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n"
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -13,13 +13,14 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from stripwatch.engines.manifest import DefectClass
+from stripwatch.inspect.defects import find_components
 from stripwatch.view.overlay import FILL_SHARE
 from stripwatch_train.data.samples import load_image
 from stripwatch_train.evaluation.evaluate import WorstFrame
 from stripwatch_train.evaluation.scores import Bytes
 from stripwatch_train.page import DPI, Picture, picture_of
 
-# Orange and sky blue of Okabe and Ito's palette, which everybody can tell apart on grey; RGB.
+# Sky blue and orange, after Okabe and Ito's palette for colour-blind readers; RGB.
 TRUE, FOUND = (86, 180, 233), (240, 140, 0)
 WIDTH_PX_MIN, WIDTH_PX_MAX = 520, 1500  # of the picture's frame
 NAMED_MAX = 6  # pieces that carry their class's name, the largest
@@ -119,8 +120,7 @@ def _drawn(pixels: Bytes, truth: Bytes, found: Bytes, classes: Sequence[DefectCl
     """RGB uint8 [lines, pixels, 3]."""
     image = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
     planes = [
-        (truth >> np.uint8(entry.id - 1) & 1, found >> np.uint8(entry.id - 1) & 1)
-        for entry in classes
+        ((truth & entry.bit) // entry.bit, (found & entry.bit) // entry.bit) for entry in classes
     ]
     for true, there in planes:
         for inside, colour in ((true > there, TRUE), (there > true, FOUND)):
@@ -138,8 +138,7 @@ def _names(mask: Bytes, classes: Sequence[DefectClass]) -> list[Named]:
     """Names of the largest pieces and the upper right corner of their boxes."""
     pieces: list[tuple[int, str, Place]] = []
     for entry in classes:
-        plane = np.bitwise_and(mask, np.uint8(1 << (entry.id - 1)))
-        _, _, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
+        stats = find_components(mask & entry.bit).stats
         for x, y, width, _, area in stats[1:].tolist():
             pieces.append((area, entry.name, (x + width, y)))
     pieces.sort(key=lambda piece: -piece[0])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
+from stripwatch.inspect.defects import find_components
+from stripwatch.service.console import Progress
+from stripwatch.wire.names import class_bit
 from stripwatch_train.data.brightness import (
     FRAMES_AT_ONCE,
     LEVELS,
@@ -114,14 +118,14 @@ class Exploration:
 
 
 def explore(
-    data_set: DataSet, *, with_images: bool = True, advance: Callable[[], object] = lambda: None
+    data_set: DataSet, *, with_images: bool = True, progress: Progress = lambda *_: None
 ) -> Exploration:
     """Read every frame and mask once, some at a time.
 
     Args:
         data_set: to explore.
         with_images: False where the images are not there: only masks are read then.
-        advance: called after each frame.
+        progress: called after each frame.
 
     Raises:
         ConfigError: there are no frames, or an image or mask cannot be read.
@@ -137,7 +141,7 @@ def explore(
             for facts, counts in pool.map(lambda one: _facts(one, classes, with_images), part):
                 frames.append(facts)
                 histogram += counts
-                advance()
+                progress("frames", len(frames), len(samples))
     pixels = statistics_of(histogram) if with_images else None
     return Exploration(data_set, tuple(frames), pixels)
 
@@ -182,16 +186,15 @@ def _facts(sample: Sample, classes: int, with_images: bool) -> tuple[FrameFacts,
         assert isinstance(sample.masks, RunMasks | None)
         shape = sample.masks.shape if sample.masks else SHAPE
     mask = load_mask(sample, shape)
-    pieces = tuple(_pieces(mask & np.uint8(1 << bit)) for bit in range(classes))
+    pieces = tuple(_pieces(mask & class_bit(c)) for c in range(1, classes + 1))
     pixels = max(int(counts.sum()), 1)
     mean = float(np.arange(LEVELS) @ counts) / pixels
     black = int(counts[: BLACK_MAX + 1].sum()) / pixels
     return FrameFacts(sample, shape, pieces, int(np.count_nonzero(mask)), mean, black), counts
 
 
-def _pieces(plane: NDArray[np.uint8]) -> Areas:
+def _pieces(plane: NDArray[Any]) -> Areas:
     """As the daemon finds them: pixels that touch by a corner belong together."""
     if not plane.any():
         return np.zeros(0, np.int64)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(plane, connectivity=8)
-    return stats[1:, cv2.CC_STAT_AREA].astype(np.int64)
+    return find_components(plane).stats[1:, cv2.CC_STAT_AREA].astype(np.int64)

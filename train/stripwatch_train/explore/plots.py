@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from stripwatch.view.overlay import class_colour
+from stripwatch.wire.names import class_bit
 from stripwatch_train.data.samples import load_image, load_mask
 from stripwatch_train.explore.counts import BLACK_MAX, Areas, Exploration, FrameFacts
 from stripwatch_train.page import Picture, picture_of
@@ -185,7 +186,7 @@ def _draw_frame(axes: Axes, frame: FrameFacts, classes: int) -> None:
     for class_id in range(1, classes + 1):
         if frame.pieces[class_id - 1].size:
             lines = PolyCollection(
-                outlines(mask & np.uint8(1 << (class_id - 1))),
+                outlines(mask & class_bit(class_id)),
                 facecolors="none",
                 edgecolors=_colour(class_id),
                 linewidths=1.2,
@@ -194,7 +195,7 @@ def _draw_frame(axes: Axes, frame: FrameFacts, classes: int) -> None:
             axes.add_collection(lines, autolim=False)
 
 
-def outlines(plane: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+def outlines(plane: NDArray[Any]) -> list[NDArray[np.float64]]:
     """Around the pixels of a mask, and around its holes, as x, y of corners."""
     # Twice as large, a contour through the middle of pixels runs along the borders of ours.
     large = cv2.resize(plane, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)

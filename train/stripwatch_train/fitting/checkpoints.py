@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from stripwatch.errors import ModelError
+from stripwatch.files import draft_path
 
 LAST = "last.ckpt"  # after each epoch; a run that was killed goes on from it
 BEST = "best.ckpt"  # of the epoch with the best score
@@ -29,9 +30,9 @@ class WholeCheckpoints(TorchCheckpointIO):
         storage_options: Any | None = None,  # noqa: ANN401 - as in Lightning
     ) -> None:
         """Save."""
-        part = Path(f"{path}.part")
-        super().save_checkpoint(checkpoint, part, storage_options)
-        part.replace(path)
+        draft = draft_path(Path(path))
+        super().save_checkpoint(checkpoint, draft, storage_options)
+        draft.replace(path)
 
 
 class Patience(EarlyStopping):

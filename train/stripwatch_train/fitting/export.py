@@ -18,6 +18,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
+from stripwatch.files import draft_path, write_whole
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card
 from stripwatch_engine.models.reference import Session
 from stripwatch_train.data.samples import DataSet
@@ -124,7 +125,7 @@ def export_member(
         raise ModelError(f"{folder / checkpoint} is of another network: {error}") from error
     network.eval()
     path = folder / MODEL_NAME
-    draft = path.with_suffix(".part")
+    draft = draft_path(path)
     try:
         _write_onnx(network, view, draft)
         difference = _compare(network, draft, _some_images(view, data_set))
@@ -229,7 +230,7 @@ def write_deployments(folder: Path, recipe: Recipe, run: RunFile) -> None:
     try:
         for path, members in wanted.items():
             if any(member.role == "segmentation" for member in members):
-                path.write_text(_composition(recipe, members), encoding="utf-8")
+                write_whole(path, _composition(recipe, members).encode())
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
 

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import write_whole
+from stripwatch.wire.names import class_bit
 from stripwatch_train.data.brightness import pixel_statistics
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import FoldFile, class_table, load_folds, make_folds, save_folds
@@ -203,7 +205,7 @@ def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSe
     if is_first_process():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            recipe_path.write_bytes(wanted)
+            write_whole(recipe_path, wanted)
         except OSError as error:
             raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
         save_folds(folds_path, folds)
@@ -288,5 +290,5 @@ def _class_weights(run: _Run, member: Member, labelled: list[Sample]) -> tuple[f
     for sample in labelled:
         mask = load_mask(sample, image_shape(sample.image))
         pixels[0] += np.count_nonzero(mask == 0)
-        pixels[1:] += [np.count_nonzero(mask >> bit & 1) for bit in range(count)]
+        pixels[1:] += [np.count_nonzero(mask & class_bit(c)) for c in range(1, count + 1)]
     return balanced_weights(pixels / pixels.sum())

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as image_functional
 
 from stripwatch.errors import ConfigError
+from stripwatch.wire.names import class_bit
 from stripwatch_train.data.samples import (
     MaskFile,
     Sample,
@@ -120,10 +121,10 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         image = load_image(sample)
         shape = (image.shape[0], image.shape[1])
         mask = load_mask(sample, shape)
-        wanted = range(view.classes) if view.class_id is None else [view.class_id - 1]
-        planes = np.stack([(mask >> bit & 1) * np.uint8(255) for bit in wanted])
+        ids = [view.class_id] if view.class_id else range(1, view.classes + 1)
+        planes = np.stack([((mask & class_bit(c)) > 0) * np.uint8(255) for c in ids])
         if taught:
-            planes = self._softened(taught, planes, list(wanted))
+            planes = self._softened(taught, planes, [class_id - 1 for class_id in ids])
         stack = torch.from_numpy(np.concatenate([image[None], planes]))
         if shape != view.frame_shape:
             stack = _resize(stack, view.frame_shape)

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import write_whole
 from stripwatch_engine.models.member import Role
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import load_folds, read_folds
@@ -101,10 +102,8 @@ def save_run(folder: Path, run: RunFile) -> None:
         StorageError: it cannot be written.
     """
     data = msgspec.json.format(msgspec.json.encode(run), indent=2)
-    draft = folder / f"{RUN_NAME}.part"
     try:
-        draft.write_bytes(data + b"\n")
-        draft.replace(folder / RUN_NAME)
+        write_whole(folder / RUN_NAME, data + b"\n")
     except OSError as error:
         raise StorageError(f"{folder / RUN_NAME} cannot be written: {error.strerror}") from error
 
