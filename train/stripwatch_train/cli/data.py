@@ -7,21 +7,13 @@ import dataclasses
 import sys
 from collections import Counter
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from stripwatch.errors import ExitCode, StorageError
+from stripwatch.errors import ExitCode
 from stripwatch.service.console import plain_console
-
-if TYPE_CHECKING:
-    from stripwatch_train.data.samples import DataSet
-
-CLASSES_FLAG: dict[str, Any] = {
-    "metavar": "NAMES",
-    "help": "of the classes, in order, with commas between",
-}
+from stripwatch_engine.cli.flags import parse_shape
+from stripwatch_train.cli.flags import CLASSES_FLAG, class_names, opened_data
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -165,7 +157,6 @@ def _convert(args: argparse.Namespace) -> ExitCode:
 
 
 def _synthesize(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.cli.flags import parse_shape
     from stripwatch_train.data.synthesize import synthesize
 
     strips = synthesize(
@@ -202,32 +193,3 @@ def _folds(args: argparse.Namespace) -> ExitCode:
         f"{len(sizes)} groups; the largest has {max(sizes.values(), default=0)}\n"
     )
     return ExitCode.OK
-
-
-def opened_data(path: Path, args: argparse.Namespace) -> DataSet:
-    """The data set at a path; what its reader noticed goes to stderr."""
-    from stripwatch_train.data.data_set import open_data_set
-
-    data_set = open_data_set(path, class_names(args))
-    for finding in data_set.findings:
-        sys.stderr.write(f"{finding}\n")
-    return data_set
-
-
-def class_names(args: argparse.Namespace) -> list[str] | None:
-    """What --classes gives."""
-    return args.classes.split(",") if args.classes else None
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of the results, so that hours of work do not end in one that cannot be.
-
-    Raises:
-        StorageError: it cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error

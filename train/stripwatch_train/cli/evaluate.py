@@ -12,8 +12,7 @@ from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.service.console import ProgressBar, plain_console
-from stripwatch_train.cli.data import CLASSES_FLAG, make_folder, opened_data
-from stripwatch_train.cli.predict import MODEL_FLAG
+from stripwatch_train.cli.flags import CLASSES_FLAG, MODEL_FLAG, make_folder, opened_data
 
 if TYPE_CHECKING:
     from stripwatch_train.data.samples import DataSet, Sample

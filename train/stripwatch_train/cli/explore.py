@@ -10,7 +10,7 @@ from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.service.console import ProgressBar, plain_console
-from stripwatch_train.cli.data import CLASSES_FLAG, class_names, make_folder, opened_data
+from stripwatch_train.cli.flags import CLASSES_FLAG, class_names, make_folder, opened_data
 
 SAMPLES, SAMPLES_MAX = 4, 50
 

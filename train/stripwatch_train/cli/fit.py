@@ -11,7 +11,8 @@ from rich.table import Table
 
 from stripwatch.errors import ExitCode
 from stripwatch.service.console import plain_console
-from stripwatch_train.cli.data import CLASSES_FLAG, class_names
+from stripwatch_engine.cli.flags import parse_shape
+from stripwatch_train.cli.flags import CLASSES_FLAG, class_names
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -107,7 +108,6 @@ def _fit(args: argparse.Namespace) -> ExitCode:
 
 
 def _export(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_engine.cli.flags import parse_shape
     from stripwatch_train.fitting.checkpoints import BEST, LAST
     from stripwatch_train.fitting.export import export_run
 

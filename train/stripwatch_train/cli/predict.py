@@ -5,20 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.service.console import ProgressBar, plain_console
-from stripwatch_train.cli.data import CLASSES_FLAG, class_names, make_folder
-
-MODEL_FLAG: dict[str, Any] = {
-    "type": Path,
-    "metavar": "MODEL",
-    "help": ".onnx with its model.json, .toml that says which models go together, engine folder, "
-    "or folder of a training run",
-}
+from stripwatch_train.cli.flags import CLASSES_FLAG, MODEL_FLAG, class_names, make_folder
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
