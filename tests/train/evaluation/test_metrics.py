@@ -209,9 +209,9 @@ def test_calibration_says_how_far_probability_is_from_frequency() -> None:
     px[0], px[204], true[204] = 900, 100, 60
     found = reliability(px, true)
     assert found.px.tolist() == [900, 0, 0, 0, 0, 0, 0, 0, 100, 0]
-    assert found.said[8] == pytest.approx(0.8)
-    assert found.was[8] == pytest.approx(0.6)
-    assert np.isnan(found.said[3])
+    assert found.predicted[8] == pytest.approx(0.8)
+    assert found.observed[8] == pytest.approx(0.6)
+    assert np.isnan(found.predicted[3])
     assert calibration_error(px, true) == pytest.approx(0.02)
     assert calibration_error(px, true, 0.05) == pytest.approx(0.2)
     assert calibration_error(np.zeros(256, np.int64), true * 0) is None

@@ -202,14 +202,14 @@ def test_a_damaged_checkpoint_is_refused_or_whole_and_what_was_exported_stays(
     save_checkpoint(tmp_path / BEST, fresh(view))
     whole = (tmp_path / BEST).read_bytes()
     (tmp_path / MODEL_NAME).write_bytes(b"before")
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     for turn in range(10):
         damaged = bytearray(whole)
         if turn % 2:
-            del damaged[chance.randrange(len(damaged)) :]
+            del damaged[rng.randrange(len(damaged)) :]
         else:
             for _ in range(200):
-                damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+                damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         (tmp_path / BEST).write_bytes(damaged)
         try:
             export(tmp_path, view, data)

@@ -12,7 +12,7 @@ from PIL import Image
 from stripwatch.errors import ConfigError
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.samples import DataSet
-from stripwatch_train.fitting.extra_labels import folds_alike, taught_files
+from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
 from stripwatch_train.fitting.recipe import Recipe, load_recipe
 
 FRAMES = 20
@@ -44,8 +44,8 @@ def test_a_teacher_is_heard_where_it_says_something(
 ) -> None:
     folder = teach(tmp_path, data, 0, 3)
     names = {data.samples[index].name for index in (0, 3)}
-    assert taught_files(folder, data, student) == {name: folder / "soft" / name for name in names}
-    assert taught_files(None, data, student) == {}
+    assert teacher_files(folder, data, student) == {name: folder / "soft" / name for name in names}
+    assert teacher_files(None, data, student) == {}
 
 
 def test_a_folder_that_says_nothing_of_the_frames_is_refused(
@@ -53,19 +53,19 @@ def test_a_folder_that_says_nothing_of_the_frames_is_refused(
 ) -> None:
     """Also one that is not there: the run would be no student, and its record would say it is."""
     with pytest.raises(ConfigError, match=r"says nothing of these frames .* predict --soft"):
-        taught_files(tmp_path / "missing", data, student)
+        teacher_files(tmp_path / "missing", data, student)
 
 
 def test_a_recipe_that_does_not_listen_gets_no_teacher(tmp_path: Path, data: DataSet) -> None:
     with pytest.raises(ConfigError, match=r"learns from labels alone; .* --set loss\.teacher=0\.7"):
-        taught_files(teach(tmp_path, data, 0), data, load_recipe("unet"))
+        teacher_files(teach(tmp_path, data, 0), data, load_recipe("unet"))
 
 
 def test_a_teacher_of_other_classes_is_refused_and_named(
     tmp_path: Path, data: DataSet, student: Recipe
 ) -> None:
     with pytest.raises(ConfigError, match=r"0-0\.png: is not of 4 classes of .*predict --soft"):
-        taught_files(teach(tmp_path, data, 0, classes=3), data, student)
+        teacher_files(teach(tmp_path, data, 0, classes=3), data, student)
 
 
 def test_a_teacher_in_colour_is_refused_and_named(
@@ -75,7 +75,7 @@ def test_a_teacher_in_colour_is_refused_and_named(
     colour = np.zeros((64 * 4, 128, 3), np.uint8)
     Image.fromarray(colour).save(folder / "soft" / data.samples[0].name)
     with pytest.raises(ConfigError, match=r"0-0\.png: is not of 4 classes of .*predict --soft"):
-        taught_files(folder, data, student)
+        teacher_files(folder, data, student)
 
 
 def test_a_teacher_that_was_shown_another_image_of_the_same_name_is_refused(
@@ -84,7 +84,7 @@ def test_a_teacher_that_was_shown_another_image_of_the_same_name_is_refused(
     folder = teach(tmp_path, data, 0)
     shutil.copy(data.samples[1].image, folder / "images" / data.samples[0].name)
     with pytest.raises(ConfigError, match=r"0-0\.png: is of .*images/0-0\.png, which is not"):
-        taught_files(folder, data, student)
+        teacher_files(folder, data, student)
 
 
 def test_a_pseudo_labelled_frame_is_of_the_folds_whose_frames_it_looks_like(
@@ -104,7 +104,7 @@ def test_a_pseudo_labelled_frame_is_of_the_folds_whose_frames_it_looks_like(
     for name in ("new", "same", "turned"):
         Image.fromarray(np.zeros((64, 128), np.uint8)).save(tmp_path / "masks" / f"{name}.png")
     pseudo = open_data_set(tmp_path, ["a"])
-    new, same, turned = folds_alike(pseudo, data, fold_of)
+    new, same, turned = near_duplicate_folds(pseudo, data, fold_of)
     assert new == frozenset()
     assert 6 % 4 in same
     assert 7 % 4 in turned

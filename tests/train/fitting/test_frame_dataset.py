@@ -30,7 +30,7 @@ from stripwatch_engine.models.model_card import ModelCard, ModelInput  # noqa: E
 from stripwatch_engine.models.onnx_model import OnnxModel  # noqa: E402
 from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
-from stripwatch_train.fitting.augment import between, chance_of  # noqa: E402
+from stripwatch_train.fitting.augment import randint, seeded  # noqa: E402
 from stripwatch_train.fitting.frame_dataset import FrameDataset, View, common_shape  # noqa: E402
 from stripwatch_train.fitting.recipe import (  # noqa: E402
     Augmentation,
@@ -72,11 +72,11 @@ def shown(folder: Path, planes: Bools, name: str = "0") -> Sample:
 def blobs(shape: tuple[int, int], classes: int, seed: int) -> Bools:
     """Rectangles of every class, which may overlap."""
     planes = np.zeros((classes, *shape), np.bool_)
-    with chance_of(seed):
+    with seeded(seed):
         for plane in planes:
-            for _ in range(between(1, 3)):
-                top, left = (between(0, side - 1) for side in shape)
-                plane[top : top + between(1, 9), left : left + between(1, 9)] = True
+            for _ in range(randint(1, 3)):
+                top, left = (randint(0, side - 1) for side in shape)
+                plane[top : top + randint(1, 9), left : left + randint(1, 9)] = True
     return planes
 
 
@@ -170,7 +170,7 @@ def test_image_and_masks_move_together_whatever_chance_does(
     tmp_path_factory: pytest.TempPathFactory, seed: int, **given_: Any
 ) -> None:
     shape, classes, crop = given_["shape"], given_["classes"], given_["crop"]
-    one = shown(tmp_path_factory.getbasetemp(), blobs(shape, classes, seed), "moving")
+    one = shown(tmp_path_factory.getbasetemp(), blobs(shape, classes, seed), "geometric")
     images = ImageSettings(shrink=given_["shrink"], crop=crop, on_defect=given_["on_defect"])
     seen = view(shape, classes, images=images, augmentation=MOVING)
     frames = FrameDataset([one], seen, seed)

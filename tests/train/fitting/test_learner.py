@@ -165,10 +165,10 @@ def test_dice_of_a_class_is_over_all_frames_together_and_the_score_their_mean(
     tmp_path: Path,
 ) -> None:
     """Not the mean of batches: those that differ in size or defects would count alike."""
-    chance = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     sizes = ((2, 2, 8, 10), (1, 2, 8, 10))
     batches = [
-        (torch.randn(size, generator=chance), (torch.rand(size, generator=chance) < share).float())
+        (torch.randn(size, generator=rng), (torch.rand(size, generator=rng) < share).float())
         for size, share in zip(sizes, (0.1, 0.8), strict=True)
     ]
     found = score(Member(network=PLAIN), ("pits", "cracks"), batches, tmp_path)

@@ -41,8 +41,8 @@ def pixels_of(*pixels: tuple[float, ...]) -> Any:
 
 def seeded(*shape: int, seed: int) -> tuple[Any, Any]:
     """Logits and targets that are probabilities."""
-    chance = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=chance) * 4, torch.rand(shape, generator=chance)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=rng) * 4, torch.rand(shape, generator=rng)
 
 
 def test_bce_is_that_of_the_definition_also_where_a_target_is_not_sure() -> None:

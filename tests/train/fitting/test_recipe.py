@@ -292,15 +292,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_damaged_recipe_is_refused_or_a_recipe(tmp_path: Path, seed: int) -> None:
     """Never another exception, whatever bytes are lost or changed."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     for turn in range(100):
         data = bytearray(TWO.encode())
-        for _ in range(chance.randint(1, 4)):
-            place = chance.randrange(len(data))
-            if chance.random() < 0.5:
-                del data[place : place + chance.randint(1, 9)]
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(data))
+            if rng.random() < 0.5:
+                del data[place : place + rng.randint(1, 9)]
             else:
-                data[place] = chance.randrange(256)
+                data[place] = rng.randrange(256)
         path = tmp_path / "own.toml"
         path.write_bytes(data)
         try:

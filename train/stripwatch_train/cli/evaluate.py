@@ -170,13 +170,13 @@ def _measured(
     """Of a model on the frames that the flags name, and what to call them."""
     from stripwatch_train.evaluation.evaluate import evaluate
     from stripwatch_train.evaluation.predictor import open_predictor
-    from stripwatch_train.evaluation.tune import learnt_among
+    from stripwatch_train.evaluation.tune import training_overlap
 
     if not args.data:
         raise ConfigError(f"{args.model}: name labelled frames with --data")
     data_set = opened_data(args.data, args)
     samples, source = _of_fold(args, data_set)
-    learnt = learnt_among(args.model, [sample.name for sample in samples])
+    learnt = training_overlap(args.model, [sample.name for sample in samples])
     if learnt:
         words = (
             f"{args.model}: learnt {len(learnt)} of these {len(samples)} frames, by their names "

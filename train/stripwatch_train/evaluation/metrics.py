@@ -255,10 +255,10 @@ def auc(curve: Roc | None) -> float | None:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What the model said and how often it was so, in bins of probability."""
+    """Predicted probability and observed frequency, in bins of probability."""
 
-    said: Reals  # mean probability; NaN in empty bins
-    was: Reals  # share of pixels that are true
+    predicted: Reals  # mean probability; NaN in empty bins
+    observed: Reals  # share of pixels that are true
     px: Counts
 
 
@@ -268,13 +268,13 @@ def reliability(level_px: Counts, level_true_px: Counts) -> Reliability:
     bins = np.minimum(levels * BINS // (LEVELS - 1), BINS - 1)
     px = np.bincount(bins, level_px, BINS)
     some = np.where(px > 0, px, np.nan)
-    said = np.bincount(bins, level_px * levels, BINS) / (LEVELS - 1) / some
-    was = np.bincount(bins, level_true_px, BINS) / some
-    return Reliability(said, was, px.astype(np.int64))
+    predicted = np.bincount(bins, level_px * levels, BINS) / (LEVELS - 1) / some
+    observed = np.bincount(bins, level_true_px, BINS) / some
+    return Reliability(predicted, observed, px.astype(np.int64))
 
 
 def calibration_error(level_px: Counts, level_true_px: Counts, least: float = 0.0) -> float | None:
-    """Expected calibration error: the mean of |said - was| over the pixels' bins.
+    """Expected calibration error: the mean of |predicted - observed| over the pixels' bins.
 
     Args:
         level_px: pixels of each probability * 255.
@@ -284,7 +284,9 @@ def calibration_error(level_px: Counts, level_true_px: Counts, least: float = 0.
     """
     kept = np.arange(LEVELS) >= least * (LEVELS - 1)
     found = reliability(level_px * kept, level_true_px * kept)
-    return _share(float(np.nansum(np.abs(found.said - found.was) * found.px)), int(found.px.sum()))
+    return _share(
+        float(np.nansum(np.abs(found.predicted - found.observed) * found.px)), int(found.px.sum())
+    )
 
 
 def _share(part: float, whole: float) -> float | None:

@@ -82,14 +82,16 @@ def plot_roc(tables: Sequence[ClassTable], scores: Scores) -> Picture:
 
 
 def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
-    """How often what the model says is so, by pixel."""
+    """Reliability by pixel: observed frequency over predicted probability."""
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     left, right = _pair(figure)
     left.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, label="as it should be")
     for number, table in enumerate(tables):
         found = reliability(scores.level_px[table.index], scores.level_true_px[table.index])
         colour, style = _style(table.entry.id, number)
-        left.plot(found.said, found.was, style, color=colour, marker="o", label=table.entry.name)
+        left.plot(
+            found.predicted, found.observed, style, color=colour, marker="o", label=table.entry.name
+        )
         edges = np.linspace(0, 1, BINS + 1)
         right.stairs(found.px, edges, color=colour, linestyle=style, label=table.entry.name)
     left.set_title("Reliability")

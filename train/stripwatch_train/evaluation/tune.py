@@ -21,7 +21,7 @@ from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.model_card import card_path, load_card
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.sweep import Sweep, dice_elsewhere, sweep_all
-from stripwatch_train.fitting.run_folder import MODEL_NAME, is_run, learnt_frames, load_run
+from stripwatch_train.fitting.run_folder import MODEL_NAME, is_run, load_run, training_frames
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def segmenters_of(model: Path) -> list[Segmenter]:
     ]
 
 
-def learnt_among(model: Path, names: Sequence[str]) -> list[str]:
+def training_overlap(model: Path, names: Sequence[str]) -> list[str]:
     """Those of these frames that a run's models learnt, as the folder that they lie in tells.
 
     Args:
@@ -95,7 +95,7 @@ def learnt_among(model: Path, names: Sequence[str]) -> list[str]:
     """
     if model.is_dir() and not is_run(model):
         return []
-    learnt = {name for entry in segmenters_of(model) for name in learnt_frames(entry.path)}
+    learnt = {name for entry in segmenters_of(model) for name in training_frames(entry.path)}
     return [name for name in names if name in learnt]
 
 

@@ -1,7 +1,7 @@
-"""How training changes images and masks by chance, with torchvision's transforms.
+"""Random changes of images and masks in training, with torchvision's transforms.
 
 An image and its masks are planes of one stack, uint8 [1 + classes, lines, pixels] with masks of 0
-to 255, so that whatever moves pixels moves all of them alike.
+to 255, so that a geometric change moves all of them alike.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ DROPOUT_LINES_MAX = 4  # in a row; more is a lost frame, which the daemon counts
 
 
 @contextmanager
-def chance_of(*numbers: int) -> Iterator[None]:
-    """Within it, torch's chance depends on these numbers alone; afterwards it is as it was.
+def seeded(*numbers: int) -> Iterator[None]:
+    """Seed torch's default generator with these numbers; afterwards its state is restored.
 
-    So a sample is changed in the same way whichever process loads it, and in which order.
+    A sample is then changed in the same way whichever process loads it, and in which order
+    (ADR 13).
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(hash(numbers) % 2**63)
         yield
 
 
-def chance() -> float:
-    """From 0 to 1."""
+def uniform() -> float:
+    """A random number, 0 <= x < 1."""
     return float(torch.rand(()))
 
 
-def between(low: int, high: int) -> int:
-    """A whole number from `low` to `high`, both included."""
+def randint(low: int, high: int) -> int:
+    """A random integer from `low` to `high`, both included."""
     return int(torch.randint(low, high + 1, ()))
 
 
-def moving(settings: Augmentation) -> Callable[[Tensor], Tensor]:
-    """What changes a whole stack."""
+def geometric(settings: Augmentation) -> Callable[[Tensor], Tensor]:
+    """The random changes of a whole stack: flips."""
     flips = [
         v2.RandomVerticalFlip(settings.flip_lines),
         v2.RandomHorizontalFlip(settings.flip_pixels),
@@ -49,8 +50,8 @@ def moving(settings: Augmentation) -> Callable[[Tensor], Tensor]:
     return _chain(flips)
 
 
-def lighting(settings: Augmentation) -> Callable[[Tensor], Tensor]:
-    """What changes an image alone, uint8 [1, lines, pixels]."""
+def photometric(settings: Augmentation) -> Callable[[Tensor], Tensor]:
+    """The random changes of an image alone, uint8 [1, lines, pixels]: light, noise, lost lines."""
     steps: list[Callable[[Tensor], Tensor]] = []
     if settings.gain or settings.contrast:
         steps.append(v2.ColorJitter(brightness=settings.gain, contrast=settings.contrast))
@@ -71,17 +72,17 @@ def _chain(steps: list[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor
 
 
 class DropLines(v2.Transform):  # type: ignore[misc]
-    """Some scan lines in a row are black, or repeat the line before, as when a camera stutters."""
+    """A few consecutive scan lines turn black or repeat the line before: a stuttering camera."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Which lines, and how."""
+        """Draw which lines are dropped, and how."""
         lines = max(2, flat_inputs[0].shape[-2])
-        count = between(1, min(DROPOUT_LINES_MAX, lines - 1))
-        first = between(1, lines - count)
-        return {"first": first, "end": first + count, "black": chance() < 0.5}
+        count = randint(1, min(DROPOUT_LINES_MAX, lines - 1))
+        first = randint(1, lines - count)
+        return {"first": first, "end": first + count, "black": uniform() < 0.5}
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
-        """Drop them."""
+        """Drop the lines."""
         image = inpt.clone()
         first, end = params["first"], params["end"]
         image[..., first:end, :] = 0 if params["black"] else image[..., first - 1 : first, :]

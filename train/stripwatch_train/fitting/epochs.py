@@ -42,7 +42,7 @@ def draw_epoch(
         seed: of the run.
         epoch: from 0.
     """
-    chance = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([seed, epoch])
     by_hand = ~pseudo
     total = frames or int(by_hand.sum())
     guessed = round(total * pseudo_share) if pseudo.any() else 0
@@ -53,14 +53,12 @@ def draw_epoch(
     else:
         few = round(rest * clean_share)
         kinds += [(by_hand & clean, few), (by_hand & ~clean, rest - few)]
-    drawn = [_cycled(np.flatnonzero(kind), count, chance) for kind, count in kinds if count]
-    return chance.permutation(np.concatenate(drawn))
+    drawn = [_cycled(np.flatnonzero(kind), count, rng) for kind, count in kinds if count]
+    return rng.permutation(np.concatenate(drawn))
 
 
-def _cycled(
-    indices: NDArray[np.int64], count: int, chance: np.random.Generator
-) -> NDArray[np.int64]:
-    rounds = [chance.permutation(indices) for _ in range(-(-count // len(indices)))]
+def _cycled(indices: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    rounds = [rng.permutation(indices) for _ in range(-(-count // len(indices)))]
     return np.concatenate(rounds)[:count]
 
 

@@ -30,7 +30,7 @@ from stripwatch_train.fitting.recipe import Recipe
 AGAIN = "write it again with: stripwatch-train predict --soft"
 
 
-def taught_files(teacher: Path | None, data_set: DataSet, recipe: Recipe) -> dict[str, Path]:
+def teacher_files(teacher: Path | None, data_set: DataSet, recipe: Recipe) -> dict[str, Path]:
     """The files of a teacher's probabilities, by the names of the samples that have one.
 
     Args:
@@ -72,7 +72,7 @@ def _check_taught(teacher: Path, path: Path, sample: Sample, classes: int) -> No
         raise ConfigError(f"{path}: is of {image}, which is not {sample.image}; {AGAIN}")
 
 
-def folds_alike(
+def near_duplicate_folds(
     pseudo: DataSet, data_set: DataSet, fold_of: NDArray[np.int64]
 ) -> list[frozenset[int]]:
     """Of each pseudo-labelled frame the folds that have a frame which looks like it.

@@ -24,10 +24,10 @@ from stripwatch_train.data.brightness import pixel_statistics
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import FoldFile, class_table, load_folds, make_folds, save_folds
 from stripwatch_train.data.samples import DataSet, Sample, fingerprint, image_shape, load_mask
-from stripwatch_train.fitting.augment import chance_of
+from stripwatch_train.fitting.augment import seeded
 from stripwatch_train.fitting.epochs import Epochs
 from stripwatch_train.fitting.export import export_member, make_card, view_of, write_deployments
-from stripwatch_train.fitting.extra_labels import folds_alike, taught_files
+from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
 from stripwatch_train.fitting.frame_dataset import common_shape
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
@@ -121,7 +121,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         teacher=settings.teacher.name if settings.teacher else "",
         pseudo=_record_of(settings.pseudo, pseudo) if settings.pseudo and pseudo else "",
     )
-    taught = taught_files(settings.teacher, data_set, recipe)
+    taught = teacher_files(settings.teacher, data_set, recipe)
     folds = _begin(recipe, run, settings, data_set)
     fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
     shared = _Run(
@@ -133,7 +133,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         clean=~np.asarray(class_table(data_set).any(axis=1)),
         taught=taught,
         pseudo=pseudo.samples if pseudo else (),
-        pseudo_folds=folds_alike(pseudo, data_set, fold_of) if pseudo else [],
+        pseudo_folds=near_duplicate_folds(pseudo, data_set, fold_of) if pseudo else [],
     )
     for entry in _chosen(run, settings.only):
         if not is_trained(settings.output, entry):
@@ -246,7 +246,7 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
         workers=run.settings.workers,
     )
     steps = epochs.steps_per_epoch(processes()[0]) * member.schedule.epochs
-    with chance_of(seed):  # the same weights to begin with, on every machine
+    with seeded(seed):  # the same weights to begin with, on every machine
         names, weights = _scored_names(run.file, entry), _class_weights(run, member, labelled)
         model = Learner(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name

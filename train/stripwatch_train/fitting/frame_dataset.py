@@ -25,7 +25,7 @@ from stripwatch_train.data.samples import (
     load_mask,
     opened,
 )
-from stripwatch_train.fitting.augment import between, chance, chance_of, lighting, moving
+from stripwatch_train.fitting.augment import geometric, photometric, randint, seeded, uniform
 from stripwatch_train.fitting.recipe import Member
 
 DEFECT = 128  # of 255: from here on a pixel counts as one of the class
@@ -97,8 +97,8 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         self._view = view
         self._seed = seed
         self._taught = taught if view.member.loss.teacher else ()
-        self._moving = moving(view.member.augmentation)
-        self._lighting = lighting(view.member.augmentation)
+        self._geometric = geometric(view.member.augmentation)
+        self._photometric = photometric(view.member.augmentation)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
         """The image and the target of a key.
@@ -111,9 +111,9 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         stack = self._stack(self._samples[index], taught)
         if epoch < 0:
             return self._example(stack[:1], stack[1:])
-        with chance_of(self._seed, epoch, position):
-            stack = self._moving(self._cut(stack))
-            return self._example(self._lighting(stack[:1]), stack[1:])
+        with seeded(self._seed, epoch, position):
+            stack = self._geometric(self._cut(stack))
+            return self._example(self._photometric(stack[:1]), stack[1:])
 
     def _stack(self, sample: Sample, taught: Path | None) -> Tensor:
         """The image over its masks, uint8 [1 + classes, lines, pixels]; masks are 0 to 255."""
@@ -146,8 +146,8 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         )
         stretch = self._view.member.augmentation.stretch
         wide = min(pixels, stack.shape[2])
-        high = min(round(lines * (1 + stretch * (2 * chance() - 1))), stack.shape[1])
-        on_defect = chance() < images.on_defect
+        high = min(round(lines * (1 + stretch * (2 * uniform() - 1))), stack.shape[1])
+        on_defect = uniform() < images.on_defect
         left = self._start(stack[1:].amax(dim=(0, 1)), wide, on_defect=on_defect)
         columns = stack[1:, :, left : left + wide]
         top = self._start(columns.amax(dim=(0, 2)), high, on_defect=on_defect)
@@ -162,8 +162,8 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         last = len(covered) - length
         places = (covered >= DEFECT).nonzero()[:, 0]
         if not (on_defect and len(places)):
-            return between(0, last)
-        wanted = int(places[between(0, len(places) - 1)]) - between(0, length - 1)
+            return randint(0, last)
+        wanted = int(places[randint(0, len(places) - 1)]) - randint(0, length - 1)
         return min(max(wanted, 0), last)
 
     def _example(self, image: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:

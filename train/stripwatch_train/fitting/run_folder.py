@@ -122,7 +122,7 @@ def open_run_data(folder: Path, run: RunFile) -> DataSet:
     return open_data_set(Path(run.data), run.classes)
 
 
-def learnt_frames(model: Path) -> set[str]:
+def training_frames(model: Path) -> set[str]:
     """The names of the frames that an ONNX file learnt; none of a file that lies in no run.
 
     Raises:
