@@ -1,4 +1,4 @@
-"""Folds for cross-validation that share no image, and hold the same shares of every class.
+"""Folds for cross-validation: no image in two folds, equal shares of every class (ADR 12).
 
 **Groups.** Frames that look alike must not be apart: a model that has seen one of them knows the
 other. Public sets are full of such frames (recaptures of one piece, copies that were turned by 90

@@ -1,8 +1,8 @@
-"""The MODEL of evaluate, tune, predict and submit: what it says of frames.
+"""Predictions of the MODEL of evaluate, tune, predict and submit.
 
-What is judged is what will run on the line. Models are put together by engine-build's own parts
+What is evaluated is what is deployed (ADR 14). Models are composed by engine-build's own parts
 into an inspection graph, which runs in the daemon's own OpenVINO engine in float32; an engine
-folder is loaded as the daemon loads it. Gates and classifiers are asked as on the line.
+folder is loaded as the daemon loads it. Gates and classifiers run as on the line.
 """
 
 from __future__ import annotations

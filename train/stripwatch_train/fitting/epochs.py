@@ -1,7 +1,7 @@
-"""Which frames an epoch takes, in which order: a function of seed and epoch alone.
+"""Frames of an epoch and their order: a function of seed and epoch alone (ADR 13).
 
-So a run that was killed goes on as if it had not been, and several processes share an epoch
-without a word between them.
+A resumed run therefore continues as if it had never stopped, and several processes share an epoch
+without any communication.
 """
 
 from __future__ import annotations
