@@ -43,6 +43,7 @@ def test_the_wheel_holds_our_three_packages_and_no_tests(wheel: Path) -> None:
     assert not [name for name in names if name.startswith("stripwatch/data/models/edge/openvino")]
     for package in top:
         assert f"{package}/py.typed" in names
+    assert "stripwatch_train/page.html" in names
 
 
 @pytest.mark.slow

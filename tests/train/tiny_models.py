@@ -13,12 +13,13 @@ from tests import models
 from tests.models import convolution, make_card
 
 from stripwatch.engines.manifest import DefectClass
-from stripwatch_train.data.coco import LabelledImage, write_coco
+from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.data.samples import Sample
+from stripwatch_train.evaluation.engine_runner import Prediction
 from stripwatch_train.evaluation.evaluate import Scores
-from stripwatch_train.evaluation.predictor import Prediction
-from stripwatch_train.evaluation.scores import ScoreSettings, score_frame
+from stripwatch_train.evaluation.score_settings import ScoreSettings
+from stripwatch_train.evaluation.scores import score_frame
 from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,

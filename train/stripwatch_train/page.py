@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,38 +18,6 @@ if TYPE_CHECKING:
 PAGE = "index.html"
 NUMBERED = ("overlays", "sweep", "worst")  # pictures of which a page has several
 DPI = 110
-
-_TEMPLATE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{{ title }}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
-       color: #1b1f24; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; margin: .6rem 0; }
-th, td { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid #d8dee4; }
-th:first-child, td:first-child { text-align: left; }
-figure { margin: 1rem 0; } img { max-width: 100%; } figcaption { color: #57606a; }
-</style>
-<h1>{{ title }}</h1>
-<p>{{ lead }}</p>
-{% for section in sections %}
-<h2>{{ section.title }}</h2>
-{% if section.text %}<p>{{ section.text }}</p>{% endif %}
-{% for table in section.tables %}
-<table>
-<tr>{% for cell in table.head %}<th>{{ cell }}</th>{% endfor %}</tr>
-{% for row in table.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table>
-{% endfor %}
-{% for picture in section.pictures %}
-<figure><img alt="{{ picture.caption }}" src="data:image/png;base64,{{ encoded(picture.png) }}">
-<figcaption>{{ picture.caption }}</figcaption></figure>
-{% endfor %}
-{% endfor %}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +65,8 @@ def write_page(folder: Path, title: str, lead: str, sections: Sequence[Section])
     """
     from jinja2 import Environment
 
-    template = Environment(autoescape=True, trim_blocks=True).from_string(_TEMPLATE)
+    source = (resources.files("stripwatch_train") / "page.html").read_text("utf-8")
+    template = Environment(autoescape=True, trim_blocks=True).from_string(source)
     text = template.render(
         title=title,
         lead=lead,

@@ -18,7 +18,9 @@ from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.coco import read_coco
 from stripwatch_train.data.data_set import convert, open_data_set
-from stripwatch_train.data.samples import DataSet, classes_of, load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import classes_of, load_mask
+from stripwatch_train.data.samples import DataSet
 
 SHAPE = (16, 24)
 SQUARE = [[2.0, 3.0, 8.0, 3.0, 8.0, 9.0, 2.0, 9.0]]  # 6 x 6 pixels at (2, 3)

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from stripwatch.errors import ConfigError
 from stripwatch_train.data.coco import read_coco
 from stripwatch_train.data.data_set import convert, open_data_set
-from stripwatch_train.data.samples import DataSet, load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import DataSet
 
 SHAPE = (24, 40)
 LOCAL = "../../label-studio/label-studio/media/upload/4"

@@ -22,7 +22,8 @@ from stripwatch.wire.rle import encode_coco, encode_severstal, runs_of_mask
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.collect import Collected, collect
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.samples import classes_of, load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import classes_of, load_mask
 
 SHAPE = (8, 32)
 Line = dict[str, Any]

@@ -4,103 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from tests.train.textures import data_set, texture
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch_train.cli.main import main
-from stripwatch_train.data import folds as folds_module
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.folds import (
-    assign_folds,
-    find_groups,
-    join_alike,
-    load_folds,
-    make_folds,
-    save_folds,
-)
-from stripwatch_train.data.samples import DataSet, Masks, RunMasks, Sample, make_classes
-
-SHAPE = (64, 96)
-Picture = NDArray[np.uint8]
-
-
-def texture(seed: int, shape: tuple[int, int] = SHAPE) -> Picture:
-    """Blotches, as of a surface, under uneven light and with stripes along."""
-    generator = np.random.default_rng(seed)
-    grain = cv2.GaussianBlur(generator.standard_normal(shape), (0, 0), 3.0)
-    light = np.linspace(60, 140, shape[1])[None] + generator.uniform(-20, 20, (1, shape[1]))
-    return np.clip(light + 90 * grain, 0, 255).astype(np.uint8)
-
-
-def data_set(folder: Path, pictures: list[Picture], groups: list[str] | None = None) -> DataSet:
-    """Frames 0, 1, 2, ...; every third has class 1, every fifth class 2."""
-    samples = []
-    for index, pixels in enumerate(pictures):
-        path = folder / f"{index}.jpg"
-        cv2.imwrite(str(path), pixels)
-        shape = (pixels.shape[0], pixels.shape[1])
-        runs = tuple((c, "1 1") for c, every in ((1, 3), (2, 5)) if index % every == 0)
-        masks: Masks = RunMasks(shape, "severstal", runs) if runs else None
-        samples.append(Sample(str(index), path, masks, groups[index] if groups else ""))
-    return DataSet(make_classes(folder, ["pits", "scale"]), tuple(samples), str(folder))
-
-
-def pasted(pixels: Picture) -> Picture:
-    """A copy, an eighth of which shows something else."""
-    copy = pixels.copy()
-    copy[:24, :32] = texture(99)[:24, :32]
-    return copy
-
-
-@pytest.mark.parametrize(
-    "copied",
-    [
-        lambda pixels: pixels.copy(),
-        lambda pixels: (pixels * 0.6 + 20).astype(np.uint8),
-        lambda pixels: 255 - pixels,
-        lambda pixels: pixels[:, ::-1],
-        lambda pixels: pixels[::-1],
-        lambda pixels: (255 - pixels[::-1, ::-1] * 0.8).astype(np.uint8),
-        np.rot90,
-        lambda pixels: np.rot90(pixels, 3),
-        lambda pixels: cv2.resize(pixels, (150, 90), interpolation=cv2.INTER_AREA),
-        lambda pixels: np.roll(pixels, 1, axis=1),
-        pasted,
-    ],
-    ids=[
-        *("equal", "darker", "inverted", "mirrored", "upside_down", "half_turn_inverted"),
-        *("turned_left", "turned_right", "resized", "shifted", "pasted"),
-    ],
-)
-def test_a_near_duplicate_is_found(tmp_path: Path, copied: Callable[[Picture], Picture]) -> None:
-    """However it is lit, turned, mirrored or saved; other frames stay single."""
-    pictures = [texture(seed) for seed in range(12)]
-    pictures.append(np.ascontiguousarray(copied(pictures[4])))
-    assert find_groups(data_set(tmp_path, pictures)).tolist() == [*range(12), 4]
-
-
-def test_light_and_stripes_alone_make_nothing_alike(tmp_path: Path) -> None:
-    """Frames of one camera share both, and flat frames are like nothing."""
-    stripes = np.random.default_rng(5).uniform(-40, 40, (1, SHAPE[1]))
-    pictures = [
-        np.clip(texture(seed) * 0.2 + 80 + stripes, 0, 255).astype(np.uint8) for seed in range(8)
-    ]
-    pictures += [np.full(SHAPE, level, np.uint8) for level in (0, 90, 90)]
-    assert find_groups(data_set(tmp_path, pictures)).tolist() == list(range(11))
-
-
-def test_likeness_and_known_groups_join(tmp_path: Path) -> None:
-    """A strip of three frames, a copy of one of them, and a copy of that in another strip."""
-    pictures = [texture(seed) for seed in range(6)]
-    pictures += [pictures[1][:, ::-1].copy(), 255 - pictures[1]]
-    groups = ["s", "s", "s", "", "t", "", "", "t"]
-    assert find_groups(data_set(tmp_path, pictures, groups)).tolist() == [0, 0, 0, 3, 0, 5, 0, 0]
+from stripwatch_train.data.folds import assign_folds, load_folds, make_folds, save_folds
+from stripwatch_train.data.samples import DataSet
 
 
 def test_split_copies_parts_what_looks_alike_but_not_what_is_known_to_belong_together(
@@ -115,23 +30,6 @@ def test_split_copies_parts_what_looks_alike_but_not_what_is_known_to_belong_tog
     assert {split.fold_of[name] for name in names[:8]} == {0, 1}
     assert split.fold_of[names[8]] == split.fold_of[names[9]]
     assert split.group_of == {names[8]: names[8], names[9]: names[8]}
-
-
-def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies are found across them, in every view."""
-    seed = 6
-    print("seed", seed)
-    generator = np.random.default_rng(seed)
-    thumbnails = generator.standard_normal((50, 24, 24)).astype(np.float32)
-    for copy, view in enumerate(folds_module._views(thumbnails[:8])):
-        thumbnails[40 + copy] = view[copy]
-    thumbnails /= np.linalg.norm(thumbnails, axis=(1, 2), keepdims=True)
-    wanted = [*range(40), *range(8), 48, 49]
-    for rows in (1, 7, 50, 512):
-        monkeypatch.setattr(folds_module, "BLOCK_ROWS", rows)
-        groups = np.arange(50)
-        join_alike(thumbnails, groups)
-        assert groups.tolist() == wanted
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -256,9 +154,3 @@ def test_neu_seg_is_full_of_turned_copies(shared_data: Path) -> None:
     assert len(folds.group_of) > 300
     for name, first in folds.group_of.items():
         assert folds.fold_of[name] == folds.fold_of[first]
-
-
-def test_real_frames_of_strip_are_not_alike(shared_data: Path) -> None:
-    """Twelve frames of Severstal, with the same camera and light, stay single."""
-    data = open_data_set(shared_data / "severstal")
-    assert find_groups(data).tolist() == list(range(12))

@@ -10,7 +10,9 @@ import pytest
 
 from stripwatch.errors import ConfigError
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.samples import MaskFile, classes_of, load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import classes_of, load_mask
+from stripwatch_train.data.samples import MaskFile
 
 NAMES = ["inclusion", "patches", "scratches"]
 

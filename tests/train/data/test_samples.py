@@ -15,18 +15,10 @@ from PIL import Image
 from stripwatch.errors import ConfigError
 from stripwatch.wire.rle import encode_coco, encode_severstal, runs_of_mask
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.samples import (
-    DataSet,
-    MaskFile,
-    Masks,
-    RunMasks,
-    Sample,
-    classes_of,
-    fingerprint,
-    load_image,
-    load_mask,
-    make_classes,
-)
+from stripwatch_train.data.fingerprint import fingerprint
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import classes_of, load_mask
+from stripwatch_train.data.samples import DataSet, MaskFile, Masks, RunMasks, Sample, make_classes
 
 SHAPE = (12, 20)
 GREY = np.arange(240, dtype=np.uint8).reshape(SHAPE)

@@ -11,7 +11,8 @@ import pytest
 from stripwatch.errors import ConfigError
 from stripwatch.wire.rle import decode_severstal
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.samples import classes_of, load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import classes_of, load_mask
 from stripwatch_train.data.severstal import read_severstal, read_severstal_table
 
 SHAPE = (256, 1600)
@@ -67,24 +68,19 @@ def test_classes_can_be_given_names(tmp_path: Path) -> None:
         open_data_set(folder, ["pits", "scratches"])
 
 
-def test_images_that_are_missing_are_named_or_left_out(tmp_path: Path) -> None:
-    """With how many masks; left out only when that is asked for, and then reported."""
+def test_images_that_are_missing_are_named(tmp_path: Path) -> None:
+    """With the number of their masks and the first row."""
     folder = kaggle(tmp_path / "data", TABLE, "bc")
     words = r"train\.csv: 1 of its 2 images, with 2 masks, .* \(the first: a\.jpg, in row 2, with 2"
     with pytest.raises(ConfigError, match=words):
         read_severstal(folder)
-    data = read_severstal(folder, allow_missing=True)
-    assert [sample.name for sample in data.samples] == ["b.jpg", "c.jpg"]
-    assert len(data.findings) == 1
-    assert "a.jpg" in data.findings[0]
-    assert data.findings[0].endswith("they were left out")
 
 
 def test_images_of_another_table_never_count_as_clean(tmp_path: Path) -> None:
     """When none of the table's images is there, the images belong to another table."""
     folder = kaggle(tmp_path / "data", TABLE, "cd")
     with pytest.raises(ConfigError, match="2 of its 2 images"):
-        read_severstal(folder, allow_missing=True)
+        read_severstal(folder)
 
 
 def test_an_image_that_a_full_table_forgets_is_not_clean(tmp_path: Path) -> None:
@@ -153,4 +149,4 @@ def test_the_real_frames_are_read(shared_data: Path) -> None:
         bits = np.bitwise_or.reduce(load_mask(sample, SHAPE), axis=None)
         assert {bit + 1 for bit in range(8) if bits >> bit & 1} == classes_of(sample)
     with pytest.raises(ConfigError, match="are not in"):
-        read_severstal_table(folder / "masks_only.csv", folder / "images", allow_missing=True)
+        read_severstal_table(folder / "masks_only.csv", folder / "images")

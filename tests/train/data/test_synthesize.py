@@ -13,7 +13,8 @@ from stripwatch_engine.cli.flags import parse_shape
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import make_folds
-from stripwatch_train.data.samples import load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.synthesize import PIXELS_MIN, synthesize
 
 SHAPE = (32, 160)

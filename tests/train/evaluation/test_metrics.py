@@ -11,16 +11,10 @@ import pytest
 from tests.train.tiny_models import Bytes, masked, scored
 
 from stripwatch.engines.manifest import DefectClass, Gate
-from stripwatch_train.evaluation.metrics import (
-    ClassTable,
-    auc,
-    calibration_error,
-    iou_of,
-    measure,
-    reliability,
-    roc,
-)
-from stripwatch_train.evaluation.scores import GRID, ScoreSettings, level_of
+from stripwatch_train.evaluation.class_table import ClassTable
+from stripwatch_train.evaluation.metrics import measure
+from stripwatch_train.evaluation.score_settings import GRID, ScoreSettings, level_of
+from stripwatch_train.evaluation.statistics import auc, calibration_error, iou_of, reliability, roc
 
 SHAPE = (20, 40)
 A, B = DefectClass(id=1, name="a"), DefectClass(id=2, name="b", min_area_px=10)

@@ -14,7 +14,9 @@ from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.samples import load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.evaluation.engine_runner import Prediction
 from stripwatch_train.evaluation.predict import (
     Doubt,
     findings,
@@ -23,7 +25,7 @@ from stripwatch_train.evaluation.predict import (
     mask_of,
     predict,
 )
-from stripwatch_train.evaluation.predictor import Prediction, open_predictor
+from stripwatch_train.evaluation.predictor import open_predictor
 
 SHAPE = (40, 100)
 AREAS = (
@@ -94,7 +96,7 @@ def test_doubt_asks_for_the_minimum_area_that_the_gate_leaves() -> None:
     """What a gate calls absent must be larger to be found, and larger to be in doubt."""
     prob = np.zeros((2, *SHAPE), np.uint8)
     prob[0, :4, :5] = 100  # 20 px at 0.39
-    doubt = Doubt()
+    doubt = Doubt(0.3, 0.8)
     for absent, doubtful in ((False, True), (True, False)):
         said = Prediction(prob, np.array([absent, False]))
         gate = Gate(mode="soft", gate_threshold=0.5, min_area_factor=3.0)

@@ -30,12 +30,8 @@ from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.deployment import load_deployment
 from stripwatch_engine.verify.agreement import run_graph
-from stripwatch_train.evaluation.predictor import (
-    RUNNERS_MAX,
-    Prediction,
-    _EngineRunner,
-    open_predictor,
-)
+from stripwatch_train.evaluation.engine_runner import EngineRunner, Prediction
+from stripwatch_train.evaluation.predictor import RUNNERS_MAX, open_predictor
 from stripwatch_train.fitting.run_folder import MemberFile
 
 EDGE = Path(__file__).resolve().parents[3] / "models" / "edge" / "model.onnx"
@@ -117,7 +113,7 @@ def test_whoever_stops_in_between_can_ask_again(tmp_path: Path) -> None:
 def test_no_batch_is_left_in_the_engine_by_whoever_stops() -> None:
     """Its slots could not be submitted again."""
     waited: list[int] = []
-    line = _EngineRunner(fake_factory(fault=waited.append), SHAPE, rows=2, classes=4)
+    line = EngineRunner(fake_factory(fault=waited.append), SHAPE, rows=2, classes=4)
     answers = line.run(noise(seed) for seed in range(10))
     next(iter(answers))
     assert waited == [1]

@@ -11,8 +11,9 @@ from tests.train.tiny_models import Bytes, masked
 
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.inspect.defects import classes_of_frame, find_defects, raise_min_areas
-from stripwatch_train.evaluation.predictor import Prediction
-from stripwatch_train.evaluation.scores import GRID, ScoreSettings, level_of, score_frame
+from stripwatch_train.evaluation.engine_runner import Prediction
+from stripwatch_train.evaluation.score_settings import GRID, ScoreSettings, level_of
+from stripwatch_train.evaluation.scores import score_frame
 
 Mask = NDArray[np.bool_]
 SHAPE = (20, 36)

@@ -8,8 +8,8 @@ import pytest
 from tests.train.tiny_models import Bytes, masked, scored
 
 from stripwatch.engines.manifest import DefectClass
-from stripwatch_train.evaluation.metrics import ClassTable
-from stripwatch_train.evaluation.scores import ScoreSettings
+from stripwatch_train.evaluation.class_table import ClassTable
+from stripwatch_train.evaluation.score_settings import ScoreSettings
 from stripwatch_train.evaluation.sweep import AREAS_PX, TOLERANCE, dice_elsewhere, sweep, sweep_all
 
 SHAPE = (40, 100)

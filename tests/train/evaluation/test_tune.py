@@ -24,7 +24,7 @@ from stripwatch_engine.models.model_card import ModelCard, card_path, load_card
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.evaluation.evaluate import evaluate_run
-from stripwatch_train.evaluation.tune import Segmenter, segmenters_of, tune, write_cards
+from stripwatch_train.evaluation.tune import tune, write_cards
 from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,
@@ -33,6 +33,7 @@ from stripwatch_train.fitting.run_folder import (
     load_run,
     save_run,
 )
+from stripwatch_train.fitting.run_models import Segmenter, segmenters_of
 
 SHAPE = (40, 100)
 FAINT = level(0.37)  # of the bright class

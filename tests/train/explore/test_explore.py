@@ -17,9 +17,11 @@ from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.view.overlay import class_colour
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.brightness import pixel_statistics
-from stripwatch_train.data.coco import LabelledImage, write_coco
+from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.samples import DataSet, load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import DataSet
 from stripwatch_train.data.synthesize import synthesize
 from stripwatch_train.explore.counts import BLACK_MAX, explore, large_share, open_mask_table
 from stripwatch_train.explore.page import write_exploration

@@ -25,13 +25,13 @@ from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.data_set import open_data_set  # noqa: E402
 from stripwatch_train.data.samples import DataSet  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, LAST, Curve  # noqa: E402
+from stripwatch_train.fitting.deployment_files import write_deployments  # noqa: E402
 from stripwatch_train.fitting.export import (  # noqa: E402
     _compare,
     _write_onnx,
     export_member,
     export_run,
     make_card,
-    write_deployments,
 )
 from stripwatch_train.fitting.frame_dataset import View  # noqa: E402
 from stripwatch_train.fitting.networks import make_network  # noqa: E402

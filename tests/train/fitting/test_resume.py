@@ -18,11 +18,12 @@ import lightning as pl  # noqa: E402
 from stripwatch.errors import ConfigError, ExitCode, ModelError, StorageError  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
 from stripwatch_train.evaluation.evaluate import evaluate_run  # noqa: E402
+from stripwatch_train.fitting.begin_run import FitSettings  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, CURVE, LAST, last_and_best, load_weights  # noqa: E402
 from stripwatch_train.fitting.export import export_run  # noqa: E402
-from stripwatch_train.fitting.fit import FitSettings, fit  # noqa: E402
+from stripwatch_train.fitting.fit import fit  # noqa: E402
 from stripwatch_train.fitting.learner import Learner  # noqa: E402
-from stripwatch_train.fitting.recipe import load_recipe  # noqa: E402
+from stripwatch_train.fitting.recipe_files import load_recipe  # noqa: E402
 from stripwatch_train.fitting.run_folder import FOLDS_NAME, MODEL_NAME, load_run  # noqa: E402
 
 Small = Callable[..., list[str]]

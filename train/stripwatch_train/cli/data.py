@@ -14,6 +14,13 @@ from stripwatch.errors import ExitCode
 from stripwatch.service.console import plain_console
 from stripwatch_engine.cli.flags import parse_shape
 from stripwatch_train.cli.flags import CLASSES_FLAG, class_names, opened_data
+from stripwatch_train.data.synthesize import (
+    DEFECTS_PER_1000_LINES,
+    FRAME_SHAPE,
+    FRAMES_PER_STRIP,
+    TRAINING_SEEDS,
+    synthesize,
+)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,7 +54,7 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=int,
         default=1,
         metavar="N",
-        help="of the clean frames, which most of a strip are, write every N-th (default: 1, all)",
+        help="write every N-th clean frame; most frames are clean (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_collect)
@@ -71,28 +78,29 @@ def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser
         "synthesize",
         help="write frames of the synthetic strip as a data set",
         description="Write frames of synthetic strips and their masks as images and COCO labels. "
-        "After every 24 frames another strip begins, of other light and texture.",
+        f"Every {FRAMES_PER_STRIP} frames another strip begins, with other light and texture.",
     )
     parser.add_argument("--frames", type=int, required=True, metavar="N")
     parser.add_argument(
         "--seed",
         type=int,
-        default=1_000_000,
-        help="of the first strip, the next has the next one; seeds from 1000000 on are for "
-        "training, those below for evaluation, and a model must not see both (default: 1000000)",
+        default=TRAINING_SEEDS,
+        help="seed of the first strip; the next strip has the next seed. Seeds from "
+        f"{TRAINING_SEEDS} on are for training, those below for evaluation; a model must not see "
+        "both (default: %(default)s)",
     )
     parser.add_argument(
         "--frame",
-        default="256x1600",
+        default="{}x{}".format(*FRAME_SHAPE),
         metavar="LINESxPIXELS",
-        help="lines and pixels of a frame (default: 256x1600)",
+        help="lines and pixels of a frame (default: %(default)s)",
     )
     parser.add_argument(
         "--defects-per-1000-lines",
         type=float,
-        default=2.0,
+        default=DEFECTS_PER_1000_LINES,
         metavar="D",
-        help="on average (default: 2, which leaves about a third of the frames clean)",
+        help="on average (default: %(default)g, which leaves about a third of the frames clean)",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_synthesize)
@@ -107,8 +115,12 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("data", type=Path, help="folder, or .json file of COCO")
     parser.add_argument("--classes", **CLASSES_FLAG)
-    parser.add_argument("--folds", type=int, default=5, metavar="N")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--folds", type=int, default=5, metavar="N", help="how many (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="decides between equal groups (default: %(default)s)"
+    )
     parser.add_argument(
         "--groups",
         type=Path,
@@ -157,8 +169,6 @@ def _convert(args: argparse.Namespace) -> ExitCode:
 
 
 def _synthesize(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.data.synthesize import synthesize
-
     strips = synthesize(
         args.output,
         args.frames,

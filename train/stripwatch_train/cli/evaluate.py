@@ -99,8 +99,9 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
 
 def _tune(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.evaluation.evaluate import evaluate_run
-    from stripwatch_train.evaluation.tune import segmenters_of, tune, write_cards
+    from stripwatch_train.evaluation.tune import tune, write_cards
     from stripwatch_train.fitting.run_folder import is_run
+    from stripwatch_train.fitting.run_models import segmenters_of
 
     in_run = is_run(args.model)
     _check_tunable(args, in_run=in_run)
@@ -170,7 +171,7 @@ def _measured(
     """Of a model on the frames that the flags name, and what to call them."""
     from stripwatch_train.evaluation.evaluate import evaluate
     from stripwatch_train.evaluation.predictor import open_predictor
-    from stripwatch_train.evaluation.tune import training_overlap
+    from stripwatch_train.fitting.run_models import training_overlap
 
     if not args.data:
         raise ConfigError(f"{args.model}: name labelled frames with --data")

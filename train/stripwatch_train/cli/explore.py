@@ -32,20 +32,22 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=int,
         default=SAMPLES,
         metavar="N",
-        help=f"frames to draw of each combination of classes (default: {SAMPLES})",
+        help="frames to draw of each combination of classes (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of their choice (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="chooses these frames (default: %(default)s)"
+    )
     parser.set_defaults(command=_explore)
 
 
 def _explore(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.explore.counts import explore, open_mask_table
-    from stripwatch_train.explore.page import (
+    from stripwatch_train.explore.page import write_exploration
+    from stripwatch_train.explore.tables import (
         CLASS_HEAD,
         COMBINATION_HEAD,
         class_rows,
         combination_rows,
-        write_exploration,
     )
 
     if not 1 <= args.samples <= SAMPLES_MAX or args.seed < 0:

@@ -12,6 +12,8 @@ from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.service.console import ProgressBar, plain_console
 from stripwatch_train.cli.flags import CLASSES_FLAG, MODEL_FLAG, class_names, make_folder
 
+DOUBT_LIMITS = (0.3, 0.8)  # mean probabilities between which a frame is in doubt
+
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them."""
@@ -43,9 +45,9 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--doubt",
         type=float,
         nargs=2,
-        default=(0.3, 0.8),
+        default=DOUBT_LIMITS,
         metavar=("LOWER", "UPPER"),
-        help="mean probabilities (default: 0.3 0.8)",
+        help="mean probabilities (default: {:g} {:g})".format(*DOUBT_LIMITS),
     )
     parser.set_defaults(command=_predict)
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.samples import Sample, load_image
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.samples import Sample
 
 LEVELS = 256
 FRAMES_AT_ONCE = 512  # whose counts wait to be added: 2 KB each

@@ -8,80 +8,31 @@ programs pass over.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from stripwatch.engines.manifest import DefectClass
-from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import write_whole
-from stripwatch.inspect.defects import find_components
+from stripwatch.errors import ConfigError
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.names import class_bit
 from stripwatch.wire.rle import decode_coco, encode_coco, runs_of_mask
-from stripwatch_train.data.coco_images import (
-    IMAGES,
+from stripwatch_train.data.coco_images import LocatedImages, locate_images, unique_images
+from stripwatch_train.data.coco_records import (
     Id,
     ImageRecord,
-    LocatedImages,
-    locate_images,
-    unique_images,
+    Instances,
+    RunLengths,
 )
-from stripwatch_train.data.samples import (
-    DataSet,
-    RunMasks,
-    Sample,
-    class_name,
-    image_shape,
-    make_classes,
-)
+from stripwatch_train.data.images import image_shape
+from stripwatch_train.data.samples import DataSet, RunMasks, Sample, class_name, make_classes
 
-ANNOTATIONS = "annotations.json"
 OUTSIDE_PX_MAX = 2.0  # of a polygon's corner, outside its image: rounding; more is another image
 # It writes brush masks as lines through the middle of their outermost pixels.
 OUTLINING_CONTRIBUTOR = "Label Studio Converter"
-
-
-class _Runs(msgspec.Struct, frozen=True):
-    size: tuple[int, int]
-    counts: str | list[int]
-
-
-class _ReadAnnotation(msgspec.Struct, frozen=True):
-    """What of an annotation is read; what else tools put there need not be right."""
-
-    id: Id
-    image_id: Id
-    category_id: Id
-    segmentation: _Runs | list[list[float]] | None = None
-
-
-class _WrittenAnnotation(_ReadAnnotation, frozen=True):
-    """One that is written."""
-
-    area: float = 0
-    bbox: tuple[float, ...] = ()
-    iscrowd: int = 0
-
-
-class _Category(msgspec.Struct, frozen=True):
-    id: Id
-    name: str
-
-
-class _Instances(msgspec.Struct, frozen=True):
-    images: list[ImageRecord]
-    annotations: Sequence[_ReadAnnotation]
-    categories: list[_Category]
-    info: Any = {}  # some readers want it to be there, and the licences
-    licenses: Any = []
 
 
 def read_coco(
@@ -128,9 +79,9 @@ def read_coco(
     return DataSet(known, tuple(samples), str(path), _findings(path, located))
 
 
-def _read(path: Path) -> _Instances:
+def _read(path: Path) -> Instances:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Instances)
+        return msgspec.json.decode(path.read_bytes(), type=Instances)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -138,7 +89,7 @@ def _read(path: Path) -> _Instances:
 
 
 def _classes(
-    path: Path, data: _Instances, names: Sequence[str] | None
+    path: Path, data: Instances, names: Sequence[str] | None
 ) -> tuple[tuple[DefectClass, ...], dict[Id, int]]:
     """The classes, and the class id of each category id."""
     ordered = sorted(data.categories, key=lambda entry: (isinstance(entry.id, str), entry.id))
@@ -185,7 +136,7 @@ def _findings(path: Path, located: LocatedImages) -> tuple[str, ...]:
 
 def _compressed(
     where: str,
-    segmentation: _Runs | list[list[float]],
+    segmentation: RunLengths | list[list[float]],
     shape: tuple[int, int],
     *,
     outlined: bool,
@@ -232,66 +183,3 @@ def _check_polygons(where: str, polygons: list[list[float]], shape: tuple[int, i
                 f"{where}: a corner lies {over:.1f} pixels outside its image of {shape[0]} x "
                 f"{shape[1]} (lines x pixels)"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledImage:
-    """One image to write."""
-
-    file_name: str  # path under images/
-    data: bytes  # of the PNG or JPEG file
-    mask: NDArray[np.uint8]  # [lines, pixels], bit c-1 set where class c is
-    group: str = ""
-
-
-def write_coco(
-    folder: Path, classes: Sequence[DefectClass], images: Iterable[LabelledImage]
-) -> int:
-    """Write the project's folder; returns the number of images.
-
-    `annotations.json` comes last: what a stopped run leaves is no data set.
-
-    Raises:
-        ConfigError: the folder exists and is not empty.
-        StorageError: it cannot be written.
-    """
-    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: exists and is not empty; give another name")
-    records: list[ImageRecord] = []
-    annotations: list[_WrittenAnnotation] = []
-    try:
-        for number, image in enumerate(images, 1):
-            path = folder / IMAGES / image.file_name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(image.data)
-            lines, pixels = image.mask.shape
-            records.append(ImageRecord(number, image.file_name, pixels, lines, image.group))
-            for entry in classes:
-                annotations += _instances(image.mask, number, entry.id, len(annotations) + 1)
-        categories = [_Category(entry.id, entry.name) for entry in classes]
-        data = msgspec.json.encode(_Instances(records, annotations, categories))
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / ANNOTATIONS, msgspec.json.format(data, indent=1) + b"\n")
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
-    return len(records)
-
-
-def _instances(
-    mask: NDArray[np.uint8], image_id: int, class_id: int, first_id: int
-) -> list[_WrittenAnnotation]:
-    """An annotation for each connected component of one class."""
-    plane = mask & class_bit(class_id)
-    if not plane.any():
-        return []
-    lines, pixels = plane.shape
-    found = find_components(plane)
-    annotations: list[_WrittenAnnotation] = []
-    for label in range(1, len(found.stats)):
-        x, y, width, height, area = found.stats[label].tolist()
-        component = (found.labels[y : y + height, x : x + width] == label).astype(np.uint8)
-        counts = encode_coco(runs_of_mask(component, (x, y), (lines, pixels)))
-        runs, box = _Runs((lines, pixels), counts), (x, y, width, height)
-        number = first_id + label - 1
-        annotations.append(_WrittenAnnotation(number, image_id, class_id, runs, area, box))
-    return annotations

@@ -12,25 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-import msgspec
-
 from stripwatch.errors import ConfigError
-from stripwatch.wire.names import Side
-from stripwatch_train.data.samples import SUFFIXES, image_shape
-
-IMAGES = "images"
-
-Id = int | str
-
-
-class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An entry of `images`; Label Studio gives no size where it could not load the image."""
-
-    id: Id
-    file_name: str
-    width: Side | None
-    height: Side | None
-    group: str = ""
+from stripwatch_train.data.coco_records import IMAGES, Id, ImageRecord
+from stripwatch_train.data.images import SUFFIXES, image_shape
 
 
 @dataclass(frozen=True, slots=True)

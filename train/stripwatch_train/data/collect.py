@@ -8,28 +8,32 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
-from stripwatch.errors import ConfigError, StorageError
+from stripwatch.errors import ConfigError
 from stripwatch.feed.sources.recording import Reading, read_recording
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
 from stripwatch.wire.rle import decode_coco, decode_severstal
-from stripwatch_train.data.coco import LabelledImage, write_coco
-from stripwatch_train.data.samples import class_name, make_classes
-
-Session = tuple[str, str]  # camera, session
-FrameKey = tuple[str, str, int]  # camera, session, number
-Range = tuple[int, int]  # first and last number
+from stripwatch_train.data.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.event_labels import (
+    Coverage,
+    FrameKey,
+    LocatedLabel,
+    Range,
+    Session,
+    classes_of_labels,
+    read_coverage,
+    read_labels,
+)
+from stripwatch_train.data.samples import class_name
 
 
 @dataclass(slots=True)
@@ -47,51 +51,6 @@ class Collected:
     thinned: int = 0  # clean, but not every one was asked for
     without_frame: int = 0  # labels whose frame is not in the recording, or was left out
     remark: str = ""  # on what could not be read of the recording
-
-
-class _TypeTag(msgspec.Struct, frozen=True):
-    type: str
-
-
-class _DefectLabel(msgspec.Struct, frozen=True):
-    """What of a `defect` line makes a label; a line that a human adds needs no more."""
-
-    camera: str
-    session: str
-    frame_seq: int
-    class_name: str
-    frame_shape: tuple[int, int]
-    class_id: int = 0
-    rle: str | None = None
-    rle_coco: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _LocatedLabel:
-    label: _DefectLabel
-    where: str  # file and line, for errors
-
-
-@dataclass(slots=True)
-class _Coverage:
-    """What was inspected, by the events."""
-
-    range_of: dict[Session, Range] = field(default_factory=dict)
-    gaps: defaultdict[Session, list[Range]] = field(default_factory=lambda: defaultdict(list))
-    defective: set[FrameKey] = field(default_factory=set)
-
-    def add(self, event: NumberedEvent) -> None:
-        session = (event.camera, event.session)
-        first = last = 0
-        if isinstance(event, Gap):
-            first, last = event.first_frame_seq, event.last_frame_seq
-            self.gaps[session].append((first, last))
-        else:
-            first = last = event.frame_seq
-            if isinstance(event, Defect):
-                self.defective.add((*session, event.frame_seq))
-        low, high = self.range_of.get(session, (first, last))
-        self.range_of[session] = (min(low, first), max(high, last))
 
 
 def collect(
@@ -121,10 +80,10 @@ def collect(
     """
     if clean_every < 1:
         raise ConfigError(f"--clean-every {clean_every}: give 1 (all clean frames) or more")
-    coverage = _coverage(events)
-    placed = _labels(corrections or events)
-    known = _classes(corrections or events, placed, classes)
-    labels_of: dict[FrameKey, list[_LocatedLabel]] = defaultdict(list)
+    coverage = read_coverage(events)
+    placed = read_labels(corrections or events)
+    known = classes_of_labels(corrections or events, placed, classes)
+    labels_of: dict[FrameKey, list[LocatedLabel]] = defaultdict(list)
     for entry in placed:
         label = entry.label
         labels_of[label.camera, label.session, label.frame_seq].append(entry)
@@ -137,66 +96,11 @@ def collect(
     return done
 
 
-def _coverage(path: Path) -> _Coverage:
-    coverage = _Coverage()
-    numbers: dict[str, set[int]] = defaultdict(set)
-    for event in load_events(path):
-        coverage.add(event)
-        numbers[event.stream].add(event.seq)
-    for stream, seen in numbers.items():
-        holes = max(seen) - min(seen) + 1 - len(seen)
-        if holes:
-            raise ConfigError(
-                f"{path}: {holes} events of stream {stream} are missing between {min(seen)} and "
-                f"{max(seen)}, so that frames cannot be known to be clean; take all that "
-                "`stripwatch events --json` writes, and give what a human changed as --corrections"
-            )
-    if not coverage.range_of:
-        raise ConfigError(f"{path}: holds no events of a strip")
-    return coverage
-
-
-def _labels(path: Path) -> list[_LocatedLabel]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    placed: list[_LocatedLabel] = []
-    for number, line in enumerate(lines, 1):
-        where = f"{path}, line {number}"
-        try:
-            if line.strip() and msgspec.json.decode(line, type=_TypeTag).type == "defect":
-                placed.append(_LocatedLabel(msgspec.json.decode(line, type=_DefectLabel), where))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{where}: is not an event: {error}") from None
-    return placed
-
-
-def _classes(
-    path: Path, placed: Sequence[_LocatedLabel], names: Sequence[str]
-) -> tuple[DefectClass, ...]:
-    # A class that a human named anew may carry the old id, or none: it comes behind.
-    lowest: dict[str, int] = {}
-    for entry in placed:
-        name, class_id = entry.label.class_name, entry.label.class_id or 1000
-        lowest[name] = min(lowest.get(name, class_id), class_id)
-    if not names and not lowest:
-        raise ConfigError(f"{path}: holds no defects that could name the classes; give --classes")
-    known = make_classes(path, names or sorted(lowest, key=lambda name: (lowest[name], name)))
-    allowed = [entry.name for entry in known]
-    for entry in placed:
-        if class_name(entry.label.class_name) not in allowed:
-            raise ConfigError(
-                f"{entry.where}: class {entry.label.class_name!r} is none of {', '.join(allowed)}"
-            )
-    return known
-
-
 def _images(
     recording: Path,
     reading: Reading,
-    coverage: _Coverage,
-    labels_of: dict[FrameKey, list[_LocatedLabel]],
+    coverage: Coverage,
+    labels_of: dict[FrameKey, list[LocatedLabel]],
     classes: Sequence[DefectClass],
     clean_every: int,
     done: Collected,
@@ -254,7 +158,7 @@ def _pixels(header: FrameHeader, payload: bytes) -> NDArray[np.uint8] | None:
 
 
 def _mask(
-    header: FrameHeader, labels: Sequence[_LocatedLabel], classes: Sequence[DefectClass]
+    header: FrameHeader, labels: Sequence[LocatedLabel], classes: Sequence[DefectClass]
 ) -> NDArray[np.uint8]:
     bit_of = {entry.name: np.uint8(entry.bit) for entry in classes}
     mask = np.zeros(header.shape, np.uint8)

@@ -8,14 +8,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.coco import ANNOTATIONS, LabelledImage, read_coco, write_coco
+from stripwatch_train.data.coco import read_coco
+from stripwatch_train.data.coco_records import ANNOTATIONS
+from stripwatch_train.data.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.images import load_image
 from stripwatch_train.data.mask_folder import (
     IMAGE_FOLDER,
     MASK_FOLDERS,
     read_class_folders,
     read_mask_folder,
 )
-from stripwatch_train.data.samples import DataSet, image_name, load_image, load_mask
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import DataSet, image_name
 from stripwatch_train.data.severstal import IMAGE_FOLDERS, TABLE, read_severstal
 
 LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in its archives

@@ -20,11 +20,9 @@ there are no groups). This is measured, over thousands of random sets, and teste
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import msgspec
 import numpy as np
 from msgspec import Meta
@@ -32,17 +30,12 @@ from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import write_whole
-from stripwatch_train.data.samples import DataSet, classes_of, opened
-
-# By eye, in two public sets: down to 0.8 nearly all pairs are copies, those at the lower end with
-# something pasted in; below 0.7 nearly none are. Different frames of real strip came to 0.63.
-LIKENESS_MIN = 0.8
-THUMBNAIL_SIDE_PX = 24
-SLOW_PX = 3.0  # of the thumbnail: what varies more slowly is taken off
-CONTRAST_MIN = 0.1  # grey levels; flatter thumbnails are like nothing
-BLOCK_ROWS = 512  # compared at a time; bounds memory
-
-Thumbnails = NDArray[np.float32]
+from stripwatch_train.data.duplicates import (
+    find_groups,
+    known_groups,
+)
+from stripwatch_train.data.masks import classes_of
+from stripwatch_train.data.samples import DataSet
 
 
 class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +62,7 @@ def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool =
     """
     if folds < 2:
         raise ConfigError(f"{folds} folds: give 2 or more")
-    groups = _known_groups(data_set) if split_copies else find_groups(data_set)
+    groups = known_groups(data_set) if split_copies else find_groups(data_set)
     found = len(np.unique(groups))
     if found < folds:
         raise ConfigError(
@@ -131,71 +124,6 @@ def assign_folds(
         fold_of[group] = lacking[np.argmin(held[lacking, -1])]
         held[fold_of[group]] += shares[group]
     return fold_of[group_of]
-
-
-def find_groups(data_set: DataSet) -> NDArray[np.int64]:
-    """The group of each sample: the index of its first member, int64 [samples].
-
-    Raises:
-        ConfigError: an image cannot be read.
-    """
-    groups = _known_groups(data_set)
-    with ThreadPoolExecutor() as pool:  # most of the time goes into decoding, outside the GIL
-        thumbnails = list(pool.map(_thumbnail, [sample.image for sample in data_set.samples]))
-    join_alike(np.stack(thumbnails), groups)
-    return groups
-
-
-def _known_groups(data_set: DataSet) -> NDArray[np.int64]:
-    """As `find_groups`, of what the samples themselves say."""
-    first_of: dict[str, int] = {}
-    groups = np.arange(len(data_set.samples))
-    for index, sample in enumerate(data_set.samples):
-        if sample.group:
-            groups[index] = first_of.setdefault(sample.group, index)
-    return groups
-
-
-def join_alike(thumbnails: Thumbnails, groups: NDArray[np.int64]) -> None:
-    """Join, in place, the groups (int64 [n]) of thumbnails (float32 [n, side, side]) alike.
-
-    Thumbnails are of length 1, or 0 for those that are like nothing.
-    """
-    count = len(thumbnails)
-    flat = thumbnails.reshape(count, -1)
-    for start in range(0, count, BLOCK_ROWS):
-        block = thumbnails[start : start + BLOCK_ROWS]
-        alike = np.zeros((len(block), count - start), np.bool_)
-        for view in _views(block):
-            # Pairs with earlier rows were found there: views are closed under inversion.
-            likeness = view.reshape(len(block), -1) @ flat[start:].T
-            alike |= np.abs(likeness, out=likeness) > LIKENESS_MIN
-        for row in np.flatnonzero(alike.sum(axis=1) > 1):
-            joined = groups[start + np.flatnonzero(alike[row])]
-            if joined.min() != joined.max():
-                groups[np.isin(groups, joined)] = joined.min()
-
-
-def _views(block: Thumbnails) -> list[Thumbnails]:
-    """The eight turned and mirrored views of thumbnails."""
-    upright = [block, block[:, ::-1], block[:, :, ::-1], block[:, ::-1, ::-1]]
-    return upright + [view.transpose(0, 2, 1) for view in upright]
-
-
-def _thumbnail(path: Path) -> Thumbnails:
-    """What tells an image from others, float32 [side, side] of length 1; zeros if nothing does."""
-    side = THUMBNAIL_SIDE_PX
-    with opened(path) as image:
-        image.draft("L", (2 * side, 2 * side))  # lets JPEG decode small, which is much faster
-        grey = np.array(image.convert("L"), np.float32)
-    small = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
-    fast = small - cv2.GaussianBlur(small, (0, 0), SLOW_PX)
-    fast -= fast.mean(axis=0, keepdims=True)
-    fast -= fast.mean(axis=1, keepdims=True)
-    length = float(np.linalg.norm(fast))
-    if length < CONTRAST_MIN * side:
-        return np.zeros((side, side), np.float32)
-    return np.asarray(fast / length, np.float32)
 
 
 def fold_rows(data_set: DataSet, folds: FoldFile) -> list[tuple[int | str, ...]]:

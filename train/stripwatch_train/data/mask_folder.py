@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.samples import DataSet, MaskFile, Sample, image_files, make_classes
+from stripwatch_train.data.images import image_files
+from stripwatch_train.data.samples import DataSet, MaskFile, Sample, make_classes
 
 IMAGE_FOLDER = "images"
 MASK_FOLDERS = ("annotations", "masks")

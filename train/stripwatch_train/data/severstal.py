@@ -8,15 +8,9 @@ from pathlib import Path
 
 from stripwatch.engines.manifest import sha256_files
 from stripwatch.errors import ConfigError
+from stripwatch_train.data.images import image_files, image_shape
 from stripwatch_train.data.mask_table import CLASSES, SHAPE, RunsByClass, first_row, read_mask_table
-from stripwatch_train.data.samples import (
-    DataSet,
-    RunMasks,
-    Sample,
-    image_files,
-    image_shape,
-    make_classes,
-)
+from stripwatch_train.data.samples import DataSet, RunMasks, Sample, make_classes
 
 TABLE = "train.csv"
 IMAGE_FOLDERS = ("train_images", "images")
@@ -24,9 +18,7 @@ IMAGE_FOLDERS = ("train_images", "images")
 CLASS_NAMES = tuple(f"class_{class_id}" for class_id in range(1, CLASSES + 1))
 
 
-def read_severstal(
-    folder: Path, classes: Sequence[str] | None = None, *, allow_missing: bool = False
-) -> DataSet:
+def read_severstal(folder: Path, classes: Sequence[str] | None = None) -> DataSet:
     """The training part of the competition's folder; see `read_severstal_table`.
 
     Raises:
@@ -35,11 +27,11 @@ def read_severstal(
     images = next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), None)
     if images is None:
         raise ConfigError(f"{folder}: has no folder {' or '.join(IMAGE_FOLDERS)} of images")
-    return read_severstal_table(folder / TABLE, images, classes, allow_missing=allow_missing)
+    return read_severstal_table(folder / TABLE, images, classes)
 
 
 def read_severstal_table(
-    table: Path, images: Path, classes: Sequence[str] | None = None, *, allow_missing: bool = False
+    table: Path, images: Path, classes: Sequence[str] | None = None
 ) -> DataSet:
     """A table of masks and the folder of its images.
 
@@ -50,7 +42,6 @@ def read_severstal_table(
         table: in one of the layouts of `read_mask_table`.
         images: the folder.
         classes: names of the four classes; None = class_1 to class_4.
-        allow_missing: leave out rows whose image is not there, and say so in the findings.
 
     Raises:
         ConfigError: the table breaks a rule; its images are missing; an image is damaged; one
@@ -59,7 +50,7 @@ def read_severstal_table(
     """
     masks_of = read_mask_table(table)
     files = {path.name: path for path in image_files(images) if path.parent == images}
-    findings = _check_missing(table, images, masks_of, files, allow_missing)
+    _check_missing(table, images, masks_of, files)
     _check_unlisted(table, images, masks_of, files)
     for name, path in files.items():
         shape = image_shape(path)
@@ -68,6 +59,7 @@ def read_severstal_table(
                 f"{path}: is {shape[0]} x {shape[1]} (lines x pixels), but its masks in {table} "
                 f"are for {SHAPE[0]} x {SHAPE[1]}; use the original image"
             )
+    findings: list[str] = []
     group_of: dict[str, str] = {}
     for names in _same_bytes(files):
         group_of |= dict.fromkeys(names, names[0])
@@ -91,25 +83,16 @@ def _run_masks(masks: RunsByClass | None) -> RunMasks | None:
 
 
 def _check_missing(
-    table: Path,
-    images: Path,
-    masks_of: dict[str, RunsByClass],
-    files: dict[str, Path],
-    allow_missing: bool,
-) -> list[str]:
+    table: Path, images: Path, masks_of: dict[str, RunsByClass], files: dict[str, Path]
+) -> None:
     missing = [name for name in masks_of if name not in files]
-    if not missing:
-        return []
-    masks = sum(len(masks_of[name]) for name in missing)
-    what = (
-        f"{table}: {len(missing)} of its {len(masks_of)} images, with {masks} masks, are not in "
-        f"{images} (the first: {missing[0]}, in row {first_row(table, missing[0])}, with "
-        f"{len(masks_of[missing[0]])} masks)"
-    )
-    # With none there, the images belong to another table: their defects would count as clean.
-    if not allow_missing or len(missing) == len(masks_of):
-        raise ConfigError(f"{what}; copy them there, or take their rows out")
-    return [f"{what}; they were left out"]
+    if missing:
+        masks = sum(len(masks_of[name]) for name in missing)
+        raise ConfigError(
+            f"{table}: {len(missing)} of its {len(masks_of)} images, with {masks} masks, are not "
+            f"in {images} (the first: {missing[0]}, in row {first_row(table, missing[0])}, with "
+            f"{len(masks_of[missing[0]])} masks); copy them there, or take their rows out"
+        )
 
 
 def _check_unlisted(

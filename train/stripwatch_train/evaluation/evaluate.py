@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
 from stripwatch.service.console import Progress
-from stripwatch_train.data.samples import DataSet, Sample, image_shape, load_image, load_mask
+from stripwatch_train.data.images import image_shape, load_image
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.evaluation.predictor import Predictor, open_predictor
+from stripwatch_train.evaluation.score_settings import ScoreSettings
 from stripwatch_train.evaluation.scores import (
     LEVELS,
     Bytes,
     Counts,
     FrameScores,
     Pieces,
-    ScoreSettings,
     score_frame,
 )
 from stripwatch_train.fitting.run_folder import validation_parts

@@ -13,18 +13,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from stripwatch.view.overlay import class_colour
+from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
-from stripwatch_train.evaluation.metrics import (
-    BACKGROUND,
-    BINS,
-    ClassTable,
-    Reals,
-    auc,
-    reliability,
-    roc,
-)
+from stripwatch_train.evaluation.metrics import BACKGROUND
 from stripwatch_train.evaluation.scores import Counts
-from stripwatch_train.evaluation.sweep import Sweep
+from stripwatch_train.evaluation.statistics import BINS, auc, reliability, roc
 from stripwatch_train.page import Picture, picture_of
 
 # Of Okabe and Ito's palette; black, blue and vermilion differ in brightness, too.
@@ -40,27 +33,13 @@ _WRONG: dict[str, Any] = {
 DARK_SHARE = 0.55  # cells darker than this have white figures
 
 
-def plot_sweep(table: ClassTable, swept: Sweep) -> Picture:
-    """One class: mean Dice by threshold and minimum area, and what the threshold alone does."""
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
-    left, right = _pair(figure)
-    _heat_map(figure, left, swept)
-    _curves(right, table)
-    caption = (
-        f"{swept.name}: mean Dice over all frames, empty pairs counting 1. Now {swept.own.dice:.4f}"
-        f"; best {swept.best.dice:.4f} at threshold {swept.best.threshold:g} and minimum area "
-        f"{swept.best.min_area_px} px"
-    )
-    return picture_of(f"sweep-{swept.name}", figure, caption)
-
-
 def plot_roc(tables: Sequence[ClassTable], scores: Scores) -> Picture:
     """Frames with and without a class, and with and without any defect, by two scores."""
     figure = Figure(figsize=(13, 5.2), layout="constrained")
     has_defect = scores.true_px.sum(axis=1) > 0
     titles = ("by largest probability", "by largest piece at the threshold")
     for axes, title, values in zip(
-        _pair(figure),
+        pair_of_axes(figure),
         titles,
         ([table.peaks for table in tables], [table.largest() for table in tables]),
         strict=True,
@@ -84,7 +63,7 @@ def plot_roc(tables: Sequence[ClassTable], scores: Scores) -> Picture:
 def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
     """Reliability by pixel: observed frequency over predicted probability."""
     figure = Figure(figsize=(13, 4.8), layout="constrained")
-    left, right = _pair(figure)
+    left, right = pair_of_axes(figure)
     left.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, label="as it should be")
     for number, table in enumerate(tables):
         found = reliability(scores.level_px[table.index], scores.level_true_px[table.index])
@@ -156,58 +135,9 @@ def plot_areas(tables: Sequence[ClassTable], scores: Scores) -> Picture:
     return picture_of("areas", figure, caption)
 
 
-def _pair(figure: Figure) -> tuple[Axes, Axes]:
-    left, right = figure.subplots(1, 2)
-    assert isinstance(left, Axes)
-    assert isinstance(right, Axes)
-    return left, right
-
-
 def _style(class_id: int, number: int) -> tuple[tuple[float, ...], str]:
     colour = tuple(channel / 255 for channel in class_colour(class_id))
     return colour, LINE_STYLES[number % len(LINE_STYLES)]
-
-
-def _heat_map(figure: Figure, axes: Axes, swept: Sweep) -> None:
-    image = axes.imshow(swept.dice, origin="lower", aspect="auto", cmap="viridis")
-    figure.colorbar(image, ax=axes).set_label("mean Dice")
-    axes.set_title(f"{swept.name}: mean Dice")
-    axes.set_xlabel("minimum area (px)")
-    axes.set_ylabel("threshold")
-    axes.set_xticks(range(len(swept.areas_px)), [str(area) for area in swept.areas_px], rotation=60)
-    steps = range(0, len(swept.thresholds), 2)
-    axes.set_yticks(steps, [f"{swept.thresholds[step]:g}" for step in steps])
-    for point, marker, size, label in ((swept.own, "o", 80, "now"), (swept.best, "*", 190, "best")):
-        place = swept.areas_px.index(point.min_area_px)
-        step = swept.thresholds.index(point.threshold)
-        axes.scatter(place, step, s=size, c="white", marker=marker, edgecolors="black", label=label)
-    axes.legend(loc="upper right")
-
-
-def _curves(axes: Axes, table: ClassTable) -> None:
-    """What the threshold does, with the minimum area of now."""
-    steps, least = range(len(table.thresholds)), table.entry.min_area_px
-    there = table.true_px > 0
-    defects = len(table.scores.true_areas(table.index))
-    pieces = [table.found_pieces(step, least) for step in steps]
-    lines: list[tuple[str, str, str, Reals]] = []
-    if there.any():
-        dice = np.array([table.dice(step, least)[there].mean() for step in steps])
-        recall = table.scores.true_found[table.index] / defects
-        lines.append(("Dice of frames that have it", BLACK, "-", dice))
-        lines.append(("recall of defects", VERMILION, "--", recall))
-    precision = np.array([right / found if found else np.nan for found, right in pieces])
-    lines.append(("precision of found pieces", BLUE, "-.", precision))
-    for label, colour, style, values in lines:
-        axes.plot(table.thresholds, values, style, color=colour, label=label)
-    axes.axvline(table.entry.threshold, color=MUTED, linewidth=1, label="threshold now")
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-0.02, 1.02)
-    axes.set_title(f"{table.entry.name}: with minimum area {least} px")
-    axes.set_xlabel("threshold")
-    axes.set_ylabel("share")
-    axes.grid(alpha=0.25)
-    axes.legend(loc="best", fontsize=9)
 
 
 def _roc_curve(
@@ -252,3 +182,11 @@ def _percent(px: int, share: float) -> str:
     if px == 0:
         return "0"
     return "< 0.01 %" if share < 0.0001 else f"{100 * share:.2f} %"
+
+
+def pair_of_axes(figure: Figure) -> tuple[Axes, Axes]:
+    """Two axes side by side."""
+    left, right = figure.subplots(1, 2)
+    assert isinstance(left, Axes)
+    assert isinstance(right, Axes)
+    return left, right

@@ -8,49 +8,32 @@ folder is loaded as the daemon loads it. Gates and classifiers run as on the lin
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stripwatch.engines.base import IN_FLIGHT, BatchResult, EngineFactory, page_aligned
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import MANIFEST_NAME, DefectClass, Gate, Manifest, load_manifest
-from stripwatch.errors import ConfigError, DeviceError
+from stripwatch.errors import ConfigError
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.deployment import load_deployment
 from stripwatch_engine.models.model_card import card_path
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.targets.openvino import FILES, write_openvino
+from stripwatch_train.evaluation.engine_runner import (
+    EngineRunner,
+    Frame,
+    Prediction,
+    Shape,
+)
 from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_run
 
 RUNNERS_MAX = 4  # one for each size of frames; the oldest is closed when there are more
 ROWS_MAX = 16  # frames in a batch; bounds memory on machines with many cores
 EVERY_MODEL_TAKES = (1, 1)  # frame shape with which models are only looked at
-# Thresholds of what rounds to 1/255 or more: an engine hands out the probabilities of frames in
-# which something is found, and of the others there is then nothing to know.
-LEAST_PROBABILITY = 0.5 / 255
-
-Frame = NDArray[np.uint8]  # [lines, pixels]
-Shape = tuple[int, int]  # lines, pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the model says of one frame."""
-
-    # [classes, lines, pixels]; probability * 255. All 0 where a gate in mode `skip` judges a class
-    # absent: on the line it is then not found at any threshold.
-    prob: NDArray[np.uint8]
-    absent: NDArray[np.bool_]  # [classes]; a gate judges the class absent from the frame
 
 
 class Predictor:
@@ -61,7 +44,7 @@ class Predictor:
         name: str,
         classes: tuple[DefectClass, ...],
         gate: Gate | None,
-        make_runner: Callable[[Shape], _EngineRunner],
+        make_runner: Callable[[Shape], EngineRunner],
         *,
         has_background: bool,
     ) -> None:
@@ -79,7 +62,7 @@ class Predictor:
         self.gate = gate
         self.has_background = has_background
         self._make_runner = make_runner
-        self._runners: dict[Shape, _EngineRunner] = {}
+        self._runners: dict[Shape, EngineRunner] = {}
 
     def predictions(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
         """What the model says of each frame, in order.
@@ -119,7 +102,7 @@ class Predictor:
         """Close it."""
         self.close()
 
-    def _runner(self, shape: Shape) -> _EngineRunner:
+    def _runner(self, shape: Shape) -> EngineRunner:
         if shape not in self._runners:
             if len(self._runners) == RUNNERS_MAX:
                 self._runners.pop(next(iter(self._runners))).close()
@@ -156,7 +139,7 @@ def _of_engine(folder: Path) -> Predictor:
     manifest = load_manifest(folder)
     factory = engine_factory(folder, manifest)
 
-    def make_runner(shape: Shape) -> _EngineRunner:
+    def make_runner(shape: Shape) -> EngineRunner:
         if shape != manifest.frame_shape:
             lines, pixels = manifest.frame_shape
             raise ConfigError(
@@ -166,7 +149,7 @@ def _of_engine(folder: Path) -> Predictor:
             )
         fewest, most = manifest.batch or (1, _rows())
         rows = max(fewest, min(most, ROWS_MAX))
-        return _EngineRunner(factory, shape, rows, len(manifest.classes))
+        return EngineRunner(factory, shape, rows, len(manifest.classes))
 
     # Nothing in the manifest tells of a background.
     return Predictor(
@@ -183,7 +166,7 @@ def _of_composition(name: str, composition: Composition) -> Predictor:
     deployment = load_deployment(composition, EVERY_MODEL_TAKES)
     classes, gate = deployment.classes, deployment.gate
 
-    def make_runner(shape: Shape) -> _EngineRunner:
+    def make_runner(shape: Shape) -> EngineRunner:
         with TemporaryDirectory(prefix="stripwatch-") as folder:
             sized = load_deployment(composition, shape)
             graph = compose_inspection_graph(sized, bytes_early=True)
@@ -199,7 +182,7 @@ def _of_composition(name: str, composition: Composition) -> Predictor:
                 files=FILES,
                 gate=gate,
             )
-            return _EngineRunner(
+            return EngineRunner(
                 engine_factory(Path(folder), manifest), shape, _rows(), len(classes)
             )
 
@@ -213,50 +196,3 @@ def _of_composition(name: str, composition: Composition) -> Predictor:
 def _rows() -> int:
     """Frames in a batch of the CPU: a batch is computed and another waits on every core."""
     return min(os.cpu_count() or 1, ROWS_MAX)
-
-
-class _EngineRunner:
-    """An engine and the memory of the frames that it reads, two batches under way."""
-
-    def __init__(self, factory: EngineFactory, shape: Shape, rows: int, classes: int) -> None:
-        self._slots = [page_aligned((rows, *shape), np.uint8) for _ in range(IN_FLIGHT)]
-        self._thresholds = np.full(classes, LEAST_PROBABILITY, np.float32)
-        self._engine = factory(self._slots)
-
-    def run(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
-        """What the engine says of each frame, in order."""
-        source = iter(frames)
-        free = deque(range(IN_FLIGHT))
-        under_way: deque[tuple[int, int]] = deque()  # slot, rows
-        try:
-            while True:
-                while free and (batch := list(islice(source, len(self._slots[0])))):
-                    slot = free.popleft()
-                    for row, frame in enumerate(batch):
-                        self._slots[slot][row] = frame
-                    self._engine.submit(slot, len(batch), self._thresholds)
-                    under_way.append((slot, len(batch)))
-                if not under_way:
-                    return
-                slot, rows = under_way[0]
-                result = self._engine.wait(slot)
-                under_way.popleft()
-                found = [_prediction(result, row) for row in range(rows)]
-                free.append(slot)
-                yield from found
-        finally:  # whoever asked may stop in between
-            for slot, _ in under_way:
-                with suppress(DeviceError):  # what was found is not wanted any more
-                    self._engine.wait(slot)
-
-    def close(self) -> None:
-        """Free the engine."""
-        self._engine.close()
-
-
-def _prediction(result: BatchResult, row: int) -> Prediction:
-    """A copy of one row: its memory is used again."""
-    absent = result.absent[row].astype(np.bool_)
-    if not result.area[row].any():
-        return Prediction(np.zeros_like(result.prob[row]), absent)
-    return Prediction(result.prob[row].copy(), absent)

@@ -24,21 +24,18 @@ overlap, a pixel counts as the found class if that is one of them, else as the f
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.engines.manifest import DefectClass, Gate
-from stripwatch.inspect.defects import classes_of_frame, find_components, raise_min_areas
+from stripwatch.engines.manifest import DefectClass
+from stripwatch.inspect.defects import classes_of_frame, find_components
 from stripwatch.wire.names import CLASSES_MAX
-from stripwatch_train.evaluation.predictor import Prediction
+from stripwatch_train.evaluation.engine_runner import Prediction
+from stripwatch_train.evaluation.score_settings import ScoreSettings, level_of
 
-GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))  # thresholds: 0.05, 0.10 to 0.95
 OVERLAP_PARTS = 10  # one such part of a piece must be covered
 LEVELS = 256
 
@@ -48,36 +45,6 @@ Counts = NDArray[np.int64]
 _FIRST_CLASS = np.array(
     [0, *((bits & -bits).bit_length() for bits in range(1, 2**CLASSES_MAX))], np.uint8
 )
-
-
-@dataclass(frozen=True)
-class ScoreSettings:
-    """What is measured, the same for all frames."""
-
-    classes: tuple[DefectClass, ...]  # with the thresholds and minimum areas of the line
-    gate: Gate | None = None
-    has_background: bool = False  # see the module, confusion
-
-    @cached_property
-    def thresholds(self) -> tuple[tuple[float, ...], ...]:
-        """Of each class: the grid, and its own."""
-        return tuple(tuple(sorted({*GRID, entry.threshold})) for entry in self.classes)
-
-    @cached_property
-    def own(self) -> tuple[int, ...]:
-        """The place of each class's own threshold among its thresholds."""
-        pairs = zip(self.thresholds, self.classes, strict=True)
-        return tuple(thresholds.index(entry.threshold) for thresholds, entry in pairs)
-
-    @cached_property
-    def raised(self) -> Sequence[DefectClass]:
-        """The classes as they are judged in frames from which the gate finds them absent."""
-        return raise_min_areas(self.classes, self.gate)
-
-
-def level_of(threshold: float) -> int:
-    """The least probability * 255, rounded, that reaches a threshold."""
-    return math.ceil(round(threshold * 255, 6))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
-from stripwatch_train.evaluation.metrics import ClassTable, Reals
+from stripwatch_train.evaluation.statistics import Reals
 
 # Pixels. No larger than a hundredth of a frame: what is larger is no speck.
 AREAS_PX = (0, 10, 20, 40, 60, 100, 150, 200, 300, 400, 600, 800, 1000, 1400, 2000, 2800, 4000)

@@ -17,19 +17,12 @@ import numpy as np
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
 from stripwatch.files import draft_path, write_whole
-from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_engine.models.model_card import card_path, load_card
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.sweep import Sweep, dice_elsewhere, sweep_all
-from stripwatch_train.fitting.run_folder import MODEL_NAME, is_run, load_run, training_frames
-
-
-@dataclass(frozen=True)
-class Segmenter:
-    """A model whose card is written."""
-
-    path: Path  # of the ONNX file
-    class_id: int | None = None  # it segments this class alone
+from stripwatch_train.fitting.run_models import (
+    Segmenter,
+)
 
 
 @dataclass(frozen=True)
@@ -49,54 +42,6 @@ def tune(scores: Scores) -> Tuned:
     before = float(np.mean([entry.own.dice for entry in sweeps]))
     after = float(np.mean([entry.best.dice for entry in sweeps]))
     return Tuned(sweeps, before, after, dice_elsewhere(scores))
-
-
-def _segmenters_of_run(folder: Path) -> list[Segmenter]:
-    """The segmentation models of a run, of all folds: those that are trained already.
-
-    Raises:
-        ConfigError: run.json cannot be read.
-    """
-    found = [
-        Segmenter(folder / member.name / MODEL_NAME, member.class_id)
-        for member in load_run(folder).members
-        if member.role == "segmentation"
-    ]
-    return [segmenter for segmenter in found if segmenter.path.is_file()]
-
-
-def segmenters_of(model: Path) -> list[Segmenter]:
-    """The segmentation models of a run, of an ONNX file or of a composition file.
-
-    Raises:
-        ConfigError: the run or the composition cannot be read.
-    """
-    if is_run(model):
-        return _segmenters_of_run(model)
-    if model.suffix != ".toml":
-        return [Segmenter(model)]
-    composition: Composition = load_composition(model)
-    single = composition.class_models.items()
-    return [
-        *(Segmenter(Path(path)) for path in composition.models),
-        *(Segmenter(Path(path), number) for number, paths in single for path in paths),
-    ]
-
-
-def training_overlap(model: Path, names: Sequence[str]) -> list[str]:
-    """Those of these frames that a run's models learnt, as the folder that they lie in tells.
-
-    Args:
-        model: as `predictor.open_predictor` takes it; of an engine nothing is known.
-        names: of the frames.
-
-    Raises:
-        ConfigError: the run or the composition cannot be read.
-    """
-    if model.is_dir() and not is_run(model):
-        return []
-    learnt = {name for entry in segmenters_of(model) for name in training_frames(entry.path)}
-    return [name for name in names if name in learnt]
 
 
 def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> list[Path]:

@@ -15,7 +15,7 @@ from matplotlib.patheffects import withStroke
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.defects import find_components
 from stripwatch.view.overlay import FILL_SHARE
-from stripwatch_train.data.samples import load_image
+from stripwatch_train.data.images import load_image
 from stripwatch_train.evaluation.evaluate import WorstFrame
 from stripwatch_train.evaluation.scores import Bytes
 from stripwatch_train.page import DPI, Picture, picture_of

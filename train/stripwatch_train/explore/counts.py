@@ -25,15 +25,10 @@ from stripwatch_train.data.brightness import (
     histogram_of,
     statistics_of,
 )
+from stripwatch_train.data.images import load_image
 from stripwatch_train.data.mask_table import CLASSES, SHAPE, read_mask_table
-from stripwatch_train.data.samples import (
-    DataSet,
-    RunMasks,
-    Sample,
-    load_image,
-    load_mask,
-    make_classes,
-)
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import DataSet, RunMasks, Sample, make_classes
 from stripwatch_train.data.severstal import CLASS_NAMES
 
 # What lies beside a strip is nearly black; JPEG and the camera's noise make up to this of it.

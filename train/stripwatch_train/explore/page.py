@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from stripwatch_train.explore.counts import (
     BLACK_MAX,
     FENCE,
     PERCENTILES,
-    Areas,
     Combination,
     Exploration,
     FrameFacts,
@@ -24,6 +22,14 @@ from stripwatch_train.explore.plots import (
     brightness_picture,
     frames_picture,
     sizes_picture,
+)
+from stripwatch_train.explore.tables import (
+    CLASS_HEAD,
+    COMBINATION_HEAD,
+    _percent,
+    _spread,
+    class_rows,
+    combination_rows,
 )
 from stripwatch_train.page import Picture, Section, TableOf, write_page
 
@@ -75,37 +81,6 @@ def write_exploration(
     frames, classes = len(exploration.frames), len(data_set.classes)
     lead = f"{frames:,} frames, {classes} classes."
     return write_page(folder, f"Data set {data_set.source}", lead, sections)
-
-
-def class_rows(exploration: Exploration) -> list[tuple[str, ...]]:
-    """For reading: class, frames, their share, frames of it alone, pieces, share of all pixels."""
-    total = len(exploration.frames)
-    alone = dict(exploration.combinations())
-    clean = alone.get((), 0)
-    rows: list[tuple[str, ...]] = [
-        ("clean", f"{clean:,}", _percent(clean / total), "", "", ""),
-    ]
-    for entry, share in zip(exploration.data_set.classes, exploration.class_shares(), strict=True):
-        frames = len(exploration.with_class(entry.id))
-        pieces = len(exploration.piece_areas(entry.id))
-        numbers = (f"{frames:,}", _percent(frames / total), f"{alone.get((entry.id,), 0):,}")
-        rows.append((entry.name, *numbers, f"{pieces:,}", _percent(share)))
-    return rows
-
-
-CLASS_HEAD = ("class", "frames", "of all", "with it alone", "pieces", "of all pixels")
-
-
-def combination_rows(exploration: Exploration) -> list[tuple[str, ...]]:
-    """For reading: combination, frames, their share."""
-    total = len(exploration.frames)
-    return [
-        (exploration.name(combination), f"{count:,}", _percent(count / total))
-        for combination, count in exploration.combinations()
-    ]
-
-
-COMBINATION_HEAD = ("classes in a frame", "frames", "of all")
 
 
 def _findings(exploration: Exploration) -> list[Section]:
@@ -278,16 +253,5 @@ def _short(frame: FrameFacts) -> str:
     return name if len(name) <= TITLE_CHARACTERS_MAX else "..." + name[-TITLE_CHARACTERS_MAX:]
 
 
-def _spread(areas: Areas) -> tuple[str, ...]:
-    percentiles: Sequence[float] = np.percentile(areas, PERCENTILES).tolist()
-    ends = (f"{int(areas.min()):,}", f"{int(areas.max()):,}")
-    return (f"{len(areas):,}", ends[0], *(f"{value:,.0f}" for value in percentiles), ends[1])
-
-
 def _up_to(shown: int, found: int) -> str:
     return "." if shown == found else f"; the {shown} most frequent of {found} combinations."
-
-
-def _percent(share: float) -> str:
-    digits = 1 if share >= 0.001 or share == 0 else 3
-    return f"{100 * share:.{digits}f} %"

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from stripwatch.view.overlay import class_colour
 from stripwatch.wire.names import class_bit
-from stripwatch_train.data.samples import load_image, load_mask
+from stripwatch_train.data.images import load_image
+from stripwatch_train.data.masks import load_mask
 from stripwatch_train.explore.counts import BLACK_MAX, Areas, Exploration, FrameFacts
 from stripwatch_train.page import Picture, picture_of
 

@@ -9,57 +9,38 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import write_whole
+from stripwatch.errors import ConfigError
 from stripwatch.wire.names import class_bit
 from stripwatch_train.data.brightness import pixel_statistics
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.folds import FoldFile, class_table, load_folds, make_folds, save_folds
-from stripwatch_train.data.samples import DataSet, Sample, fingerprint, image_shape, load_mask
+from stripwatch_train.data.fingerprint import fingerprint
+from stripwatch_train.data.folds import class_table
+from stripwatch_train.data.images import image_shape
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.fitting.augment import seeded
+from stripwatch_train.fitting.begin_run import FitSettings, _begin, _chosen, _members
+from stripwatch_train.fitting.deployment_files import write_deployments
 from stripwatch_train.fitting.epochs import Epochs
-from stripwatch_train.fitting.export import export_member, make_card, view_of, write_deployments
+from stripwatch_train.fitting.export import export_member, make_card, view_of
 from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
 from stripwatch_train.fitting.frame_dataset import common_shape
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
 from stripwatch_train.fitting.recipe import Member, Recipe
 from stripwatch_train.fitting.run_folder import (
-    FOLDS_NAME,
-    RECIPE_NAME,
     MemberFile,
     RunFile,
-    is_run,
     is_trained,
-    load_run,
     mark_trained,
-    save_run,
 )
 from stripwatch_train.fitting.trainer import is_first_process, processes, train
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What a run is made of besides its recipe."""
-
-    data: Path
-    output: Path
-    classes: tuple[str, ...] | None = None
-    folds: Path | None = None  # file of `stripwatch-train folds`; None = made here
-    teacher: Path | None = None  # folder of `stripwatch-train predict --soft`
-    pseudo: Path | None = None  # data set of pseudo-labels
-    only: tuple[str, ...] = ()  # members, or models by their folders; () = all
-    workers: int = 0  # processes that load frames
-    accelerator: str = "auto"
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,83 +127,6 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
 def _record_of(path: Path, data_set: DataSet) -> str:
     """What run.json says of a data set, without this machine's path."""
     return f"{path.name}, sha256 {fingerprint(data_set)[:16]}"
-
-
-def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
-    """The models to train now."""
-    known = {name for entry in run.members for name in (entry.name, entry.recipe_name)}
-    strange = set(only) - known
-    if strange:
-        raise ConfigError(
-            f"--only {', '.join(sorted(strange))}: the recipe has {', '.join(sorted(known))}"
-        )
-    return [
-        entry
-        for entry in run.members
-        if not only or entry.name in only or entry.recipe_name in only
-    ]
-
-
-def _members(recipe: Recipe, data_set: DataSet) -> Iterator[MemberFile]:
-    """The models to train: for each fold all members, those of one class for each class."""
-    for fold in recipe.train_folds:
-        for member in recipe.members:
-            ids = [entry.id for entry in data_set.classes] if member.per_class else [None]
-            for class_id in ids:
-                own = f"-class{class_id}" if class_id else ""
-                yield MemberFile(
-                    name=f"{member.name}{own}-fold{fold}",
-                    role=member.role,
-                    fold=fold,
-                    class_id=class_id,
-                )
-
-
-def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet) -> FoldFile:
-    """Make the folder of the run, or check that it holds this very run."""
-    folder = settings.output
-    recipe_path, folds_path = folder / RECIPE_NAME, folder / FOLDS_NAME
-    wanted = msgspec.json.format(msgspec.json.encode(recipe), indent=2) + b"\n"
-    if is_run(folder):
-        before = load_run(folder)
-        moved = msgspec.structs.replace(before, data=run.data)  # the same data, elsewhere
-        if moved != run or not recipe_path.is_file() or recipe_path.read_bytes() != wanted:
-            what = "other settings" if before.data_sha256 == run.data_sha256 else "other data"
-            raise ConfigError(
-                f"{folder}: holds a run with {what}; go on with the very command that began it, "
-                "give another --output, or remove it"
-            )
-        folds = load_folds(folds_path, data_set)[0]
-        if settings.folds and load_folds(settings.folds, data_set)[0].fold_of != folds.fold_of:
-            raise ConfigError(
-                f"{settings.folds}: has other folds than {folds_path}, with which this run began; "
-                "leave it out, or give another --output"
-            )
-        if before != run and is_first_process():
-            save_run(folder, run)  # where the data are now
-        return folds
-    folds = _folds(recipe, settings, data_set)
-    if is_first_process():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(recipe_path, wanted)
-        except OSError as error:
-            raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
-        save_folds(folds_path, folds)
-        save_run(folder, run)  # last: what has a run.json has the rest
-    return folds
-
-
-def _folds(recipe: Recipe, settings: FitSettings, data_set: DataSet) -> FoldFile:
-    if not settings.folds:
-        return make_folds(data_set, recipe.folds, recipe.seed)
-    folds, _ = load_folds(settings.folds, data_set)
-    if folds.folds != recipe.folds:
-        raise ConfigError(
-            f"{settings.folds}: has {folds.folds} folds, the recipe {recipe.folds}; give --set "
-            f"folds={folds.folds}"
-        )
-    return folds
 
 
 def _fit_member(run: _Run, entry: MemberFile) -> None:

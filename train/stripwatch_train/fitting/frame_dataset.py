@@ -17,14 +17,9 @@ from torchvision.transforms.v2 import functional as image_functional
 
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import class_bit
-from stripwatch_train.data.samples import (
-    MaskFile,
-    Sample,
-    image_shape,
-    load_image,
-    load_mask,
-    opened,
-)
+from stripwatch_train.data.images import image_shape, load_image, opened
+from stripwatch_train.data.masks import load_mask
+from stripwatch_train.data.samples import MaskFile, Sample
 from stripwatch_train.fitting.augment import geometric, photometric, randint, seeded, uniform
 from stripwatch_train.fitting.recipe import Member
 

@@ -22,7 +22,7 @@ from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import write_whole
 from stripwatch_engine.models.member import Role
 from stripwatch_train.data.data_set import open_data_set
-from stripwatch_train.data.folds import load_folds, read_folds
+from stripwatch_train.data.folds import load_folds
 from stripwatch_train.data.samples import DataSet, Sample
 
 RUN_NAME = "run.json"
@@ -120,23 +120,6 @@ def open_run_data(folder: Path, run: RunFile) -> DataSet:
             "--data where these data are now: nothing is trained anew"
         )
     return open_data_set(Path(run.data), run.classes)
-
-
-def training_frames(model: Path) -> set[str]:
-    """The names of the frames that an ONNX file learnt; none of a file that lies in no run.
-
-    Raises:
-        ConfigError: the run that it lies in cannot be read.
-    """
-    folder = model.resolve().parent
-    run = folder.parent
-    if not is_run(run):
-        return set()
-    left_out = {member.name: member.fold for member in load_run(run).members}
-    if folder.name not in left_out:
-        return set()
-    fold_of = read_folds(run / FOLDS_NAME).fold_of
-    return {name for name, fold in fold_of.items() if fold != left_out[folder.name]}
 
 
 def is_trained(folder: Path, entry: MemberFile) -> bool:

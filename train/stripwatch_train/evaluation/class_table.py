@@ -1,0 +1,91 @@
+"""Measurements of one class in all frames, summed at any threshold and minimum area."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from stripwatch.inspect.defects import raise_min_areas
+from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.scores import Counts, Pieces
+from stripwatch_train.evaluation.statistics import Reals, dice_of
+
+
+class ClassTable:
+    """One class in all frames, ready to be summed at any threshold and minimum area."""
+
+    def __init__(self, scores: Scores, index: int) -> None:
+        """Take a class by its place among the classes."""
+        self.scores = scores
+        self.index = index
+        self.entry = scores.settings.classes[index]
+        self.thresholds = scores.settings.thresholds[index]
+        self.own = scores.settings.own[index]
+        self.true_px = scores.true_px[:, index]
+        self.peaks = scores.peaks[:, index]
+        self._absent = scores.absent[:, index] > 0
+        pieces = scores.pieces(index)
+        self._steps = [_rows_of(pieces, step) for step in range(len(self.thresholds))]
+
+    def sums(self, step: int, min_area_px: int) -> tuple[Counts, Counts]:
+        """Pixels found in each frame, and those of them that are true, int64 [frames].
+
+        Args:
+            step: place of the threshold among the class's.
+            min_area_px: of each piece; raised where a gate judges the class absent.
+        """
+        pieces = self._steps[step]
+        kept = pieces.area >= self._limits(min_area_px)[pieces.frame]
+        frame, count = pieces.frame[kept], len(self.true_px)
+        area = np.bincount(frame, pieces.area[kept] * pieces.count[kept], count)
+        hit = np.bincount(frame, pieces.hit[kept], count)
+        return area.astype(np.int64), hit.astype(np.int64)
+
+    def own_sums(self) -> tuple[Counts, Counts]:
+        """The same with the threshold and the minimum area of the line."""
+        return self.sums(self.own, self.entry.min_area_px)
+
+    def dice(self, step: int, min_area_px: int) -> Reals:
+        """Kaggle's Dice of each frame, float64 [frames]."""
+        found, hit = self.sums(step, min_area_px)
+        return dice_of(found, hit, self.true_px)
+
+    def found_pieces(self, step: int, min_area_px: int) -> tuple[int, int]:
+        """How many pieces are found in all frames, and how many of them are right."""
+        pieces = self._steps[step]
+        kept = pieces.area >= self._limits(min_area_px)[pieces.frame]
+        return int(pieces.count[kept].sum()), int(pieces.right[kept].sum())
+
+    def own_areas(self) -> tuple[Counts, Counts]:
+        """Pixels of each piece at the threshold of the line, before the minimum area is applied.
+
+        Those that are right, and those that are not.
+        """
+        pieces = self._steps[self.own]
+        wrong = pieces.count - pieces.right
+        return np.repeat(pieces.area, pieces.right), np.repeat(pieces.area, wrong)
+
+    def largest(self) -> Counts:
+        """Pixels of the largest piece of each frame at the threshold of the line."""
+        pieces = self._steps[self.own]
+        largest = np.zeros(len(self.true_px), np.int64)
+        np.maximum.at(largest, pieces.frame, pieces.area)
+        return largest
+
+    def _limits(self, min_area_px: int) -> Counts:
+        """The least area in each frame."""
+        entry = msgspec.structs.replace(self.entry, min_area_px=min_area_px)
+        (raised,) = raise_min_areas((entry,), self.scores.settings.gate)
+        return np.maximum(np.where(self._absent, raised.min_area_px, min_area_px), 1)
+
+
+def _rows_of(pieces: Pieces, step: int) -> Pieces:
+    here = pieces.threshold == step
+    return Pieces(
+        pieces.frame[here],
+        pieces.threshold[here],
+        pieces.area[here],
+        pieces.count[here],
+        pieces.hit[here],
+        pieces.right[here],
+    )

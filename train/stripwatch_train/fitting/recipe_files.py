@@ -1,0 +1,115 @@
+"""Recipe files: found by name or path, with the changes of --set."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stripwatch.errors import ConfigError
+from stripwatch_train.fitting.recipe import Member, Recipe
+
+Table = dict[str, Any]
+
+
+def recipe_names() -> list[str]:
+    """The recipes of this package."""
+    folder = resources.files("stripwatch_train") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe of this package by name, or that of a .toml or .json file.
+
+    Args:
+        name: name or path.
+        changes: `key=value` with TOML values, for example `schedule.epochs=3`. Keys of members
+            (`network.encoder`) change every member, after a member's name (`gate.network.encoder`)
+            that one; others change the recipe.
+
+    Raises:
+        ConfigError: there is no such recipe, or it breaks a rule.
+    """
+    table = _read(name)
+    base = table.pop("base", {})
+    try:
+        members = [_merged(base, member) for member in table.get("members", [{}])]
+        for change in changes:
+            key, value = _change(change)
+            parts = key.split(".")
+            named = [member.get("name", Member().name) == parts[0] for member in members]
+            if any(named):
+                own = _nested(parts[1:], value)
+                members = [
+                    _merged(member, own) if is_meant else member
+                    for member, is_meant in zip(members, named, strict=True)
+                ]
+            elif parts[0] in Member.__struct_fields__:
+                members = [_merged(member, _nested(parts, value)) for member in members]
+            elif parts[0] in ("base", "members"):  # or it would be passed over
+                raise ConfigError(
+                    f"--set {change}: write KEY=VALUE for all members, NAME.KEY=VALUE for one"
+                )
+            else:
+                table = _merged(table, _nested(parts, value))
+        return msgspec.convert(table | {"members": members}, Recipe)
+    except (msgspec.ValidationError, AttributeError, TypeError) as error:
+        raise ConfigError(f"recipe {name}: {error}") from error
+
+
+def _read(name: str) -> Table:
+    path = Path(name)
+    if path.suffix not in (".toml", ".json"):
+        if name not in recipe_names():
+            known = ", ".join(recipe_names())
+            raise ConfigError(
+                f"there is no recipe {name!r}; there are {known}, or give the path of a .toml file"
+            )
+        text = (resources.files("stripwatch_train") / "recipes" / f"{name}.toml").read_text("utf-8")
+        return tomllib.loads(text)
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        return msgspec.json.decode(text, type=Table)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # also what msgspec and tomllib raise
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """A key and the value, which is TOML; what is not TOML is a string."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"--set {text}: write KEY=VALUE, for example schedule.epochs=3")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _nested(keys: Sequence[str], value: Any) -> Table:  # noqa: ANN401 - of any type of TOML
+    for key in reversed(keys):
+        value = {key: value}
+    if not isinstance(value, dict):
+        raise ConfigError("--set NAME=VALUE: a member's name needs a key behind it: gate.KEY=VALUE")
+    return value
+
+
+def _merged(below: Table, above: Table) -> Table:
+    """Both tables' keys; where both have one, tables are merged and other values are `above`'s."""
+    return below | {
+        key: _merged(below[key], value)
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+        else value
+        for key, value in above.items()
+    }
