@@ -184,8 +184,8 @@ def test_neighbouring_seeds_give_different_random_numbers() -> None:
 
 def test_random_numbers_are_the_same_in_every_process_and_on_every_machine() -> None:
     with seeded(1, 2, 3):
-        assert (randint(0, 999), randint(0, 999)) == (942, 776)
-        assert uniform() == pytest.approx(0.2687491774559021)
+        assert (randint(0, 999), randint(0, 999)) == (550, 760)
+        assert uniform() == pytest.approx(0.3874240517616272)
 
 
 def test_randint_takes_both_ends_and_nothing_beyond() -> None:

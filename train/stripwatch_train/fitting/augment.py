@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms import v2
@@ -17,6 +18,12 @@ from torchvision.transforms import v2
 from stripwatch_train.fitting.recipe import Augmentation
 
 DROPOUT_LINES_MAX = 4  # in a row; more is a lost frame, which the daemon counts by itself
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed for torch, 0 <= seed < 2**63, of several numbers that are 0 or more."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return int(state[0]) >> 1
 
 
 @contextmanager
@@ -27,7 +34,7 @@ def seeded(*numbers: int) -> Iterator[None]:
     (ADR 13).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(hash(numbers) % 2**63)
+        torch.default_generator.manual_seed(seed_of(*numbers))
         yield
 
 

@@ -10,6 +10,7 @@ import lightning as pl
 import torch
 from torch import Tensor, nn
 
+from stripwatch_train.fitting.augment import seed_of
 from stripwatch_train.fitting.losses import make_loss
 from stripwatch_train.fitting.networks import make_network
 from stripwatch_train.fitting.recipe import Member, Optimizer
@@ -57,9 +58,8 @@ class Learner(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The loss of a batch."""
-        # Dropout is the same whether the run was interrupted before or not.
-        place = (self._seed, self.current_epoch, index, self.global_rank)
-        torch.manual_seed(hash(place) % 2**63)
+        # Dropout must not depend on whether the run was interrupted before (ADR 13).
+        torch.manual_seed(seed_of(self._seed, self.current_epoch, index, self.global_rank))
         images, targets = batch
         loss = self._loss(self(images), targets)
         self.log(
