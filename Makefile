@@ -62,7 +62,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 # Training, and what the checks need; Python compiles the few of its files that they import.
 $(VENV)/.test: $(VENV)/.base
 	$(PIP) install --no-compile --constraint constraints.txt --build-constraint constraints.txt \
-	    --editable '.[int8,tensorrt-rtx,train]' --group test
+	    --editable '.[int8,tensorboard,tensorrt-rtx,train]' --group test
 	touch $@
 
 # A driver library in place of a GPU's, and pycuda compiled against it.

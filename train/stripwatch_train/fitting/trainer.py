@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning as pl
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar, WeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch_train.fitting.checkpoints import (
@@ -104,7 +105,7 @@ def _make_trainer(member: Member, folder: Path, accelerator: str) -> pl.Trainer:
         gradient_clip_val=member.optimizer.gradient_clip or None,
         callbacks=[*callbacks, *last_and_best(folder)],
         plugins=[WholeCheckpoints()],
-        logger=TensorBoardLogger(folder, name=LOGS, version=""),
+        logger=_logger(folder),
         default_root_dir=folder,
         reload_dataloaders_every_n_epochs=1,  # which frames an epoch takes depends on its number
         use_distributed_sampler=False,  # epochs.py shares them out
@@ -113,6 +114,13 @@ def _make_trainer(member: Member, folder: Path, accelerator: str) -> pl.Trainer:
         enable_model_summary=False,
         enable_progress_bar=shows_bar,
     )
+
+
+def _logger(folder: Path) -> Logger | bool:
+    """TensorBoard's logs where it is installed; metrics.csv is written in any case."""
+    if find_spec("tensorboard") is None:
+        return False
+    return TensorBoardLogger(folder, name=LOGS, version="")
 
 
 def _quiet_lightning() -> None:
