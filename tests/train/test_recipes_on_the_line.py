@@ -61,7 +61,13 @@ def test_every_recipe_is_tried_here() -> None:
     assert set(SMALLER) == set(recipe_names())
 
 
-@pytest.mark.parametrize("name", SMALLER)
+FAST = "edge"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name == FAST else [pytest.mark.slow]) for name in SMALLER],
+)
 def test_a_recipe_ends_in_defects_on_the_line(
     name: str, small_data: Path, tmp_path: Path, small: Callable[..., list[str]]
 ) -> None:

@@ -308,6 +308,7 @@ def test_a_stopped_conversion_leaves_no_data_set(tmp_path: Path) -> None:
         convert(data, tmp_path / "file" / "out")
 
 
+@pytest.mark.slow
 def test_real_frames_come_back_from_coco(shared_data: Path, tmp_path: Path) -> None:
     """All twelve, bit for bit."""
     data = open_data_set(shared_data / "severstal")

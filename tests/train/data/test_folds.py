@@ -147,6 +147,7 @@ def test_groups_come_back_from_before_a_labelling_tool(
     assert "gives no frame of" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_neu_seg_is_full_of_turned_copies(shared_data: Path) -> None:
     """Most of the last 600 frames have a copy among them, turned by 90 or 180 degrees."""
     data = open_data_set(shared_data / "neu_seg", ["inclusion", "patches", "scratches"])

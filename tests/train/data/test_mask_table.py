@@ -88,6 +88,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
             read_mask_table(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_the_real_tables_are_read(shared_data: Path) -> None:
     """As many images and masks as the files are known to have."""
     folder = shared_data / "severstal"

@@ -135,6 +135,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         open_data_set(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_real_frames_are_read(shared_data: Path) -> None:
     """Twelve frames, of which one is clean, with as many masks as the table has rows."""
     folder = shared_data / "severstal"

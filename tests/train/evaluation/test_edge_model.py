@@ -50,6 +50,7 @@ def test_the_recipe_beside_it_makes_a_model_of_the_same_layers_and_card() -> Non
     assert shapes <= Counter(tuple(value.shape) for value in learnt)
 
 
+@pytest.mark.slow
 def test_every_class_is_found_on_unseen_strips(
     tmp_path: Path, build_engine: Callable[[Path, tuple[int, int], Path], Manifest]
 ) -> None:

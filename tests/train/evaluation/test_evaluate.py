@@ -49,6 +49,7 @@ def frames() -> dict[str, tuple[Bytes, Bytes]]:
     }
 
 
+@pytest.mark.slow
 def test_the_embedded_model_is_evaluated_on_strip_that_it_never_saw(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +178,7 @@ def test_frames_of_several_sizes_are_judged_together(tmp_path: Path) -> None:
     assert bright.kaggle_dice > 0.95
 
 
+@pytest.mark.slow
 def test_a_page_leaves_no_pictures_of_the_one_before(tmp_path: Path) -> None:
     """They would lie beside figures that they do not belong to."""
     model = save_model(tmp_path / "model.onnx", SHAPE)

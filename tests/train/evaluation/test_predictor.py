@@ -228,6 +228,7 @@ print([int(value) for value in torch.utils.data.DataLoader(range(4), num_workers
 """
 
 
+@pytest.mark.slow
 def test_a_process_may_fork_after_its_last_engine_is_gone() -> None:
     """Training loads frames in processes of its own, perhaps after an evaluation."""
     done = subprocess.run(

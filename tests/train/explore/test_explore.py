@@ -194,6 +194,7 @@ def test_the_page_has_all_sections_and_its_pictures(tmp_path: Path) -> None:
     assert f"{found.pixels.mean:.4f}" in text
 
 
+@pytest.mark.slow
 def test_the_seed_chooses_which_frames_are_drawn(tmp_path: Path) -> None:
     """The same one the same, another others."""
     image = np.full((16, 40), 99, np.uint8)
@@ -218,6 +219,7 @@ def test_frames_without_any_defect_make_a_page(tmp_path: Path) -> None:
     assert "Of all pixels 100.0 % are of no class." in page.read_text()
 
 
+@pytest.mark.slow
 def test_many_long_names_and_strange_sizes_fit(tmp_path: Path) -> None:
     """Matplotlib warns of what does not fit, and warnings are errors here."""
     names = [f"a_rather_long_name_of_a_class_{number}" for number in range(1, 6)]

@@ -1,4 +1,4 @@
-"""Training: the same again, killed and gone on with, stopped early, and refused."""
+"""Training: repeated, killed and resumed, stopped early, and refused."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from stripwatch_train.fitting.export import export_run  # noqa: E402
 from stripwatch_train.fitting.fit import fit  # noqa: E402
 from stripwatch_train.fitting.recipe_files import load_recipe  # noqa: E402
 from stripwatch_train.fitting.run_folder import MODEL_NAME, load_run  # noqa: E402
+from stripwatch_train.fitting.trainer import LOGS  # noqa: E402
 
 Small = Callable[..., list[str]]
 TINY = ("network.channels=[4,8,8]", "network.depth=2", "schedule.epochs=3")
@@ -48,32 +49,52 @@ def command(data: Path, output: Path, changes: list[str]) -> list[str]:
     return ["fit", "unet", "--data", str(data), "--output", str(output), *flags]
 
 
+@pytest.fixture(scope="session")
+def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory, small: Small) -> Path:
+    """A finished run of TINY, trained once; tests read it, or change a copy of it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert main(command(small_data, run, small(*TINY))) == ExitCode.OK
+    torch.set_num_threads(before)
+    return run
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
 def test_one_seed_gives_the_same_weights_and_the_same_curve(
-    small_data: Path, tmp_path: Path, small: Small
+    trained: Path, small_data: Path, tmp_path: Path, small: Small
 ) -> None:
-    for name in ("first", "second"):
-        fit_small(small_data, tmp_path / name, small(*TINY))
+    fit_small(small_data, tmp_path / "again", small(*TINY))
     weights, again = (
-        load_weights(tmp_path / name / MEMBER / BEST)[0] for name in ("first", "second")
+        load_weights(folder / MEMBER / BEST)[0] for folder in (trained, tmp_path / "again")
     )
     assert weights.keys() == again.keys()
     for name, value in weights.items():
         assert torch.equal(value, again[name]), name
-    assert curve(tmp_path / "first") == curve(tmp_path / "second")
-    assert len(curve(tmp_path / "first")) == 3
+    assert curve(trained) == curve(tmp_path / "again")
+    assert len(curve(trained)) == 3
 
 
-def test_another_seed_gives_other_weights(small_data: Path, tmp_path: Path, small: Small) -> None:
-    for seed in (0, 1):
-        fit_small(small_data, tmp_path / str(seed), small(*TINY, f"seed={seed}"))
-    weights, others = (load_weights(tmp_path / name / MEMBER / BEST)[0] for name in "01")
+def test_another_seed_gives_other_weights(
+    trained: Path, small_data: Path, tmp_path: Path, small: Small
+) -> None:
+    fit_small(small_data, tmp_path / "other", small(*TINY, "seed=1"))
+    weights, others = (
+        load_weights(folder / MEMBER / BEST)[0] for folder in (trained, tmp_path / "other")
+    )
     assert any(not torch.equal(value, others[name]) for name, value in weights.items())
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(
     small_data: Path, tmp_path: Path, small: Small
 ) -> None:
-    """Same curve, same weights to the bit: averages, optimizer, rate and chance are kept."""
+    """Same curve, same weights to the bit: averages, optimizer, rate and random draws are kept."""
     changes = small(*TINY, "schedule.epochs=5")
     fit_small(small_data, tmp_path / "whole", changes)
     start = [sys.executable, "-c", "from stripwatch_train.cli.main import main; main()"]
@@ -96,20 +117,29 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(
             assert torch.equal(value, again[key]), key
 
 
-def test_a_run_that_is_done_is_left_as_it_is(
-    small_data: Path, tmp_path: Path, small: Small
-) -> None:
-    run = tmp_path / "run"
-    fit_small(small_data, run, small(*TINY))
+def test_a_run_that_is_done_is_left_as_it_is(run: Path, small_data: Path, small: Small) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")}
     fit_small(small_data, run, small(*TINY))
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.ckpt")} == before
 
 
-def test_training_lowers_the_loss(small_data: Path, tmp_path: Path, small: Small) -> None:
-    fit_small(small_data, tmp_path / "run", small(*TINY, "schedule.epochs=8"))
-    losses = [float(row["loss"]) for row in curve(tmp_path / "run")]
+def test_training_lowers_the_loss(trained: Path) -> None:
+    losses = [float(row["loss"]) for row in curve(trained)]
     assert losses[-1] < losses[0]
+
+
+def test_without_tensorboard_a_run_has_its_curve_and_no_logs(
+    trained: Path,
+    small_data: Path,
+    tmp_path: Path,
+    small: Small,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (trained / MEMBER / LOGS).is_dir()
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    fit_small(small_data, tmp_path / "run", small(*TINY, "schedule.epochs=1"))
+    assert not (tmp_path / "run" / MEMBER / LOGS).exists()
+    assert len(curve(tmp_path / "run")) == 1
 
 
 def test_a_run_stops_when_its_score_does_not_rise(
@@ -117,7 +147,9 @@ def test_a_run_stops_when_its_score_does_not_rise(
 ) -> None:
     changes = small(*TINY, "schedule.epochs=50", "optimizer.learning_rate=1e-12")
     fit_small(small_data, tmp_path / "run", [*changes, "schedule.patience=2"])
-    assert len(curve(tmp_path / "run")) == 3
+    scores = [float(row["score"]) for row in curve(tmp_path / "run")]
+    best = scores.index(max(scores))
+    assert len(scores) == best + 1 + 2 < 50
 
 
 def test_models_are_trained_one_by_one_where_only_some_are_asked_for(
@@ -137,11 +169,8 @@ def test_models_are_trained_one_by_one_where_only_some_are_asked_for(
     assert "segmentation-fold0" in capsys.readouterr().err
 
 
-def test_the_card_says_what_the_model_sees_and_what_trained_it(
-    small_data: Path, tmp_path: Path, small: Small
-) -> None:
-    assert main(command(small_data, tmp_path / "run", small(*TINY))) == ExitCode.OK
-    card = load_card(tmp_path / "run" / MEMBER / MODEL_NAME)
+def test_the_card_says_what_the_model_sees_and_what_trained_it(trained: Path) -> None:
+    card = load_card(trained / MEMBER / MODEL_NAME)
     assert (card.input.height, card.input.width) == (32, 64)  # the recipe halves frames of 64x128
     assert 0 < card.mean < 1  # type: ignore[operator]
     assert card.command.startswith("stripwatch-train fit unet --set folds=2 ")
@@ -149,17 +178,14 @@ def test_the_card_says_what_the_model_sees_and_what_trained_it(
     assert set(card.metrics) <= {f"dice.{entry.name}" for entry in card.classes}
 
 
-def test_a_folder_of_another_run_is_refused(small_data: Path, tmp_path: Path, small: Small) -> None:
-    fit_small(small_data, tmp_path / "run", small(*TINY))
+def test_a_folder_of_another_run_is_refused(run: Path, small_data: Path, small: Small) -> None:
     with pytest.raises(ConfigError, match="holds a run with other settings"):
-        fit_small(small_data, tmp_path / "run", small(*TINY, "schedule.epochs=4"))
+        fit_small(small_data, run, small(*TINY, "schedule.epochs=4"))
 
 
 def test_a_damaged_checkpoint_is_refused_and_named(
-    small_data: Path, tmp_path: Path, small: Small
+    run: Path, small_data: Path, small: Small
 ) -> None:
-    run = tmp_path / "run"
-    fit_small(small_data, run, small(*TINY))
     (run / MEMBER / MODEL_NAME).unlink()
     (run / MEMBER / LAST).write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match=LAST):
@@ -185,11 +211,9 @@ def test_folds_of_another_number_are_refused(
 
 
 def test_a_run_is_exported_again_from_its_checkpoints(
-    small_data: Path, tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
+    run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also the last weights, and for frames of another size; the card keeps its command."""
-    run = tmp_path / "run"
-    assert main(command(small_data, run, small(*TINY))) == ExitCode.OK
     before = load_card(run / MEMBER / MODEL_NAME)
     first = (run / MEMBER / MODEL_NAME).read_bytes()
     assert main(["export", str(run)]) == ExitCode.OK
@@ -202,16 +226,13 @@ def test_a_run_is_exported_again_from_its_checkpoints(
     assert after.command == before.command
 
 
-def test_what_has_no_checkpoint_cannot_be_exported(
-    small_data: Path, tmp_path: Path, small: Small
-) -> None:
-    run = tmp_path / "run"
-    fit_small(small_data, run, small(*TINY))
+def test_what_has_no_checkpoint_cannot_be_exported(run: Path) -> None:
     (run / MEMBER / BEST).unlink()
     with pytest.raises(ModelError, match=r"no model has a best\.ckpt"):
         export_run(run)
 
 
+@pytest.mark.slow
 def test_several_processes_train_one_model(small_data: Path, tmp_path: Path, small: Small) -> None:
     """As torchrun starts them: each sees its share, one writes."""
     words = command(small_data, tmp_path / "run", small(*TINY, "schedule.batch=2"))
@@ -228,6 +249,7 @@ def test_several_processes_train_one_model(small_data: Path, tmp_path: Path, sma
     assert (tmp_path / "run" / "deployment.toml").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_run_that_can_go_on(small_data: Path, tmp_path: Path, small: Small) -> None:
     run = tmp_path / "run"
     start = [sys.executable, "-m", "stripwatch_train"]

@@ -79,6 +79,7 @@ def epochs_of(run: Path) -> list[int]:
         return [int(row["epoch"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_dropout_is_the_same_after_a_kill(
     small_data: Path, tmp_path: Path, small: Small, kill_at: Callable[[int], None]
 ) -> None:

@@ -63,6 +63,7 @@ def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accele
         _quiet_lightning()
         trainer = _make_trainer(member, folder, accelerator)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             trainer.fit(
                 learner,
                 datamodule=epochs,
