@@ -56,13 +56,13 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
         (NEW + "c.jpg,1,1 1 1\n", r"row 5: EncodedPixels: number 3 is a start without a length"),
         (NEW + "c.jpg,1,409600 2\n", r"row 5: EncodedPixels: "),
         (NEW + "c.jpg,1,1 -1\n", r"row 5: EncodedPixels: a negative number"),
-        (NEW + "a.jpg,4,9 1\n", r"row 5: another mask of class 4 of a\.jpg stands in row 3"),
+        (NEW + "a.jpg,4,9 1\n", r"row 5: another mask of class 4 of a\.jpg is in row 3"),
         (NEW + ",1,1 1\n", r"row 5: '' is no name of an image"),
         (NEW + "../c.jpg,1,1 1\n", r"row 5: '\.\./c\.jpg' is no name"),
         (NEW + "c.jpg,1\n", r"row 5: not as many cells"),
         (NEW + "c.jpg,1,1 1,2\n", r"row 5: not as many cells"),
         ("ImageId_ClassId,EncodedPixels\na.jpg,\n", r"row 2: ImageId_ClassId is 'a\.jpg'"),
-        ("ImageId,1,2,3,4\na.jpg,0,1,0,0\n", r"row 2: says which classes .* but not where"),
+        ("ImageId,1,2,3,4\na.jpg,0,1,0,0\n", r"row 2: lists the classes .* but no masks"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(tmp_path: Path, text: str, words: str) -> None:

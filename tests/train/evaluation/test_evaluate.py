@@ -117,10 +117,10 @@ def test_a_run_is_evaluated_by_the_models_that_never_saw_a_fold(
     assert [entry.frames_missed for entry in measure(together).classes] == [0, 0]
     assert main(["evaluate", str(run)]) == ExitCode.OK
     page = (run / "evaluation" / PAGE).read_text()
-    assert "Folds 0, 1, each by the models that never saw it" in page
+    assert "Folds 0, 1, each by the models not trained on it" in page
     for flag in (("--fold", "0"), ("--classes", "a,b")):
         assert main(["evaluate", str(run), *flag]) == ExitCode.CONFIG
-        assert f"has {flag[0][2:]} of its own; leave it out" in capsys.readouterr().err
+        assert f"brings its own {flag[0][2:]}; leave it out" in capsys.readouterr().err
 
 
 def test_a_fold_must_be_one_of_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +131,7 @@ def test_a_fold_must_be_one_of_its_file(tmp_path: Path, capsys: pytest.CaptureFi
     folds = ["--folds", str(tmp_path / "folds.json")]
     for wrong, words in (
         ([*folds, "--fold", "3"], "has the folds 0 to 2"),
-        ([*folds, "--fold", "2"], "there are no frames to measure it on"),
+        ([*folds, "--fold", "2"], "there are no frames to evaluate it on"),
         (folds, "--folds and --fold go together"),
         (["--fold", "1"], "--folds and --fold go together"),
     ):

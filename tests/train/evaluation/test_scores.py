@@ -20,7 +20,7 @@ SHAPE = (20, 36)
 
 
 def blobs(generator: np.random.Generator, classes: int = 2) -> Bytes:
-    """Smooth noise: pieces of all sizes at all thresholds; [classes, lines, pixels]."""
+    """Smooth noise: components of all sizes at all thresholds; [classes, lines, pixels]."""
     rough = generator.normal(size=(classes, *SHAPE))
     for axis in (1, 2):
         for _ in range(2):
@@ -31,24 +31,24 @@ def blobs(generator: np.random.Generator, classes: int = 2) -> Bytes:
 
 
 def pieces_of(mask: Mask) -> list[Mask]:
-    """8-connected pieces, by walking from pixel to pixel."""
+    """8-connected components, by walking from pixel to pixel."""
     left = mask.copy()
     found = []
     for start in zip(*np.nonzero(mask), strict=True):
         if not left[start]:
             continue
-        piece = np.zeros_like(mask)
+        component = np.zeros_like(mask)
         queue = deque([start])
         left[start] = False
         while queue:
             line, pixel = queue.popleft()
-            piece[line, pixel] = True
+            component[line, pixel] = True
             for y in range(max(line - 1, 0), min(line + 2, mask.shape[0])):
                 for x in range(max(pixel - 1, 0), min(pixel + 2, mask.shape[1])):
                     if left[y, x]:
                         left[y, x] = False
                         queue.append((y, x))
-        found.append(piece)
+        found.append(component)
     return found
 
 
@@ -67,7 +67,7 @@ def test_a_byte_reaches_a_level_when_it_reaches_the_threshold() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_pieces_and_hits_are_those_that_counting_gives(seed: int) -> None:
-    """For each class, threshold and piece; random frames."""
+    """For each class, threshold and component; random frames."""
     print(f"seed {seed}")
     generator = np.random.default_rng(seed)
     prob = blobs(generator)
@@ -87,18 +87,18 @@ def test_pieces_and_hits_are_those_that_counting_gives(seed: int) -> None:
         true_pieces = pieces_of(true)
         assert measured.true_px == true.sum()
         assert measured.peak == prob[index].max()
-        assert sorted(measured.true_areas) == sorted(piece.sum() for piece in true_pieces)
+        assert sorted(measured.true_areas) == sorted(component.sum() for component in true_pieces)
         for step, threshold in enumerate(settings.thresholds[index]):
-            pieces = pieces_of(prob[index] >= threshold * 255 - 1e-9)
+            components = pieces_of(prob[index] >= threshold * 255 - 1e-9)
             wanted = sorted(
                 (
-                    int(piece.sum()),
-                    int((piece & true).sum()),
-                    bool(10 * (piece & true).sum() >= piece.sum()),
+                    int(component.sum()),
+                    int((component & true).sum()),
+                    bool(10 * (component & true).sum() >= component.sum()),
                 )
-                for piece in pieces
+                for component in components
             )
-            rows = measured.pieces[measured.pieces[:, 0] == step]
+            rows = measured.components[measured.components[:, 0] == step]
             assert rows[:, 2].sum() == len(wanted)
             for area in {row[0] for row in wanted}:
                 same = [row for row in wanted if row[0] == area]
@@ -106,10 +106,12 @@ def test_pieces_and_hits_are_those_that_counting_gives(seed: int) -> None:
                 hits, right = sum(row[1] for row in same), sum(row[2] for row in same)
                 assert row == [step, area, len(same), hits, right]
             kept = np.zeros(SHAPE, np.bool_)
-            for piece in pieces:
-                if piece.sum() >= max(entry.min_area_px, 1):
-                    kept |= piece
-            found = sum(10 * (piece & kept).sum() >= piece.sum() for piece in true_pieces)
+            for component in components:
+                if component.sum() >= max(entry.min_area_px, 1):
+                    kept |= component
+            found = sum(
+                10 * (component & kept).sum() >= component.sum() for component in true_pieces
+            )
             assert measured.true_found[step] == found
             if threshold == entry.threshold:
                 assert np.array_equal((scores.found >> index & 1) > 0, kept)
@@ -153,12 +155,12 @@ def test_what_is_found_is_what_the_daemon_reports(seed: int, mode: str) -> None:
 
 @pytest.mark.parametrize(("hit", "right"), [(2, 1), (1, 0), (0, 0)])
 def test_a_found_piece_is_right_when_a_tenth_of_it_is_true(hit: int, right: int) -> None:
-    """Of 20 pixels two are enough, one is not; the true piece below is large."""
+    """Of 20 pixels two are enough, one is not; the true component below is large."""
     prob = np.zeros((1, *SHAPE), np.uint8)
     prob[0, 5, 5:25] = 255
     truth = masked(SHAPE, (5, 5, hit, 9, 1))
     scores = score_frame(clean(prob), truth, ScoreSettings((DefectClass(id=1, name="a"),)))
-    assert set(scores.classes[0].pieces[:, 4].tolist()) == {right}
+    assert set(scores.classes[0].components[:, 4].tolist()) == {right}
 
 
 @pytest.mark.parametrize(("covered", "found"), [(2, 1), (1, 0), (0, 0)])
@@ -166,7 +168,7 @@ def test_a_true_piece_is_found_when_a_tenth_of_it_is_covered(covered: int, found
     """By what is left after the minimum area: a speck of its own finds nothing."""
     prob = np.zeros((1, *SHAPE), np.uint8)
     prob[0, 5:15, 5 : 5 + covered] = 255
-    prob[0, 5, 15] = 255  # a speck on the true piece, below the minimum area
+    prob[0, 5, 15] = 255  # a speck on the true component, below the minimum area
     truth = masked(SHAPE, (5, 5, 20, 1, 1))
     entry = DefectClass(id=1, name="a", min_area_px=5)
     scores = score_frame(clean(prob), truth, ScoreSettings((entry,)))
@@ -202,14 +204,14 @@ def test_confusion_of_softmax_takes_the_largest_of_all() -> None:
 
 
 def test_noise_is_kept_in_few_rows() -> None:
-    """One for each area that occurs, however many pieces there are."""
+    """One for each area that occurs, however many components there are."""
     prob = np.random.default_rng(5).integers(0, 256, (1, 256, 400), np.uint8)
     scores = score_frame(
         clean(prob), np.zeros((256, 400), np.uint8), ScoreSettings((DefectClass(id=1, name="a"),))
     )
-    rows = scores.classes[0].pieces
-    pieces = rows[rows[:, 0] == len(GRID) - 1][:, 2].sum()
-    assert pieces > 3000
+    rows = scores.classes[0].components
+    components = rows[rows[:, 0] == len(GRID) - 1][:, 2].sum()
+    assert components > 3000
     assert len(rows) < 100 * len(GRID)
 
 
@@ -220,7 +222,7 @@ def test_a_frame_without_anything_has_a_dice_of_one() -> None:
     nothing = score_frame(clean(prob), np.zeros(SHAPE, np.uint8), ScoreSettings(classes))
     assert nothing.dice == 1
     assert nothing.wrong_px == 0
-    assert all(len(entry.pieces) == 0 for entry in nothing.classes)
+    assert all(len(entry.components) == 0 for entry in nothing.classes)
     missed = score_frame(clean(prob), masked(SHAPE, (3, 3, 4, 4, 2)), ScoreSettings(classes))
     assert missed.dice == 0.5
     assert missed.wrong_px == 16

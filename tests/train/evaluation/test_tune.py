@@ -134,7 +134,7 @@ def test_folds_whose_cards_differ_are_not_joined_until_they_are_tuned(tmp_path: 
     ("flags", "words"),
     [
         ((), "name the frames that its training left out, with --data, --folds and --fold"),
-        (("--data", "data"), "chosen on frames that a model learnt are too bold"),
+        (("--data", "data"), "chosen on frames that a model was trained on are too optimistic"),
     ],
 )
 def test_a_model_without_validation_frames_is_not_tuned(
@@ -182,14 +182,14 @@ def test_models_of_a_run_are_not_tuned_on_frames_that_they_learnt(
     for path in (model, run / DEPLOYMENT_NAME):
         assert main(["tune", str(path), *flags, "1"]) == ExitCode.CONFIG
         said = capsys.readouterr().err
-        assert "learnt 2 of these 2 frames, by their names (the first: c.png)" in said
+        assert "was trained on 2 of these 2 frames, by their names (the first: c.png)" in said
         assert "tune the folder of its training run" in said
     assert card_path(model).read_bytes() == card
     assert main(["tune", str(model), *flags, "0"]) == ExitCode.OK
     assert card_path(model).read_bytes() != card
     # Measuring them is allowed, and said.
     assert main(["evaluate", str(run), *flags[:2], "--output", str(tmp_path)]) == ExitCode.OK
-    assert "learnt 4 of these 4 frames" in capsys.readouterr().err
+    assert "was trained on 4 of these 4 frames" in capsys.readouterr().err
 
 
 def test_no_card_changes_when_one_of_them_cannot(tmp_path: Path) -> None:

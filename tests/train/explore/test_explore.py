@@ -58,18 +58,18 @@ def random_set(folder: Path, seed: int, count: int = 25) -> DataSet:
 
 
 def piece_count(plane: NDArray[np.bool_]) -> int:
-    """Connected pieces, by flooding from each pixel that is left."""
+    """Connected components, by flooding from each pixel that is left."""
     left = {(int(y), int(x)) for y, x in np.argwhere(plane)}
-    pieces = 0
+    components = 0
     while left:
         edge = [left.pop()]
-        pieces += 1
+        components += 1
         while edge:
             y, x = edge.pop()
             around = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
             left -= around
             edge += around
-    return pieces
+    return components
 
 
 def test_what_is_counted_is_what_is_there(tmp_path: Path) -> None:
@@ -91,7 +91,9 @@ def test_what_is_counted_is_what_is_there(tmp_path: Path) -> None:
         assert facts.mean == pytest.approx(image.mean())
         assert facts.black == pytest.approx((image <= BLACK_MAX).mean())
         assert facts.areas == tuple(int(plane.sum()) for plane in planes)
-        assert [len(pieces) for pieces in facts.pieces] == [piece_count(plane) for plane in planes]
+        assert [len(components) for components in facts.components] == [
+            piece_count(plane) for plane in planes
+        ]
         assert facts.combination == tuple(n for n in (1, 2, 3) if planes[n - 1].any())
         areas += facts.areas
         marked += int((mask > 0).sum())
@@ -253,7 +255,12 @@ def test_a_table_of_masks_is_shown_without_its_images(
     assert found.pixels is None
     assert found.combinations() == [((), 1), ((1, 3), 1), ((3,), 1)]
     assert found.frames[0].areas == (200, 0, 50, 0)
-    assert [pieces.tolist() for pieces in found.frames[0].pieces] == [[200], [], [50], []]
+    assert [components.tolist() for components in found.frames[0].components] == [
+        [200],
+        [],
+        [50],
+        [],
+    ]
     out = tmp_path / "out"
     assert main(["explore", str(table), "--output", str(out)]) == ExitCode.OK
     printed = capsys.readouterr().out
@@ -300,7 +307,7 @@ def test_what_cannot_be_explored_is_named(
     presence.write_text("ImageId,1,2,3,4\na.jpg,0,1,0,0\n")
     out = tmp_path / "out"
     assert main(["explore", str(presence), "--output", str(out)]) == ExitCode.CONFIG
-    assert "says which classes an image has, but not where" in capsys.readouterr().err
+    assert "lists the classes of an image, but no masks" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="nowhere: has no frames to explore"):
         explore(DataSet((), (), "nowhere"))
     data_set = random_set(tmp_path / "data", 53, count=2)

@@ -53,12 +53,14 @@ def test_a_folder_that_says_nothing_of_the_frames_is_refused(
     tmp_path: Path, data: DataSet, student: Recipe
 ) -> None:
     """Also one that is not there: the run would be no student, and its record would say it is."""
-    with pytest.raises(ConfigError, match=r"says nothing of these frames .* predict --soft"):
+    with pytest.raises(
+        ConfigError, match=r"has no probabilities of these frames .* predict --soft"
+    ):
         teacher_files(tmp_path / "missing", data, student)
 
 
 def test_a_recipe_that_does_not_listen_gets_no_teacher(tmp_path: Path, data: DataSet) -> None:
-    with pytest.raises(ConfigError, match=r"learns from labels alone; .* --set loss\.teacher=0\.7"):
+    with pytest.raises(ConfigError, match=r"uses labels alone; .* --set loss\.teacher=0\.7"):
         teacher_files(teach(tmp_path, data, 0), data, load_recipe("unet"))
 
 

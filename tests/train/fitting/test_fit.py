@@ -266,7 +266,7 @@ def test_ctrl_c_stops_a_run_that_can_go_on(small_data: Path, tmp_path: Path, sma
         process.stdout.read()
         said = process.stderr.read()
     assert process.returncode == ExitCode.INTERRUPTED
-    assert "the same command goes on" in said
+    assert "the same command resumes" in said
     assert "Traceback" not in said
     assert (run / MEMBER / LAST).exists()
 

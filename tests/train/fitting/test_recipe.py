@@ -218,8 +218,8 @@ def test_a_value_outside_its_limits_is_refused_and_its_place_named(
             {"activation": "softmax", "loss": {"bce": 0.0, "class_weights": [1.0, 2.0]}},
             "loss.class_weights are of loss.cross_entropy, which is 0",
         ),
-        ({"loss": {"bce": 0.0, "dice": 0.0}}, "all weights are 0; nothing would be learnt"),
-        (GATE | {"loss": {"bce": 0.0}}, "loss.bce is what gates and classifiers learn from"),
+        ({"loss": {"bce": 0.0, "dice": 0.0}}, "all weights are 0; there is nothing to train on"),
+        (GATE | {"loss": {"bce": 0.0}}, "gates and classifiers need loss.bce"),
     ],
 )
 def test_a_member_that_contradicts_itself_is_refused(

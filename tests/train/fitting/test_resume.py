@@ -147,7 +147,7 @@ def test_data_that_were_moved_are_found_where_the_same_command_says(
     fit_small(data, run, small(*TINY))
     data.rename(moved)
     for command in (lambda: evaluate_run(run), lambda: export_run(run)):
-        with pytest.raises(ConfigError, match=r"give its fit again, with --data where"):
+        with pytest.raises(ConfigError, match=r"repeat its fit command with the new --data path"):
             command()
     written = (run / MEMBER / LAST).stat().st_mtime_ns
     fit_small(moved, run, small(*TINY))

@@ -128,9 +128,11 @@ def test_pseudo_labelled_validation_frames_are_not_learnt_from(
     capsys.readouterr()
     assert run_fit(small_data, tmp_path / "more", changes, *flags) == ExitCode.OK
     said = capsys.readouterr().err
-    left_out, of = re.findall(r"(\d+) of (\d+) frames look like validation frames", said)[0]
+    left_out, of = re.findall(
+        r"(\d+) of (\d+) frames are near-duplicates of validation frames", said
+    )[0]
     assert int(left_out) >= len(held_out)
     assert int(of) == len(held_out) + 6
     flags = ("--pseudo", str(tmp_path / "known-labels"), *folds)
     assert run_fit(small_data, tmp_path / "less", changes, *flags) == ExitCode.CONFIG
-    assert "frames on which this run is validated" in capsys.readouterr().err
+    assert "near-duplicates of validation frames of this run" in capsys.readouterr().err

@@ -34,19 +34,22 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "collect",
-        help="make a data set of a recorded strip and the events about it",
+        help="make a data set from a recorded strip and its events",
         description="Write the inspected frames of a recording, and the defects that were found "
         "in them, as images and COCO labels. Frames without defects are clean frames.",
     )
-    parser.add_argument("recording", type=Path, help="of stripwatch record")
+    parser.add_argument("recording", type=Path, help="file of stripwatch record")
     parser.add_argument(
-        "--events", type=Path, required=True, help="JSON lines of stripwatch events --json"
+        "--events",
+        type=Path,
+        required=True,
+        help="JSON lines of stripwatch replay --write-events or of stripwatch events --json",
     )
     parser.add_argument(
         "--corrections",
         type=Path,
-        help="JSON lines whose defects hold in place of all of the events': the same file after "
-        "somebody corrected it",
+        help="JSON lines whose defects replace all defects of the events: the same file, corrected "
+        "by hand",
     )
     parser.add_argument("--classes", **CLASSES_FLAG)
     parser.add_argument(
@@ -109,9 +112,9 @@ def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser
 def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "folds",
-        help="deal out a data set's frames for cross-validation",
-        description="Deal out frames into folds: what looks alike stays together, and every fold "
-        "has its share of every class.",
+        help="divide a data set into folds for cross-validation",
+        description="Divide frames into folds: near-duplicates stay together, and every fold has "
+        "its share of every class.",
     )
     parser.add_argument("data", type=Path, help="folder, or .json file of COCO")
     parser.add_argument("--classes", **CLASSES_FLAG)
@@ -125,15 +128,15 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--groups",
         type=Path,
         metavar="DATA",
-        help="data set from before it was labelled, which says what strip each frame is of; "
-        "labelling tools leave that out",
+        help="data set from before it was labelled, which has the strip of each frame; labelling "
+        "tools drop it",
     )
     parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
     parser.add_argument(
         "--split-copies",
         action="store_true",
-        help="frames that look alike may come into different folds: scores measure memory, too, "
-        "as many published ones do",
+        help="allow near-duplicates in different folds: scores then measure memory, too, as many "
+        "published ones do",
     )
     parser.set_defaults(command=_folds)
 
@@ -197,7 +200,7 @@ def _folds(args: argparse.Namespace) -> ExitCode:
         table.add_row(*map(str, row))
     plain_console().print(table)
     sizes = Counter(folds.group_of.values())
-    what = "belong together" if args.split_copies else "look alike or belong together"
+    what = "belong together" if args.split_copies else "are near-duplicates or belong together"
     sys.stdout.write(
         f"{len(folds.group_of)} of {len(folds.fold_of)} frames {what}, in "
         f"{len(sizes)} groups; the largest has {max(sizes.values(), default=0)}\n"

@@ -1,4 +1,4 @@
-"""Subcommands about what a model is worth: evaluate, tune."""
+"""Subcommands that measure a model: evaluate, tune."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "evaluate",
         help="measure a model on labelled frames",
         description="Measure a model on labelled frames, as it will run on the line, and write a "
-        "page of figures and plots. Of a training run each fold is measured by the models that "
-        "never saw it; with --data all its models together are measured on other frames.",
+        "page of figures and plots. In a training run, each fold is measured by the models not "
+        "trained on it; with --data, all its models together are measured on other frames.",
     )
     parser.add_argument("model", **MODEL_FLAG)
     _add_data_flags(parser)
@@ -52,7 +52,7 @@ def _add_tune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "tune",
         help="choose thresholds and minimum areas on validation frames",
         description="Choose the threshold and the minimum area of each class that give the best "
-        "mean Dice on frames that the models never saw, and write them into their model.json. "
+        "mean Dice on frames that the models were not trained on, and write them into model.json. "
         "Gates and classifiers stay as they are.",
     )
     parser.add_argument(
@@ -85,7 +85,7 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
         scores, source = _measured_run(args, progress) if out_of_fold else _measured(args, progress)
     metrics = measure(scores)
     folds = sorted(set(scores.folds))
-    by = f" Folds {', '.join(map(str, folds))}, each by the models that never saw it."
+    by = f" Folds {', '.join(map(str, folds))}, each by the models not trained on it."
     lead = f"{args.model} on {metrics.frames} frames of {source}.{by if out_of_fold else ''}"
     page = write_report(output, scores, metrics, sweep_all(scores), "Evaluation", lead)
     plain_console().print(_figures(metrics))
@@ -128,7 +128,7 @@ def _tune(args: argparse.Namespace) -> ExitCode:
     )
     if tuned.elsewhere is not None:
         sys.stdout.write(
-            f"of each fold with what is best on the others, as on new frames: "
+            f"each fold with the settings that are best on the others, as on new frames: "
             f"{tuned.elsewhere:.4f}\n"
         )
     sys.stdout.write("".join(f"{card}\n" for card in cards))
@@ -150,7 +150,7 @@ def _check_tunable(args: argparse.Namespace, *, in_run: bool) -> None:
     if not in_run and len(given) < 3:
         raise ConfigError(
             f"{args.model}: name the frames that its training left out, with --data, --folds and "
-            "--fold: thresholds that were chosen on frames that a model learnt are too bold"
+            "--fold: thresholds chosen on frames that a model was trained on are too optimistic"
         )
 
 
@@ -160,7 +160,7 @@ def _measured_run(args: argparse.Namespace, progress: ProgressBar) -> tuple[Scor
 
     for name in ("folds", "fold", "classes"):
         if getattr(args, name) is not None:
-            raise ConfigError(f"--{name}: {args.model} has {name} of its own; leave it out")
+            raise ConfigError(f"--{name}: {args.model} brings its own {name}; leave it out")
     data_set, scores = evaluate_run(args.model, progress.show)
     return scores, data_set.source
 
@@ -177,15 +177,15 @@ def _measured(
         raise ConfigError(f"{args.model}: name labelled frames with --data")
     data_set = opened_data(args.data, args)
     samples, source = _of_fold(args, data_set)
-    learnt = training_overlap(args.model, [sample.name for sample in samples])
-    if learnt:
+    overlap = training_overlap(args.model, [sample.name for sample in samples])
+    if overlap:
         words = (
-            f"{args.model}: learnt {len(learnt)} of these {len(samples)} frames, by their names "
-            f"(the first: {learnt[0]})"
+            f"{args.model}: was trained on {len(overlap)} of these {len(samples)} frames, by their "
+            f"names (the first: {overlap[0]})"
         )
         if only_new:
             raise ConfigError(f"{words}; tune the folder of its training run, or name other frames")
-        sys.stderr.write(f"{words}; of new frames these figures say little\n")
+        sys.stderr.write(f"{words}; on new frames expect lower figures\n")
     with open_predictor(args.model) as predictor:
         return evaluate(predictor, samples, data_set.classes, progress=progress.show), source
 

@@ -1,4 +1,4 @@
-"""The subcommand explore: a data set as a page to look at."""
+"""The subcommand explore: a page about a data set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add it."""
     parser = commands.add_parser(
         "explore",
-        help="show what a data set holds: classes, areas, overlays, brightness",
-        description="Count and draw what a data set holds, and write it as a page "
-        "(index.html and PNG files). The bare mask table of Severstal's data (a .csv file) is "
-        "shown as far as that is possible without images.",
+        help="write a page about a data set: classes, areas, overlays, brightness",
+        description="Count the classes, areas and sizes of a data set, and write them, with "
+        "pictures, as a page (index.html and PNG files). For a bare mask table of Severstal's data "
+        "(a .csv file), the parts that need no images are shown.",
     )
     parser.add_argument("data", type=Path, help="folder, .json file of COCO, or .csv of masks")
     parser.add_argument("--classes", **CLASSES_FLAG)

@@ -21,7 +21,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "fit",
         help="train a recipe's models and export them",
         description="Train all models of a recipe and write each as ONNX with its model.json. The "
-        "same command again goes on with a run that was stopped.",
+        "same command again resumes a run that was stopped.",
     )
     fit_parser.add_argument("recipe", help="name (see `recipes`), or path of a .toml or .json file")
     fit_parser.add_argument("--data", type=Path, required=True, help="folder, or .json of COCO")
@@ -44,7 +44,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     fit_parser.add_argument(
         "--only",
         metavar="NAMES",
-        help="members to train now, with commas between; the others may follow, or be trained "
+        help="members to train now, separated by commas; the others can follow, or be trained "
         "on other machines",
     )
     fit_parser.add_argument(
@@ -96,7 +96,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
     try:
         run = fit(Path(args.recipe).stem, recipe, settings)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command goes on from the last epoch\n")
+        sys.stderr.write("stopped; the same command resumes from the last epoch\n")
         raise
     if is_first_process():
         done = sum(is_trained(args.output, entry) for entry in run.members)

@@ -1,4 +1,4 @@
-"""Flags that several subcommands share, and what they stand for."""
+"""Flags that several subcommands share, and the objects that they name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASSES_FLAG: dict[str, Any] = {
 MODEL_FLAG: dict[str, Any] = {
     "type": Path,
     "metavar": "MODEL",
-    "help": ".onnx with its model.json, .toml that says which models go together, engine folder, "
+    "help": ".onnx with its model.json, .toml that lists which models go together, engine folder, "
     "or folder of a training run",
 }
 

@@ -1,4 +1,4 @@
-"""Subcommands about what a model finds: predict, submit."""
+"""Subcommands that write predictions: predict, submit."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "predict",
-        help="write what a model finds as labels",
-        description="Write images and, as COCO labels, what a model finds in them: to look at in a "
-        "labelling tool, or to train on.",
+        help="write the predictions of a model as labels",
+        description="Write images and, as COCO labels, the defects that a model finds in them: for "
+        "a labelling tool, or to train on.",
     )
     parser.add_argument("model", **MODEL_FLAG)
     parser.add_argument("images", type=Path, help="folder of images, or a data set")

@@ -1,1 +1,1 @@
-"""Labelled frames: what they are, where they are read from, how they are divided."""
+"""Labelled frames: their types, their readers and writers, their division into folds."""

@@ -1,8 +1,8 @@
 """COCO instances: the labels that CVAT and Label Studio export, and the project's own folder.
 
 The project's folder is `annotations.json` and `images/`. Its masks are compressed run lengths, one
-annotation for each connected piece; an image's `group` stands as a key of its own, which other
-programs pass over.
+annotation for each connected component; the `group` of an image is an extra key that other programs
+ignore.
 """
 
 from __future__ import annotations
@@ -98,12 +98,12 @@ def _classes(
     known = make_classes(path, names or [entry.name for entry in ordered])
     id_of = {entry.name: entry.id for entry in known}
     used = {annotation.category_id for annotation in data.annotations}
-    strange = [
+    unknown = [
         entry.name for entry in ordered if entry.id in used and class_name(entry.name) not in id_of
     ]
-    if strange:
+    if unknown:
         raise ConfigError(
-            f"{path}: has masks of {', '.join(strange)}, which is not among the classes "
+            f"{path}: has masks of {', '.join(unknown)}, which is not among the classes "
             f"{', '.join(id_of)}; name it, too, or rename it in the file"
         )
     return known, {entry.id: id_of.get(class_name(entry.name), 0) for entry in ordered}
@@ -141,7 +141,7 @@ def _compressed(
     *,
     outlined: bool,
 ) -> str:
-    """COCO's compressed counts, checked: pycocotools trusts what it is given."""
+    """COCO's compressed counts, checked, as pycocotools does not check its input."""
     if isinstance(segmentation, list):
         _check_polygons(where, segmentation, shape)
         if outlined:

@@ -1,8 +1,8 @@
-"""The images that a COCO file lists, and where they lie.
+"""The images that a COCO file lists, and their places on the disk.
 
 Tools write an image's path as it was on the machine of the labeller: with `\\`, from the root of
-another disk, as an address of their own server. Only what lies in the folders of the labels is
-read; how much of a listed path is left there is found by looking, and is the same for all images.
+another disk, as an address of a server. Only files in the folders of the labels are read. The
+number of leading folders to drop is found by trying, and is the same for all images.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def locate_images(
                 return located
             found = found or located
     if found:
-        return found  # it will be said which image is missing
+        return found  # the reader names the missing image
     raise ConfigError(
         f"{path}: its image {images[0].file_name} is in none of {', '.join(map(str, places))}; "
         "put the images into one of them"

@@ -1,4 +1,4 @@
-"""From a recorded strip and the events about it to a data set.
+"""A data set from a recorded strip and its events.
 
 A frame counts as clean only where the events show that it was inspected: between the first and
 the last event of its session, outside every gap, in a file of events without a hole.
@@ -38,19 +38,19 @@ from stripwatch_train.data.samples import class_name
 
 @dataclass(slots=True)
 class Collected:
-    """What became of a recording's frames, and of the labels."""
+    """Counts of a recording's frames and labels."""
 
     clean: int = 0  # written
     cleared: int = 0  # of the clean: the events have defects there, the corrections none
     defective: int = 0
     labels: int = 0  # in defective frames
-    missed: int = 0  # not inspected, says a gap
+    missed: int = 0  # not inspected, according to a gap event
     uncovered: int = 0  # before the first or after the last event of their session
     repeated: int = 0  # recorded twice
     undecodable: int = 0
-    thinned: int = 0  # clean, but not every one was asked for
+    thinned: int = 0  # clean, left out because of clean_every
     without_frame: int = 0  # labels whose frame is not in the recording, or was left out
-    remark: str = ""  # on what could not be read of the recording
+    remark: str = ""  # on unreadable parts of the recording
 
 
 def collect(
@@ -66,12 +66,13 @@ def collect(
 
     Args:
         recording: MCAP file of `stripwatch record`.
-        events: JSON lines of `stripwatch events --json`, of the same frames; all numbered events.
+        events: JSON lines of all numbered events of the same frames, as `stripwatch replay
+            --write-events` or `stripwatch events --json` writes them.
         output: folder to write; frames of one strip, whatever camera saw them, form a group.
-        corrections: JSON lines whose defects hold in place of those in `events`.
+        corrections: JSON lines whose defects replace those in `events`.
         classes: names in order; () = those of the defects, in the order of their ids.
         clean_every: of the clean frames of each session, write the first and then every n-th: a
-            strip is mostly clean, and its frames are much alike. Frames with defects are all kept.
+            strip is mostly clean, and its frames are similar. Frames with defects are all kept.
 
     Raises:
         ConfigError: a line cannot be used, events are missing, no frame is covered by them, or
@@ -105,7 +106,7 @@ def _images(
     clean_every: int,
     done: Collected,
 ) -> Iterator[LabelledImage]:
-    """The frames to write; counts in `done` what becomes of each."""
+    """The frames to write; `done` counts all."""
     seen: set[FrameKey] = set()
     sessions: set[Session] = set()
     clean_of: defaultdict[Session, int] = defaultdict(int)

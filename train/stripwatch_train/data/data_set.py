@@ -1,4 +1,4 @@
-"""Opening a data set, whatever layout it lies in, and writing it in the project's own."""
+"""Opening a data set in any layout, and converting it to the project's own."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in 
 
 
 def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
-    """The data set that lies at a path: its layout is told by what is there.
+    """Open the data set at a path; the files there determine its layout.
 
     Args:
         path: a COCO file; a folder with annotations.json, annotations/instances_*.json, or, as
             Label Studio calls it, result.json or result_coco.json; one with train.csv; one with
             images/ and annotations/ or masks/, or a folder inside its images/
             (`images/training`); one with a folder of a.jpg and a.png for each class.
-        classes: the classes' names, in order; what they mean where the layout has names of its
-            own, its reader says.
+        classes: the classes' names, in order; see the readers for layouts with their own names.
 
     Raises:
-        ConfigError: nothing of that is there, or what is there breaks a rule.
+        ConfigError: there is no such file or folder, or it breaks a rule.
     """
     if path.suffix.lower() == ".json" and path.is_file():
         return read_coco(path, classes)
@@ -86,12 +85,12 @@ def _mask_folders(path: Path) -> tuple[Path, Path | None]:
 
 
 def with_groups(data_set: DataSet, before: DataSet) -> DataSet:
-    """A data set with the groups of another one: labelling tools hand back labels without them.
+    """A data set with the groups of another one, as labelling tools return labels without them.
 
-    Frames are known again by their file names; a group that a frame has of its own stays.
+    Frames are matched by their file names; a frame that has a group keeps it.
 
     Raises:
-        ConfigError: no frame is known again.
+        ConfigError: no frame matches.
     """
     names = [PurePosixPath(sample.name).name for sample in before.samples]
     count = Counter(names)

@@ -1,4 +1,11 @@
-"""Near-duplicates: groups of frames that look alike (ADR 12)."""
+"""Near-duplicates: frames that show the same surface share a group (ADR 12).
+
+Two images are near-duplicates when their thumbnails, after the removal of low frequencies (light,
+and stripes along or across), correlate by more than `LIKENESS_MIN`, or by less than minus that:
+gain, offset and even inversion make no difference. All turned and mirrored views are compared.
+Near-duplicates are joined, also over several steps, and joined with the groups that the samples
+carry, such as one strip.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +23,8 @@ from stripwatch_train.data.samples import DataSet
 # something pasted in; below 0.7 nearly none are. Different frames of real strip came to 0.63.
 LIKENESS_MIN = 0.8
 THUMBNAIL_SIDE_PX = 24
-SLOW_PX = 3.0  # of the thumbnail: what varies more slowly is taken off
-CONTRAST_MIN = 0.1  # grey levels; flatter thumbnails are like nothing
+SLOW_PX = 3.0  # pixels of the thumbnail: lower frequencies are removed
+CONTRAST_MIN = 0.1  # grey levels; flatter thumbnails have no near-duplicates
 BLOCK_ROWS = 512  # compared at a time; bounds memory
 Thumbnails = NDArray[np.float32]
 
@@ -36,7 +43,7 @@ def find_groups(data_set: DataSet) -> NDArray[np.int64]:
 
 
 def known_groups(data_set: DataSet) -> NDArray[np.int64]:
-    """As `find_groups`, of what the samples themselves say."""
+    """As `find_groups`, but only the groups that the samples carry."""
     first_of: dict[str, int] = {}
     groups = np.arange(len(data_set.samples))
     for index, sample in enumerate(data_set.samples):
@@ -46,9 +53,9 @@ def known_groups(data_set: DataSet) -> NDArray[np.int64]:
 
 
 def join_alike(thumbnails: Thumbnails, groups: NDArray[np.int64]) -> None:
-    """Join, in place, the groups (int64 [n]) of thumbnails (float32 [n, side, side]) alike.
+    """Join, in place, the groups (int64 [n]) of similar thumbnails (float32 [n, side, side]).
 
-    Thumbnails are of length 1, or 0 for those that are like nothing.
+    Thumbnails have length 1, or 0 where nothing but low frequencies is left.
     """
     count = len(thumbnails)
     flat = thumbnails.reshape(count, -1)
@@ -72,7 +79,7 @@ def _views(block: Thumbnails) -> list[Thumbnails]:
 
 
 def _thumbnail(path: Path) -> Thumbnails:
-    """What tells an image from others, float32 [side, side] of length 1; zeros if nothing does."""
+    """High frequencies of an image, float32 [side, side] of length 1; zeros without any."""
     side = THUMBNAIL_SIDE_PX
     with opened(path) as image:
         image.draft("L", (2 * side, 2 * side))  # lets JPEG decode small, which is much faster

@@ -82,7 +82,7 @@ def read_coverage(path: Path) -> Coverage:
             raise ConfigError(
                 f"{path}: {holes} events of stream {stream} are missing between {min(seen)} and "
                 f"{max(seen)}, so that frames cannot be known to be clean; take all that "
-                "`stripwatch events --json` writes, and give what a human changed as --corrections"
+                "`stripwatch events --json` writes, and give changes by hand as --corrections"
             )
     if not coverage.range_of:
         raise ConfigError(f"{path}: holds no events of a strip")
@@ -108,7 +108,7 @@ def read_labels(path: Path) -> list[LocatedLabel]:
 def classes_of_labels(
     path: Path, placed: Sequence[LocatedLabel], names: Sequence[str]
 ) -> tuple[DefectClass, ...]:
-    # A class that a human named anew may carry the old id, or none: it comes behind.
+    # A class renamed by hand may carry the old id, or none: it comes last.
     lowest: dict[str, int] = {}
     for entry in placed:
         name, class_id = entry.label.class_name, entry.label.class_id or 1000

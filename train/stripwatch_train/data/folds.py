@@ -1,16 +1,13 @@
 """Folds for cross-validation: no image in two folds, equal shares of every class (ADR 12).
 
-**Groups.** Frames that look alike must not be apart: a model that has seen one of them knows the
-other. Public sets are full of such frames (recaptures of one piece, copies that were turned by 90
-or 180 degrees, one picture pasted into another), and nothing in their names tells. Two images
-count as alike when their thumbnails, freed of what varies slowly (light, and stripes along or
-across), correlate by more than `LIKENESS_MIN`, or by less than minus that: gain, offset and even
-inversion make no difference. All turned and mirrored views are compared. What is alike is joined,
-also over several steps, and joined with the groups that the samples carry, such as one strip.
+**Groups.** Near-duplicates stay in one fold: a model that was trained on one of them knows the
+other, and the scores leak. Public sets are full of them (recaptures of one piece, copies turned by
+90 or 180 degrees, one picture pasted into another), and their names do not show it. See
+`duplicates`.
 
 **Folds.** Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label Data" (ECML PKDD
-2011) deal out frames by their rarest label, each to the fold that lacks that label most. Here whole
-groups are dealt out so, those with the largest share of any class first; what a fold lacks is
+2011) assign frames by their rarest label, each to the fold that lacks that label most. Here whole
+groups are assigned so, those with the largest share of any class first; the lack of a fold is
 weighed over all classes, the clean frames and the number of frames together.
 
 **Tolerance.** In every fold the number of frames with a class, of clean frames, and of frames is
@@ -48,13 +45,13 @@ class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool = False) -> FoldFile:
-    """Find groups and deal them out; the same data and seed give the same folds.
+    """Find groups and assign them to folds; the same data and seed give the same folds.
 
     Args:
-        data_set: what is dealt out.
+        data_set: to divide.
         folds: how many.
-        seed: decides between groups that are alike in what they hold.
-        split_copies: frames that look alike may come into different folds. Scores then measure
+        seed: decides between groups with the same content.
+        split_copies: near-duplicates may come into different folds. Scores then measure
             memory, too: only for comparison with those that were published so.
 
     Raises:
@@ -66,8 +63,8 @@ def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool =
     found = len(np.unique(groups))
     if found < folds:
         raise ConfigError(
-            f"{data_set.source}: has {found} frames or groups of frames that do not look alike; "
-            f"these make no {folds} folds"
+            f"{data_set.source}: has {found} frames or groups of near-duplicates, "
+            f"too few for {folds} folds"
         )
     assigned = assign_folds(class_table(data_set), groups, folds, seed)
     names = [sample.name for sample in data_set.samples]
@@ -105,7 +102,7 @@ def assign_folds(
         table: which sample has which class, bool [samples, classes].
         groups: int64 [samples], equal for samples of one group.
         folds: how many.
-        seed: decides between groups that are alike in what they hold.
+        seed: decides between groups with the same content.
     """
     clean = ~table.any(axis=1, keepdims=True)
     columns = np.concatenate([table, clean, np.ones_like(clean)], axis=1)
@@ -118,7 +115,7 @@ def assign_folds(
     fold_of = np.zeros(len(shares), np.int64)
     held = np.zeros((folds, shares.shape[1]))
     for group in order:
-        # How much the sum of squares of what folds hold would grow: least where most is lacking.
+        # Growth of the sum of squared shares: least in the fold that lacks most.
         growth = held @ shares[group]
         lacking = np.flatnonzero(growth <= growth.min() + 1e-12)
         fold_of[group] = lacking[np.argmin(held[lacking, -1])]
@@ -127,7 +124,7 @@ def assign_folds(
 
 
 def fold_rows(data_set: DataSet, folds: FoldFile) -> list[tuple[int | str, ...]]:
-    """For reading, by fold and in all: fold, frames, clean frames, frames with each class.
+    """Rows for reading, by fold and in all: fold, frames, clean frames, frames with each class.
 
     Raises:
         ConfigError: a mask file cannot be read.
@@ -177,10 +174,10 @@ def load_folds(path: Path, data_set: DataSet) -> tuple[FoldFile, NDArray[np.int6
         ConfigError: it is missing, damaged, or was made for other frames.
     """
     folds = read_folds(path)
-    strange = {sample.name for sample in data_set.samples} ^ folds.fold_of.keys()
-    if strange or max(folds.fold_of.values()) >= folds.folds:
+    unmatched = {sample.name for sample in data_set.samples} ^ folds.fold_of.keys()
+    if unmatched or max(folds.fold_of.values()) >= folds.folds:
         raise ConfigError(
-            f"{path}: was made for other data than {data_set.source} ({len(strange)} frames are "
+            f"{path}: was made for other data than {data_set.source} ({len(unmatched)} frames are "
             "in one of them only); write it again with: stripwatch-train folds"
         )
     return folds, np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)

@@ -14,7 +14,7 @@ from stripwatch.errors import ConfigError
 from stripwatch_train.data.samples import Sample
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-COLOUR_LEVELS_MAX = 8  # of 255, between the channels of a grey picture that was saved as colour
+COLOUR_LEVELS_MAX = 8  # of 255, between the channels of a grey image that was saved as colour
 _IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
 
 
@@ -36,7 +36,7 @@ def image_files(folder: Path) -> list[Path]:
 
 @contextmanager
 def opened(path: Path, formats: tuple[str, ...] = _IMAGE_FORMATS) -> Iterator[ImageFile.ImageFile]:
-    """An image file, opened; what goes wrong with it until it is closed is said in its name.
+    """Open an image file; errors until it is closed become a ConfigError that names it.
 
     Raises:
         ConfigError: it is missing, damaged, or none of `formats`.
@@ -67,7 +67,7 @@ def image_shape(path: Path) -> tuple[int, int]:
 def load_image(sample: Sample) -> NDArray[np.uint8]:
     """The sample's grey pixels, uint8 [lines, pixels].
 
-    Colour files whose channels are equal, or nearly, are taken for the grey that they show.
+    Colour files whose channels are equal, or nearly, count as grey.
 
     Raises:
         ConfigError: the file is missing or damaged, in colour, partly transparent, or has not
@@ -87,7 +87,7 @@ def load_image(sample: Sample) -> NDArray[np.uint8]:
 
 
 def _has_16_bits(image: ImageFile.ImageFile) -> bool:
-    """Also of colour files, of which Pillow would silently drop the lower half."""
+    """Whether a file has 16 bits; of colour files Pillow would silently drop the lower 8."""
     return image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
 
 

@@ -1,4 +1,4 @@
-"""Severstal's mask tables, in every layout in which Kaggle and its users ship them."""
+"""Mask tables of Severstal's data, in all layouts that Kaggle and its users publish."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Record = dict[str, str]  # cells of a row by column
 
 
 def read_mask_table(path: Path) -> dict[str, RunsByClass]:
-    """The masks of each image that the table names; of one without defects there are none.
+    """The masks of each image in the table; an image without defects has none.
 
-    Columns are found by name in any order; unnamed ones (an index that was written along) and a
-    byte-order mark are passed over. A mask that stands there twice counts once.
+    Columns are found by name in any order; unnamed ones (an index) and a byte-order mark
+    are ignored. A repeated mask counts once.
 
     Raises:
         ConfigError: names the file, the row (1 is the header) and what is wrong with it.
@@ -49,7 +49,7 @@ def read_mask_table(path: Path) -> dict[str, RunsByClass]:
         _check_runs(where, text)
         if masks.setdefault(class_id, text) != text:
             raise ConfigError(
-                f"{where}: another mask of class {class_id} of {image} stands in row "
+                f"{where}: another mask of class {class_id} of {image} is in row "
                 f"{row_of[image, class_id]}; join them, or remove one"
             )
         row_of.setdefault((image, class_id), row)
@@ -72,7 +72,7 @@ def first_row(path: Path, image: str) -> int:
 def read_csv(path: Path) -> tuple[list[str], list[tuple[int, Record]]]:
     """The columns' names without blanks, and each row's number (1 is the header) and cells.
 
-    A byte-order mark is passed over. Rows may have too many or too few cells: see `check_cells`.
+    A byte-order mark is ignored. Rows may have too many or too few cells: see `check_cells`.
 
     Raises:
         ConfigError: it cannot be read, or is no such table.
@@ -151,6 +151,6 @@ def _split_wide(path: Path, row: int, record: Record) -> list[Cell]:
     ]
     if any(pixels.strip() in {"0", "1"} for _, _, pixels in cells):
         raise ConfigError(
-            f"{path}, row {row}: says which classes an image has, but not where; masks are needed"
+            f"{path}, row {row}: lists the classes of an image, but no masks; masks are needed"
         )
     return cells

@@ -16,7 +16,7 @@ from stripwatch_train.data.images import (
 )
 from stripwatch_train.data.samples import MaskFile, Sample
 
-THRESHOLD = 128  # of masks that are pictures of one class; JPEG-made ones are not strictly 0 or 255
+THRESHOLD = 128  # of masks of one class; those made from JPEG are not strictly 0 or 255
 _MASK_FORMATS = ("PNG", "BMP")  # JPEG would change the class of pixels
 _BIT_OF_CLASS = np.array([0, *map(class_bit, range(1, CLASSES_MAX + 1))], np.uint8)
 

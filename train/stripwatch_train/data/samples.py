@@ -1,7 +1,7 @@
-"""What a data set is, whatever layout it lies in: images, their masks, and what belongs together.
+"""Data sets in memory, whatever their layout on disk: images, masks and groups.
 
-Nothing of an image or a mask is held in memory before it is asked for: a sample is a path and
-either a few run-length strings or another path.
+No image or mask is loaded before it is used: a sample is a path and either a few run-length strings
+or another path.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Frames with labels, and the classes that the labels speak of."""
+    """Frames with labels, and the classes of the labels."""
 
     classes: tuple[DefectClass, ...]
     samples: tuple[Sample, ...]
     source: str  # where it came from, for reading
-    findings: tuple[str, ...] = ()  # what its reader noticed and went on from, a sentence each
+    findings: tuple[str, ...] = ()  # remarks of its reader, a sentence each
 
 
 def class_name(text: str) -> str:
@@ -83,11 +83,11 @@ def make_classes(where: Path, names: Sequence[str]) -> tuple[DefectClass, ...]:
 
 
 def image_name(sample: Sample) -> str:
-    """The sample's name with the image's suffix, without which those of some layouts come."""
+    """The sample's name with the image's suffix, which the names of some layouts lack."""
     suffix = sample.image.suffix
     return sample.name if sample.name.endswith(suffix) else sample.name + suffix
 
 
 def soft_path(folder: Path, sample: Sample) -> Path:
-    """Where a model's probabilities of a sample lie: [classes * lines, pixels], times 255."""
+    """Path of a model's probabilities of a sample: [classes * lines, pixels], times 255."""
     return folder / "soft" / Path(sample.name).with_suffix(".png")

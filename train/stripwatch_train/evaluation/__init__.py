@@ -1,1 +1,1 @@
-"""How good a model is on labelled frames, and which thresholds suit it."""
+"""Accuracy of a model on labelled frames, and thresholds that suit it."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from stripwatch.inspect.defects import raise_min_areas
 from stripwatch_train.evaluation.evaluate import Scores
-from stripwatch_train.evaluation.scores import Counts, Pieces
+from stripwatch_train.evaluation.scores import ComponentTable, Counts
 from stripwatch_train.evaluation.statistics import Reals, dice_of
 
 
@@ -24,21 +24,21 @@ class ClassTable:
         self.true_px = scores.true_px[:, index]
         self.peaks = scores.peaks[:, index]
         self._absent = scores.absent[:, index] > 0
-        pieces = scores.pieces(index)
-        self._steps = [_rows_of(pieces, step) for step in range(len(self.thresholds))]
+        components = scores.components(index)
+        self._steps = [_rows_of(components, step) for step in range(len(self.thresholds))]
 
     def sums(self, step: int, min_area_px: int) -> tuple[Counts, Counts]:
         """Pixels found in each frame, and those of them that are true, int64 [frames].
 
         Args:
             step: place of the threshold among the class's.
-            min_area_px: of each piece; raised where a gate judges the class absent.
+            min_area_px: of each component; raised where a gate classifies the class as absent.
         """
-        pieces = self._steps[step]
-        kept = pieces.area >= self._limits(min_area_px)[pieces.frame]
-        frame, count = pieces.frame[kept], len(self.true_px)
-        area = np.bincount(frame, pieces.area[kept] * pieces.count[kept], count)
-        hit = np.bincount(frame, pieces.hit[kept], count)
+        components = self._steps[step]
+        kept = components.area >= self._limits(min_area_px)[components.frame]
+        frame, count = components.frame[kept], len(self.true_px)
+        area = np.bincount(frame, components.area[kept] * components.count[kept], count)
+        hit = np.bincount(frame, components.hit[kept], count)
         return area.astype(np.int64), hit.astype(np.int64)
 
     def own_sums(self) -> tuple[Counts, Counts]:
@@ -50,26 +50,26 @@ class ClassTable:
         found, hit = self.sums(step, min_area_px)
         return dice_of(found, hit, self.true_px)
 
-    def found_pieces(self, step: int, min_area_px: int) -> tuple[int, int]:
-        """How many pieces are found in all frames, and how many of them are right."""
-        pieces = self._steps[step]
-        kept = pieces.area >= self._limits(min_area_px)[pieces.frame]
-        return int(pieces.count[kept].sum()), int(pieces.right[kept].sum())
+    def found_components(self, step: int, min_area_px: int) -> tuple[int, int]:
+        """How many components are found in all frames, and how many of them are right."""
+        components = self._steps[step]
+        kept = components.area >= self._limits(min_area_px)[components.frame]
+        return int(components.count[kept].sum()), int(components.right[kept].sum())
 
     def own_areas(self) -> tuple[Counts, Counts]:
-        """Pixels of each piece at the threshold of the line, before the minimum area is applied.
+        """Pixels of each component at the threshold of the line, without the minimum area.
 
         Those that are right, and those that are not.
         """
-        pieces = self._steps[self.own]
-        wrong = pieces.count - pieces.right
-        return np.repeat(pieces.area, pieces.right), np.repeat(pieces.area, wrong)
+        components = self._steps[self.own]
+        wrong = components.count - components.right
+        return np.repeat(components.area, components.right), np.repeat(components.area, wrong)
 
     def largest(self) -> Counts:
-        """Pixels of the largest piece of each frame at the threshold of the line."""
-        pieces = self._steps[self.own]
+        """Pixels of the largest component of each frame at the threshold of the line."""
+        components = self._steps[self.own]
         largest = np.zeros(len(self.true_px), np.int64)
-        np.maximum.at(largest, pieces.frame, pieces.area)
+        np.maximum.at(largest, components.frame, components.area)
         return largest
 
     def _limits(self, min_area_px: int) -> Counts:
@@ -79,13 +79,13 @@ class ClassTable:
         return np.maximum(np.where(self._absent, raised.min_area_px, min_area_px), 1)
 
 
-def _rows_of(pieces: Pieces, step: int) -> Pieces:
-    here = pieces.threshold == step
-    return Pieces(
-        pieces.frame[here],
-        pieces.threshold[here],
-        pieces.area[here],
-        pieces.count[here],
-        pieces.hit[here],
-        pieces.right[here],
+def _rows_of(components: ComponentTable, step: int) -> ComponentTable:
+    here = components.threshold == step
+    return ComponentTable(
+        components.frame[here],
+        components.threshold[here],
+        components.area[here],
+        components.count[here],
+        components.hit[here],
+        components.right[here],
     )

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from stripwatch.engines.base import IN_FLIGHT, BatchResult, EngineFactory, page_aligned
 from stripwatch.errors import DeviceError
 
-# Thresholds of what rounds to 1/255 or more: an engine hands out the probabilities of frames in
-# which something is found, and of the others there is then nothing to know.
+# Half of 1/255, the smallest step. An engine returns probabilities only for frames in which a pixel
+# reaches its threshold; with this one, the probabilities of all other frames round to 0.
 LEAST_PROBABILITY = 0.5 / 255
 Frame = NDArray[np.uint8]  # [lines, pixels]
 Shape = tuple[int, int]  # lines, pixels
@@ -23,10 +23,10 @@ Shape = tuple[int, int]  # lines, pixels
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model says of one frame."""
+    """Output of a model for one frame."""
 
-    # [classes, lines, pixels]; probability * 255. All 0 where a gate in mode `skip` judges a class
-    # absent: on the line it is then not found at any threshold.
+    # [classes, lines, pixels]; probability * 255. All 0 where a gate in mode `skip` finds the class
+    # absent: on the line it is then found at no threshold.
     prob: NDArray[np.uint8]
     absent: NDArray[np.bool_]  # [classes]; a gate judges the class absent from the frame
 
@@ -40,7 +40,7 @@ class EngineRunner:
         self._engine = factory(self._slots)
 
     def run(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
-        """What the engine says of each frame, in order."""
+        """Predictions of the frames, in order."""
         source = iter(frames)
         free = deque(range(IN_FLIGHT))
         under_way: deque[tuple[int, int]] = deque()  # slot, rows
@@ -60,9 +60,9 @@ class EngineRunner:
                 found = [_prediction_of_row(result, row) for row in range(rows)]
                 free.append(slot)
                 yield from found
-        finally:  # whoever asked may stop in between
+        finally:  # the caller may stop in between
             for slot, _ in under_way:
-                with suppress(DeviceError):  # what was found is not wanted any more
+                with suppress(DeviceError):  # the results are not needed any more
                     self._engine.wait(slot)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class EngineRunner:
 
 
 def _prediction_of_row(result: BatchResult, row: int) -> Prediction:
-    """A copy of one row: its memory is used again."""
+    """A copy of one row, because the engine reuses its memory."""
     absent = result.absent[row].astype(np.bool_)
     if not result.area[row].any():
         return Prediction(np.zeros_like(result.prob[row]), absent)

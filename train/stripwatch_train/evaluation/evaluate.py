@@ -1,4 +1,4 @@
-"""A model on labelled frames: what it says is measured frame by frame, and added up."""
+"""Evaluation of a model on labelled frames, frame by frame."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from stripwatch_train.evaluation.score_settings import ScoreSettings
 from stripwatch_train.evaluation.scores import (
     LEVELS,
     Bytes,
+    ComponentTable,
     Counts,
     FrameScores,
-    Pieces,
     score_frame,
 )
 from stripwatch_train.fitting.run_folder import validation_parts
@@ -32,7 +32,7 @@ WORST_KEPT = 8
 
 @dataclass(frozen=True, slots=True)
 class WorstFrame:
-    """One of the frames on which the model is most wrong."""
+    """One of the frames with the lowest scores."""
 
     sample: Sample
     dice: float  # mean over the classes
@@ -43,7 +43,7 @@ class WorstFrame:
 
 @dataclass
 class Scores:
-    """What was measured on all frames so far; bounded for each frame, whatever its size."""
+    """Scores of all frames so far; the memory for each frame is bounded."""
 
     settings: ScoreSettings
     names: list[str] = field(default_factory=list)  # of the frames
@@ -52,15 +52,17 @@ class Scores:
     frame_px_max: int = 0  # pixels of the largest frame
 
     def __post_init__(self) -> None:
-        """Start with nothing."""
+        """Set all counts to 0."""
         count = len(self.settings.classes)
         self.confusion: Counts = np.zeros((1 + count, 1 + count), np.int64)
         self.level_px: Counts = np.zeros((count, LEVELS), np.int64)
         self.level_true_px: Counts = np.zeros((count, LEVELS), np.int64)
-        # By class: how many of the true pieces were found at each of its thresholds.
+        # By class: how many of the true components were found at each of its thresholds.
         self.true_found = [np.zeros(len(entry), np.int64) for entry in self.settings.thresholds]
         self._true_areas: list[list[Counts]] = [[] for _ in range(count)]
-        self._pieces: list[list[NDArray[np.int32]]] = [[] for _ in range(count)]  # with the frame
+        self._components: list[list[NDArray[np.int32]]] = [
+            [] for _ in range(count)
+        ]  # with the frame
         self._rows: list[tuple[list[int], list[int], NDArray[np.bool_]]] = []
 
     def add(self, sample: Sample, fold: int, truth: Bytes, frame: FrameScores) -> None:
@@ -75,9 +77,9 @@ class Scores:
             self.level_true_px[index] += entry.level_true_px
             self.true_found[index] += entry.true_found
             self._true_areas[index].append(entry.true_areas)
-            frame_column = np.full((len(entry.pieces), 1), number)
-            rows = np.concatenate([frame_column, entry.pieces], axis=1).astype(np.int32)
-            self._pieces[index].append(rows)
+            frame_column = np.full((len(entry.components), 1), number)
+            rows = np.concatenate([frame_column, entry.components], axis=1).astype(np.int32)
+            self._components[index].append(rows)
         true_px = [entry.true_px for entry in frame.classes]
         self._rows.append((true_px, [entry.peak for entry in frame.classes], frame.absent))
         worst = WorstFrame(sample, frame.dice, frame.wrong_px, frame.found, truth)
@@ -97,20 +99,20 @@ class Scores:
 
     @property
     def absent(self) -> Counts:
-        """1 where a gate judges a class absent, [frames, classes]."""
+        """1 where a gate classifies a class as absent, [frames, classes]."""
         return self._column(2, np.int64)
 
     def true_areas(self, index: int) -> Counts:
-        """Pixels of each true piece of a class, by its place among the classes."""
+        """Pixels of each true component of a class, by its place among the classes."""
         return np.concatenate([np.zeros(0, np.int64), *self._true_areas[index]])
 
-    def pieces(self, index: int) -> Pieces:
-        """The found pieces of a class at all thresholds, by its place among the classes."""
-        if len(self._pieces[index]) != 1:  # joined once, when nothing is added any more
-            self._pieces[index] = [
-                np.concatenate([np.zeros((0, 6), np.int32), *self._pieces[index]])
+    def components(self, index: int) -> ComponentTable:
+        """The found components of a class at all thresholds, by its place among the classes."""
+        if len(self._components[index]) != 1:  # joined once, when nothing is added any more
+            self._components[index] = [
+                np.concatenate([np.zeros((0, 6), np.int32), *self._components[index]])
             ]
-        return Pieces(*self._pieces[index][0].astype(np.int64).T)
+        return ComponentTable(*self._components[index][0].astype(np.int64).T)
 
     def _column(self, place: int, kind: type[np.int64]) -> Counts:
         rows = [row[place] for row in self._rows]
@@ -126,7 +128,7 @@ def evaluate(
     fold: int = 0,
     progress: Progress = lambda *_: None,
 ) -> Scores:
-    """Measure a model on labelled frames.
+    """Evaluate a model on labelled frames.
 
     Args:
         predictor: the model.
@@ -134,16 +136,16 @@ def evaluate(
         classes: of the labels.
         scores: to add to, as out-of-fold predictions are joined; None = new ones.
         fold: of the frames.
-        progress: is told what goes on.
+        progress: called after each frame.
 
     Raises:
-        ConfigError: there are no frames; the labels speak of other classes; the thresholds, minimum
+        ConfigError: there are no frames; the labels have other classes; the thresholds, minimum
             areas or gates are others than those of `scores`; an image or mask cannot be used.
         ModelError: the model cannot be run.
         DeviceError: its device is missing or fails.
     """
     if not samples:
-        raise ConfigError(f"{predictor.name}: there are no frames to measure it on")
+        raise ConfigError(f"{predictor.name}: there are no frames to evaluate it on")
     _check_classes(predictor, classes)
     settings = ScoreSettings(predictor.classes, predictor.gate, predictor.has_background)
     if scores is None:
@@ -154,7 +156,7 @@ def evaluate(
             "folds before it, so that their figures cannot be joined; `stripwatch-train tune` "
             "writes the same into all models of a run"
         )
-    # By size: each has an engine of its own.
+    # By size, as each size needs its own engine.
     ordered = sorted(samples, key=lambda sample: image_shape(sample.image))
     frames = (load_image(sample) for sample in ordered)
     predictions = predictor.predictions(frames)
@@ -169,13 +171,13 @@ def evaluate(
 def evaluate_run(
     folder: Path, progress: Progress = lambda *_: None, *, same_limits: bool = False
 ) -> tuple[DataSet, Scores]:
-    """Measure a training run on its own data: each fold by the models that never saw it.
+    """Evaluate a training run on its own data: each fold by the models not trained on it.
 
     Args:
         folder: of the run.
-        progress: is told what goes on.
+        progress: called after each frame.
         same_limits: measure all folds with the thresholds and minimum areas of the first, whatever
-            the others' cards say: for tuning, which writes the same into all of them.
+            their own cards hold: for tuning, which writes the same values into all of them.
 
     Raises:
         ConfigError: as `evaluate`; or the run cannot be read, or has no model yet.

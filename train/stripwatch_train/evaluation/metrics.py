@@ -1,8 +1,8 @@
-"""The figures that follow from what was measured in each frame.
+"""Figures of an evaluation, computed from the scores of its frames.
 
 **Kaggle's mean Dice** is the mean of 2 |A and B| / (|A| + |B|) over all pairs of a frame and a
 class, and 1 where both are empty. As most pairs are empty, finding nothing at all scores high: that
-floor stands beside it, and only what is above it was earned.
+floor is given beside it, and only the difference is an achievement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BACKGROUND = "background"
 
 
 class ClassMetrics(msgspec.Struct, frozen=True):
-    """One class, with its threshold and minimum area on the line; None = cannot be said."""
+    """One class, with its threshold and minimum area on the line; None = undefined."""
 
     name: str
     threshold: float
@@ -39,14 +39,14 @@ class ClassMetrics(msgspec.Struct, frozen=True):
     dice_of_frames_with: float | None  # mean over the frames that have the class
     dice_px: float | None  # of all pixels of all frames together
     iou_px: float | None
-    defects: int  # true pieces
+    defects: int  # true components
     defects_found: int
-    found: int  # pieces
+    found: int  # components
     found_right: int
-    recall: float | None  # of true pieces
-    precision: float | None  # of found pieces
+    recall: float | None  # of true components
+    precision: float | None  # of found components
     auc_peak: float | None  # frames with and without the class, by the largest probability
-    auc_area: float | None  # by the largest piece
+    auc_area: float | None  # by the largest component
     calibration_error: float  # expected, over all pixels
     calibration_error_seen: float | None  # over those of a probability of at least SEEN
 
@@ -70,7 +70,7 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 def measure(scores: Scores) -> Metrics:
-    """All figures of what was measured."""
+    """Compute all figures from the scores."""
     tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
     classes = [_class_metrics(table) for table in tables]
     iou = iou_of(scores.confusion)
@@ -101,7 +101,7 @@ def _class_metrics(table: ClassTable) -> ClassMetrics:
     found, hit = table.own_sums()
     dice = dice_of(found, hit, table.true_px)
     there = table.true_px > 0
-    pieces, right = table.found_pieces(table.own, entry.min_area_px)
+    components, right = table.found_components(table.own, entry.min_area_px)
     defects = len(scores.true_areas(index))
     defects_found = int(scores.true_found[index][table.own])
     found_px, hit_px, true_px = int(found.sum()), int(hit.sum()), int(table.true_px.sum())
@@ -120,10 +120,10 @@ def _class_metrics(table: ClassTable) -> ClassMetrics:
         iou_px=share_of(hit_px, found_px + true_px - hit_px),
         defects=defects,
         defects_found=defects_found,
-        found=pieces,
+        found=components,
         found_right=right,
         recall=share_of(defects_found, defects),
-        precision=share_of(right, pieces),
+        precision=share_of(right, components),
         auc_peak=auc(roc(table.peaks, there)),
         auc_area=auc(roc(table.largest(), there)),
         calibration_error=calibration_error(level_px, level_true_px) or 0.0,

@@ -1,4 +1,4 @@
-"""The page of an evaluation: all figures, all plots, the worst frames; and metrics.json."""
+"""Page of an evaluation: all figures, all plots, the worst frames; and metrics.json."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from stripwatch_train.evaluation.worst import plot_worst
 from stripwatch_train.page import Picture, Section, TableOf, write_page
 
 METRICS_NAME = "metrics.json"
-NOTHING = "-"  # what cannot be said
+NOTHING = "-"  # in place of an undefined figure
 
 KAGGLE_TEXT = (
     "Kaggle's mean Dice is the mean over all pairs of a frame and a class, and a pair in which "
-    "both are empty counts 1. Finding nothing at all would score what the column beside it says."
+    "both are empty counts 1. The column beside it is the floor: the score of finding nothing."
 )
 DEFECTS_TEXT = (
-    "Defects are connected pieces. A true one is found when at least a tenth of its pixels are "
+    "Defects are connected components. A true one is found when at least a tenth of its pixels are "
     "covered by what was found of its class; a found one is right when at least a tenth of its "
-    "pixels are true. Minimum areas are of each piece, as in the daemon."
+    "pixels are true. Minimum areas are of each component, as in the daemon."
 )
 CONFUSION_TEXT = {
     "argmax": "A pixel's class is the most probable one, with the background at 1 minus the sum of "
@@ -36,17 +36,17 @@ CONFUSION_TEXT = {
     "threshold": "A pixel's class is the most probable of those that reach their threshold there, "
     "and the background where none does. Minimum areas play no part.",
 }
-FRAMES_TEXT = "How well frames with a defect can be told from those without."
+FRAMES_TEXT = "How well frames with a defect can be separated from those without."
 CALIBRATION_TEXT = (
-    "Nearly all pixels are steel without defects, of which every model is sure. The second error "
-    f"is over pixels of a probability of at least {SEEN:g} only."
+    "Nearly all pixels are steel without defects, on which every model is confident. The second "
+    f"error is over pixels with a probability of at least {SEEN:g} only."
 )
 SWEEP_TEXT = (
-    "Where the best threshold and minimum area of each class lie, on these very frames. Choose "
-    "them with stripwatch-train tune, which takes validation frames only."
+    "The best threshold and minimum area of each class on these frames. To set them, use "
+    "stripwatch-train tune, which takes validation frames only."
 )
 WORST_TEXT = (
-    "The frames with the lowest mean Dice over the classes, of equals those with most pixels wrong."
+    "The frames with the lowest mean Dice over the classes; ties go to the most wrong pixels."
 )
 
 
@@ -137,7 +137,15 @@ def _defect_table(metrics: Metrics) -> TableOf:
         )
         for entry in metrics.classes
     )
-    head = ("", "true", "of these found", "recall", "pieces found", "of these right", "precision")
+    head = (
+        "",
+        "true",
+        "of these found",
+        "recall",
+        "components found",
+        "of these right",
+        "precision",
+    )
     return TableOf(head, rows)
 
 
@@ -164,7 +172,7 @@ def _frame_table(metrics: Metrics) -> TableOf:
         *(f"{metrics.frames - metrics.frames_with_defects}", f"{metrics.frames_false}"),
         *(number(metrics.auc_peak), number(metrics.auc_area)),
     )
-    head = ("", "frames with it", "missed", "without it", "reported all the same")
+    head = ("", "frames with it", "missed", "without it", "reported in error")
     return TableOf((*head, "AUC by probability", "AUC by area"), (*rows, total))
 
 
@@ -192,5 +200,5 @@ def _sweep_table(sweeps: Sequence[Sweep]) -> TableOf:
 
 
 def number(value: float | None) -> str:
-    """Four digits, or a dash for what cannot be said."""
+    """Four digits, or a dash for an undefined figure."""
     return NOTHING if value is None else f"{value:.4f}"

@@ -22,7 +22,7 @@ from stripwatch_train.page import Picture, picture_of
 
 # Of Okabe and Ito's palette; black, blue and vermilion differ in brightness, too.
 BLACK, BLUE, VERMILION, MUTED = "#1b1f24", "#0072b2", "#d55e00", "#8c959f"
-LINE_STYLES = ("-", "--", "-.", ":")  # with the colours: classes can be told apart in grey
+LINE_STYLES = ("-", "--", "-.", ":")  # beside the colours: classes differ in grey, too
 AREA_BINS = 24
 _WRONG: dict[str, Any] = {
     "facecolor": VERMILION,
@@ -34,10 +34,10 @@ DARK_SHARE = 0.55  # cells darker than this have white figures
 
 
 def plot_roc(tables: Sequence[ClassTable], scores: Scores) -> Picture:
-    """Frames with and without a class, and with and without any defect, by two scores."""
+    """ROC of frames with and without a class, and with and without any defect, by two scores."""
     figure = Figure(figsize=(13, 5.2), layout="constrained")
     has_defect = scores.true_px.sum(axis=1) > 0
-    titles = ("by largest probability", "by largest piece at the threshold")
+    titles = ("by largest probability", "by largest component at the threshold")
     for axes, title, values in zip(
         pair_of_axes(figure),
         titles,
@@ -64,7 +64,7 @@ def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
     """Reliability by pixel: observed frequency over predicted probability."""
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     left, right = pair_of_axes(figure)
-    left.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, label="as it should be")
+    left.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, label="ideal")
     for number, table in enumerate(tables):
         found = reliability(scores.level_px[table.index], scores.level_true_px[table.index])
         colour, style = _style(table.entry.id, number)
@@ -74,14 +74,14 @@ def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
         edges = np.linspace(0, 1, BINS + 1)
         right.stairs(found.px, edges, color=colour, linestyle=style, label=table.entry.name)
     left.set_title("Reliability")
-    left.set_xlabel("probability that the model says (mean of the bin)")
+    left.set_xlabel("predicted probability (mean of the bin)")
     left.set_ylabel("share of pixels that are of the class")
     left.legend(loc="upper left")
     right.set_yscale("symlog", linthresh=1)
     right.minorticks_off()
     right.set_ylim(bottom=0)
     right.set_title("Pixels in each bin")
-    right.set_xlabel("probability that the model says")
+    right.set_xlabel("predicted probability")
     right.set_ylabel("pixels")
     right.legend(loc="upper right")
     caption = "Calibration by pixel: on the diagonal, 80 % means 8 of 10"
@@ -113,7 +113,7 @@ def plot_confusion(scores: Scores) -> Picture:
 
 
 def plot_areas(tables: Sequence[ClassTable], scores: Scores) -> Picture:
-    """How large the pieces of each class are: found ones right and wrong, and true ones."""
+    """Areas of the components of each class: found ones, right and wrong, and true ones."""
     columns = min(2, len(tables))
     rows = -(-len(tables) // columns)
     figure = Figure(figsize=(6.5 * columns, 3.3 * rows), layout="constrained")
@@ -126,12 +126,12 @@ def plot_areas(tables: Sequence[ClassTable], scores: Scores) -> Picture:
         if least > 0:
             axes.axvline(least, color=BLACK, linestyle="--", linewidth=1)
         axes.set_title(table.entry.name)
-        axes.set_xlabel("area of a piece (px)")
-        axes.set_ylabel("pieces")
+        axes.set_xlabel("area of a component (px)")
+        axes.set_ylabel("components")
     for axes in grid[len(tables) :]:
         axes.set_axis_off()
     figure.legend(handles=_area_legend(), loc="outside lower center", ncols=4, frameon=False)
-    caption = "Areas of the pieces at the threshold of now, before the minimum area is applied"
+    caption = "Areas of the components at the current threshold, before the minimum area is applied"
     return picture_of("areas", figure, caption)
 
 
@@ -173,12 +173,12 @@ def _area_legend() -> list[Line2D | Patch]:
         Patch(color=BLUE, label="found, right"),
         Patch(label="found, wrong", **_WRONG),
         Line2D([], [], color=BLACK, linewidth=1.4, label="true"),
-        Line2D([], [], color=BLACK, linewidth=1, linestyle="--", label="minimum area of now"),
+        Line2D([], [], color=BLACK, linewidth=1, linestyle="--", label="current minimum area"),
     ]
 
 
 def _percent(px: int, share: float) -> str:
-    """As short as it can be without calling something nothing."""
+    """A short percentage that shows 0 only for no pixels at all."""
     if px == 0:
         return "0"
     return "< 0.01 %" if share < 0.0001 else f"{100 * share:.2f} %"

@@ -1,14 +1,14 @@
-"""What a model finds in images, written as labels: to look at, to correct, to train on.
+"""Predictions of a model written as labels: to inspect, to correct, to train on.
 
-**Labels** are the project's folder (images and COCO labels) with what the line would report: a
-labelling tool opens them, training reads them as pseudo-labels.
+**Labels** are the project's folder (images and COCO labels) with the defects that the line would
+report: a labelling tool opens them, training reads them as pseudo-labels.
 
 **Soft labels** are the probabilities themselves, for a student to learn from: `soft/NAME.png` for
 each frame, grey, the planes of the classes below each other, probability * 255.
 
-**Confident frames.** A wrong pseudo-label teaches what is wrong, so that frames in doubt are better
-left out. A frame is in doubt when a defect is found with a mean probability below `Doubt.sure`, or
-when a piece of its class's minimum area reaches `Doubt.maybe` and nothing is found in it.
+**Confident frames.** A wrong pseudo-label trains an error, so that frames in doubt are better left
+out. A frame is in doubt when a defect is found with a mean probability below `Doubt.sure`, or
+when a component of its class's minimum area reaches `Doubt.maybe` and nothing is found in it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from stripwatch_train.evaluation.predictor import Predictor
 from stripwatch_train.evaluation.score_settings import level_of
 from stripwatch_train.evaluation.scores import Bytes
 
-EVERY_PIECE = 1 << 30  # none is joined with others for being one too many
+EVERY_COMPONENT = 1 << 30  # no limit: components are never joined because there are too many
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Doubt:
 
 @dataclass
 class Written:
-    """What came of a prediction."""
+    """Counts of a prediction."""
 
     frames: int = 0
     doubtful: int = 0  # left out
@@ -85,7 +85,7 @@ def predict(
     doubt: Doubt | None = None,
     progress: Progress = lambda *_: None,
 ) -> Written:
-    """Write what a model finds as images and COCO labels.
+    """Write the predictions of a model as images and COCO labels.
 
     Args:
         predictor: the model.
@@ -93,7 +93,7 @@ def predict(
         folder: to write, new or empty.
         soft: write the probabilities, too.
         doubt: leave out frames in doubt; None = write all.
-        progress: is told what goes on.
+        progress: called after each frame.
 
     Raises:
         ConfigError: an image cannot be used, two would have one name, the folder is not empty.
@@ -103,7 +103,7 @@ def predict(
     """
     _check_names(samples)
     written = Written()
-    # By size: each has an engine of its own.
+    # By size, as each size needs its own engine.
     ordered = sorted(samples, key=lambda sample: image_shape(sample.image))
 
     def labelled() -> Iterator[LabelledImage]:
@@ -131,7 +131,7 @@ def predict(
 def findings(
     prediction: Prediction, classes: Sequence[DefectClass], gate: Gate | None
 ) -> list[Finding]:
-    """What the line would report of a frame."""
+    """Defects that the line would report in a frame."""
     levels = np.array([level_of(entry.threshold) for entry in classes], np.uint8)
     there = prediction.prob >= levels[:, np.newaxis, np.newaxis]
     area = there.sum(axis=(1, 2)).astype(np.float32)
@@ -140,7 +140,7 @@ def findings(
         mask |= plane * np.uint8(entry.bit)
     raised = raise_min_areas(classes, gate)
     in_frame = classes_of_frame(classes, raised, prediction.absent.astype(np.uint8))
-    return find_defects(mask, prediction.prob, area, in_frame, EVERY_PIECE)
+    return find_defects(mask, prediction.prob, area, in_frame, EVERY_COMPONENT)
 
 
 def in_doubt(
@@ -150,7 +150,7 @@ def in_doubt(
     found: Sequence[Finding],
     doubt: Doubt,
 ) -> bool:
-    """Whether it is uncertain what a frame has; see the module."""
+    """Whether the prediction of a frame is uncertain; see the module."""
     if any(finding.score < doubt.sure for finding in found):
         return True
     lower = tuple(

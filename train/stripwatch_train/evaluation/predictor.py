@@ -33,7 +33,7 @@ from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_run
 
 RUNNERS_MAX = 4  # one for each size of frames; the oldest is closed when there are more
 ROWS_MAX = 16  # frames in a batch; bounds memory on machines with many cores
-EVERY_MODEL_TAKES = (1, 1)  # frame shape with which models are only looked at
+EVERY_MODEL_TAKES = (1, 1)  # any frame shape: models are only inspected with it
 
 
 class Predictor:
@@ -48,12 +48,12 @@ class Predictor:
         *,
         has_background: bool,
     ) -> None:
-        """Hold what `open_predictor` found.
+        """Keep the parts; `open_predictor` makes them.
 
         Args:
             name: for reading.
             classes: in order of their ids, with the thresholds and minimum areas of the line.
-            gate: what judges classes absent.
+            gate: classifies classes as absent.
             make_runner: makes the engine for frames of a shape.
             has_background: the probabilities of the classes and of the background sum up to 1.
         """
@@ -65,10 +65,10 @@ class Predictor:
         self._runners: dict[Shape, EngineRunner] = {}
 
     def predictions(self, frames: Iterable[Frame]) -> Iterator[Prediction]:
-        """What the model says of each frame, in order.
+        """Predictions of the frames, in order.
 
-        Frames are taken ahead of what is handed out, so that several are computed side by side.
-        Frames of one size should follow each other: each size has an engine of its own.
+        Frames are read ahead, so that several are computed in parallel. Frames of one size should
+        follow each other: each size needs its own engine.
 
         Raises:
             ConfigError: an engine takes frames of another size.
@@ -130,7 +130,7 @@ def open_predictor(model: Path) -> Predictor:
     if model.suffix == ".onnx":
         return _of_composition(str(model), Composition(models=(str(model),)))
     raise ConfigError(
-        f"{model}: is no model; name an .onnx with its model.json, a .toml that says which models "
+        f"{model}: is no model; name an .onnx with its model.json, a .toml that lists which models "
         "go together, an engine folder, or the folder of a training run"
     )
 
@@ -151,7 +151,7 @@ def _of_engine(folder: Path) -> Predictor:
         rows = max(fewest, min(most, ROWS_MAX))
         return EngineRunner(factory, shape, rows, len(manifest.classes))
 
-    # Nothing in the manifest tells of a background.
+    # The manifest does not record whether there is a background channel.
     return Predictor(
         str(folder), manifest.classes, manifest.gate, make_runner, has_background=False
     )

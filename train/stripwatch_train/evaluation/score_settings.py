@@ -15,7 +15,7 @@ GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))  # thresholds: 0.05
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """What is measured, the same for all frames."""
+    """Settings of a measurement, the same for all frames."""
 
     classes: tuple[DefectClass, ...]  # with the thresholds and minimum areas of the line
     gate: Gate | None = None
@@ -34,7 +34,7 @@ class ScoreSettings:
 
     @cached_property
     def raised(self) -> Sequence[DefectClass]:
-        """The classes as they are judged in frames from which the gate finds them absent."""
+        """The classes with the minimum areas for frames in which the gate finds them absent."""
         return raise_min_areas(self.classes, self.gate)
 
 

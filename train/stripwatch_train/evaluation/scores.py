@@ -1,18 +1,18 @@
-"""What is measured in each frame, so that everything else follows by adding up.
+"""Scores of one frame, from which every figure follows by addition.
 
-No probability map is kept. What is kept of a frame, for each class and each threshold of a grid,
-is a row for each size that its connected pieces have; then any minimum area is a sum over rows.
+No probability map is kept. For each class and each threshold of a grid, a frame leaves one row for
+each area that its connected components have; any minimum area is then a sum over rows.
 
-**Pieces** are 8-connected, as in the daemon, and a minimum area is one of each piece. (Solutions of
-Kaggle's competition mostly drop the whole mask of a class that is small in all.)
+**Components** are 8-connected, as in the daemon, and a minimum area applies to each component.
+(Solutions of Kaggle's competition mostly drop the whole mask of a class with a small total area.)
 
 **Thresholds** are compared with probabilities in steps of 1/255, as the graph hands them out. The
 graph itself compares before it rounds: a pixel within half a step may fall on the other side.
 
-**Overlap.** A found piece is right when at least a tenth of its pixels lie on true pixels of its
-class; a true piece is found when at least a tenth of its pixels are covered by what was found of
-its class. Both ways round it takes little: labels of steel are coarse, and what counts on the line
-is that the defect is reported where it is.
+**Overlap.** A found component is right when at least a tenth of its pixels lie on true pixels of
+its class; a true component is found when at least a tenth of its pixels are covered by found pixels
+of its class. A tenth is little on purpose: labels of steel are coarse, and on the line it counts
+that the defect is reported at its place.
 
 **Confusion.** Each pixel has one true class and one found class, or the background. Where the model
 has softmax with a background channel, the found one is the most probable, with the background at
@@ -36,7 +36,7 @@ from stripwatch.wire.names import CLASSES_MAX
 from stripwatch_train.evaluation.engine_runner import Prediction
 from stripwatch_train.evaluation.score_settings import ScoreSettings, level_of
 
-OVERLAP_PARTS = 10  # one such part of a piece must be covered
+OVERLAP_PARTS = 10  # one such part of a component must be covered
 LEVELS = 256
 
 Bytes = NDArray[np.uint8]
@@ -48,12 +48,12 @@ _FIRST_CLASS = np.array(
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """Connected pieces of one class: a row for each frame, threshold and area. All int64 [rows]."""
+class ComponentTable:
+    """Components of one class: a row for each frame, threshold and area; all int64 [rows]."""
 
     frame: Counts
     threshold: Counts  # index among the class's thresholds
-    area: Counts  # pixels of each of these pieces
+    area: Counts  # pixels of each of these components
     count: Counts  # how many there are
     hit: Counts  # pixels of all of them that lie on true ones
     right: Counts  # how many are right
@@ -63,10 +63,10 @@ class Pieces:
 class ClassScores:
     """One class in one frame."""
 
-    pieces: Counts  # [rows, 5]; the columns of `Pieces` without the frame
+    components: Counts  # [rows, 5]; the columns of `ComponentTable` without the frame
     true_px: int
     peak: int  # largest probability * 255
-    true_areas: Counts  # [n]; of the true pieces
+    true_areas: Counts  # [n]; of the true components
     true_found: Counts  # [thresholds]; how many of them were found, with the minimum area
     level_px: Counts  # [256]; pixels by probability
     level_true_px: Counts  # [256]; those of them that are true
@@ -99,12 +99,12 @@ class FrameScores:
 
 
 def score_frame(prediction: Prediction, truth: Bytes, settings: ScoreSettings) -> FrameScores:
-    """Measure one frame.
+    """Score one frame.
 
     Args:
-        prediction: what the model says of it.
+        prediction: of the model.
         truth: [lines, pixels] with bit c-1 set where class c is.
-        settings: what to measure.
+        settings: of the measurement.
     """
     found = np.zeros_like(truth)
     absent = prediction.absent.astype(np.uint8)
@@ -142,7 +142,7 @@ def _score_class(
         hit = np.bincount(found.labels[true_inside], minlength=len(area))
         rows.append(_rows(step, area[1:], hit[1:]))
         kept = area >= max(now.min_area_px, 1)
-        kept[0] = False  # what is not found
+        kept[0] = False  # the background
         if step == own or len(truth.areas):
             left = kept[found.labels]
             true_found[step] = truth.found(left, window)
@@ -150,7 +150,7 @@ def _score_class(
                 mask[window] = left
     covered = mask.view(np.bool_)
     measured = ClassScores(
-        pieces=np.concatenate(rows) if rows else np.zeros((0, 5), np.int64),
+        components=np.concatenate(rows) if rows else np.zeros((0, 5), np.int64),
         true_px=int(true.sum()),
         peak=peak,
         true_areas=truth.areas,
@@ -165,7 +165,7 @@ def _score_class(
 
 @dataclass(frozen=True)
 class _Truth:
-    """The true pieces of one class in one frame."""
+    """The true components of one class in one frame."""
 
     labels: NDArray[np.int32] | None  # None: there are none
     areas: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -187,7 +187,7 @@ class _Truth:
 
 
 def _window(plane: Bytes, level: int) -> tuple[slice, slice]:
-    """The part of the plane outside which nothing reaches a level: pieces are searched there."""
+    """The part of the plane that holds all pixels of at least a level."""
     ends = []
     for axis in (1, 0):
         there = np.flatnonzero(plane.max(axis=axis) >= level)
@@ -196,7 +196,7 @@ def _window(plane: Bytes, level: int) -> tuple[slice, slice]:
 
 
 def _rows(step: int, area: Counts, hit: Counts) -> Counts:
-    """The pieces at one threshold: a row for each area, so that noise has few rows, too."""
+    """The components at one threshold: a row for each area, so that noise has few rows, too."""
     areas, place, count = np.unique(area, return_inverse=True, return_counts=True)
     right = hit * OVERLAP_PARTS >= area
     rows = np.zeros((len(areas), 5), np.int64)

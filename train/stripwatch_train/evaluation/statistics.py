@@ -28,16 +28,16 @@ def iou_of(confusion: Counts) -> Reals:
 
 @dataclass(frozen=True)
 class Roc:
-    """The share of frames without and with it that are reported, as the limit falls."""
+    """False and true positive rates of frames as the limit falls."""
 
     false: Reals  # of those without
     true: Reals  # of those with
 
 
 def roc(values: Counts, there: NDArray[np.bool_]) -> Roc | None:
-    """The curve of a score, higher where it is more likely there.
+    """The ROC curve of a score that is higher where the class is more likely.
 
-    Frames of equal scores are reported together. None where all frames have it, or none.
+    Frames of equal scores are reported together. None where all frames have the class, or none has.
     """
     if there.all() or not there.any():
         return None
@@ -83,7 +83,7 @@ def calibration_error(level_px: Counts, level_true_px: Counts, least: float = 0.
         level_px: pixels of each probability * 255.
         level_true_px: those of them that are true.
         least: pixels of less probability are left out. Nearly all pixels are steel without
-            defects, of which every model is sure; over them all, the error says little.
+            defects, on which every model is confident; over all pixels the error is small.
     """
     kept = np.arange(LEVELS) >= least * (LEVELS - 1)
     found = reliability(level_px * kept, level_true_px * kept)

@@ -1,12 +1,12 @@
 """submission.csv for Kaggle's Severstal competition, in the layout of its sample_submission.csv.
 
-Two layouts exist. While the competition ran, a sample had four rows an image,
-`ImageId_ClassId,EncodedPixels`, and its submissions have the same rows. The files that Kaggle ships
-since then have `ImageId,EncodedPixels,ClassId` and one row an image, of class 0 with all pixels:
-a placeholder, as there is no class 0. Kaggle's page of the data says of either that a submission
-has four rows an image, one for each class, and its score is over these pairs. So four rows are
-written in both layouts, in the sample's order and with its columns; nothing found is an empty
-EncodedPixels. Kaggle says no more about the newer layout, and nothing here could ask it.
+Two layouts exist. While the competition ran, a sample had four rows for each image,
+`ImageId_ClassId,EncodedPixels`, and its submissions have the same rows. The files that Kaggle
+publishes since then have `ImageId,EncodedPixels,ClassId` and one row for each image, of class 0
+with all pixels: a placeholder, as there is no class 0. According to Kaggle's data page, a
+submission in either layout has four rows for each image, one for each class, and the score is over
+these pairs. Therefore four rows are written in both layouts, in the sample's order and with its
+columns; nothing found is an empty EncodedPixels. The newer layout could not be tried at Kaggle.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Pair = tuple[str, int]  # image, class id
 
 @dataclass(frozen=True)
 class Layout:
-    """What a submission must look like."""
+    """Layout of a submission."""
 
     columns: tuple[str, ...]  # in the sample's order, without an index
     pairs: tuple[Pair, ...]  # one for each row
@@ -55,7 +55,7 @@ def read_layout(sample: Path) -> Layout:
     """The layout of a sample_submission.csv.
 
     Raises:
-        ConfigError: it is not one; a row names no image or class, or stands there twice.
+        ConfigError: it is not one; a row names no image or class, or is repeated.
     """
     columns, rows = _read(sample)
     pairs: list[Pair] = []
@@ -111,7 +111,7 @@ def submit(
     except OSError as error:
         raise StorageError(f"{output} cannot be written: {error.strerror}") from error
     finally:
-        with suppress(OSError):  # that the disk failed was said already
+        with suppress(OSError):  # a failing disk is reported already
             draft.unlink(missing_ok=True)
     return sum(bool(texts[pair]) for pair in layout.pairs)
 

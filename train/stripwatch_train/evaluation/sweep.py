@@ -1,4 +1,4 @@
-"""The best threshold and minimum area of each class, from what was measured in each frame."""
+"""The best threshold and minimum area of each class, from the scores of the frames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.statistics import Reals
 
-# Pixels. No larger than a hundredth of a frame: what is larger is no speck.
+# Pixels; at most a hundredth of a frame.
 AREAS_PX = (0, 10, 20, 40, 60, 100, 150, 200, 300, 400, 600, 800, 1000, 1400, 2000, 2800, 4000)
 FRAME_PARTS = 100
-TOLERANCE = 0.0005  # of mean Dice: so little is chance, and counts as equal
-PREFERRED = 0.5  # threshold that wins among equals: there a model's answer is steepest
+TOLERANCE = 0.0005  # of mean Dice: smaller differences are random, and count as equal
+PREFERRED = 0.5  # threshold that wins among equals: there the output of a model is steepest
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def sweep(table: ClassTable, frames: NDArray[np.bool_] | None = None) -> Sweep:
 
     The best is, of those within TOLERANCE of the highest mean Dice and not below what is now, the
     one with the threshold nearest to 0.5; of equals that with the smaller area, then the lower
-    threshold. So it lies inside a plateau rather than on a peak of chance.
+    threshold. So it lies inside a plateau rather than on a random peak.
 
     Args:
         table: of the class.
@@ -83,7 +83,7 @@ def sweep_all(scores: Scores) -> list[Sweep]:
 
 
 def dice_elsewhere(scores: Scores) -> float | None:
-    """Mean Dice of each fold with what is best on the others: what tuning is worth on new frames.
+    """Mean Dice of each fold with the settings that are best on the others: for new frames.
 
     None where there is one fold only.
     """

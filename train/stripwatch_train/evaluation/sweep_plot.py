@@ -14,7 +14,7 @@ from stripwatch_train.page import Picture, picture_of
 
 
 def plot_sweep(table: ClassTable, swept: Sweep) -> Picture:
-    """One class: mean Dice by threshold and minimum area, and what the threshold alone does."""
+    """One class: mean Dice by threshold and minimum area, and curves over the threshold alone."""
     figure = Figure(figsize=(13, 4.6), layout="constrained")
     left, right = pair_of_axes(figure)
     _heat_map(figure, left, swept)
@@ -44,19 +44,19 @@ def _heat_map(figure: Figure, axes: Axes, swept: Sweep) -> None:
 
 
 def _curves(axes: Axes, table: ClassTable) -> None:
-    """What the threshold does, with the minimum area of now."""
+    """Dice, recall and precision over the threshold, at the current minimum area."""
     steps, least = range(len(table.thresholds)), table.entry.min_area_px
     there = table.true_px > 0
     defects = len(table.scores.true_areas(table.index))
-    pieces = [table.found_pieces(step, least) for step in steps]
+    components = [table.found_components(step, least) for step in steps]
     lines: list[tuple[str, str, str, Reals]] = []
     if there.any():
         dice = np.array([table.dice(step, least)[there].mean() for step in steps])
         recall = table.scores.true_found[table.index] / defects
         lines.append(("Dice of frames that have it", BLACK, "-", dice))
         lines.append(("recall of defects", VERMILION, "--", recall))
-    precision = np.array([right / found if found else np.nan for found, right in pieces])
-    lines.append(("precision of found pieces", BLUE, "-.", precision))
+    precision = np.array([right / found if found else np.nan for found, right in components])
+    lines.append(("precision of found components", BLUE, "-.", precision))
     for label, colour, style, values in lines:
         axes.plot(table.thresholds, values, style, color=colour, label=label)
     axes.axvline(table.entry.threshold, color=MUTED, linewidth=1, label="threshold now")

@@ -1,7 +1,7 @@
-"""The best thresholds and minimum areas, chosen on frames that the models never saw.
+"""Choice of thresholds and minimum areas on frames that the models were not trained on.
 
-Only segmentation models are tuned. Gates and classifiers keep their thresholds: theirs trade
-missed frames against time saved, which no Dice knows of.
+Only segmentation models are tuned. Gates and classifiers keep their thresholds: these trade missed
+frames against computing time, which Dice does not measure.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from stripwatch_train.fitting.run_models import (
 
 @dataclass(frozen=True)
 class Tuned:
-    """What tuning came to."""
+    """Result of tuning."""
 
     sweeps: tuple[Sweep, ...]  # by class
     before: float  # mean Dice over all pairs of a frame and a class
     after: float
-    # The same for each fold with what is best on the others; None where there is one fold only.
+    # Each fold measured with the settings that are best on the others; None with one fold only.
     elsewhere: float | None
 
 
 def tune(scores: Scores) -> Tuned:
-    """Choose, from what was measured on validation frames."""
+    """Choose the settings from the scores of validation frames."""
     sweeps = tuple(sweep_all(scores))
     before = float(np.mean([entry.own.dice for entry in sweeps]))
     after = float(np.mean([entry.best.dice for entry in sweeps]))
@@ -45,7 +45,7 @@ def tune(scores: Scores) -> Tuned:
 
 
 def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> list[Path]:
-    """Write what is best into the models' cards; returns the paths of the cards.
+    """Write the best settings into the models' cards; returns the paths of the cards.
 
     All are written beside the old ones before the first takes its place.
 

@@ -1,4 +1,4 @@
-"""The frames on which a model is most wrong, with what is true and what was found drawn in."""
+"""Pictures of the frames with the lowest scores, with true and found masks drawn in."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from stripwatch_train.page import DPI, Picture, picture_of
 # Sky blue and orange, after Okabe and Ito's palette for colour-blind readers; RGB.
 TRUE, FOUND = (86, 180, 233), (240, 140, 0)
 WIDTH_PX_MIN, WIDTH_PX_MAX = 520, 1500  # of the picture's frame
-NAMED_MAX = 6  # pieces that carry their class's name, the largest
-NAME_SHARE = 0.1  # of what is shown: a name needs so much room
+NAMED_MAX = 6  # components that carry their class's name, the largest
+NAME_SHARE = 0.1  # of the part shown: the room that a name needs
 ZOOM = 4
 
 Place = tuple[int, int]  # x, y
@@ -78,7 +78,7 @@ def _show(
     written: list[Place] = []
     for name, place in names:
         if any(abs(place[0] - x) < wide and abs(place[1] - y) < high for x, y in written):
-            continue  # it would stand on another
+            continue  # it would cover another
         written.append(place)
         near_edge, near_end = place[0] > end[0] - wide, place[1] > end[1] - high
         axes.annotate(
@@ -97,7 +97,7 @@ def _show(
 
 
 def _most_wrong(wrong: Bytes) -> tuple[int, int]:
-    """The upper left corner of the part of a frame in which most pixels are wrong."""
+    """Upper left corner of the part of a frame with the most wrong pixels."""
     lines, width = wrong.shape
     view = (width // ZOOM, lines // ZOOM)
     sums = cv2.boxFilter(
@@ -135,14 +135,14 @@ def _drawn(pixels: Bytes, truth: Bytes, found: Bytes, classes: Sequence[DefectCl
 
 
 def _names(mask: Bytes, classes: Sequence[DefectClass]) -> list[Named]:
-    """Names of the largest pieces and the upper right corner of their boxes."""
-    pieces: list[tuple[int, str, Place]] = []
+    """Names of the largest components and the upper right corner of their boxes."""
+    components: list[tuple[int, str, Place]] = []
     for entry in classes:
         stats = find_components(mask & entry.bit).stats
         for x, y, width, _, area in stats[1:].tolist():
-            pieces.append((area, entry.name, (x + width, y)))
-    pieces.sort(key=lambda piece: -piece[0])
-    return [(name, place) for _, name, place in pieces[:NAMED_MAX]]
+            components.append((area, entry.name, (x + width, y)))
+    components.sort(key=lambda component: -component[0])
+    return [(name, place) for _, name, place in components[:NAMED_MAX]]
 
 
 def _legend() -> list[Line2D | Patch]:

@@ -1,4 +1,4 @@
-"""What a data set holds, counted in one pass over its frames; a few numbers of each are kept."""
+"""Counts of a data set, taken in one pass over its frames; a few numbers of each are kept."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, RunMasks, Sample, make_classes
 from stripwatch_train.data.severstal import CLASS_NAMES
 
-# What lies beside a strip is nearly black; JPEG and the camera's noise make up to this of it.
+# The area beside a strip is nearly black; JPEG and camera noise raise it to this level at most.
 BLACK_MAX = 15  # of 255
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-# Distances of the quartiles beyond the upper one. The usual 1.5 is for bell curves; areas of
-# defects lean so far to one side that every tenth would be an outlier.
+# Distances of the quartiles beyond the upper one. The usual 1.5 is for normal distributions; areas
+# of defects are so skewed that every tenth would be an outlier.
 FENCE = 3.0
 
 Areas = NDArray[np.int64]
@@ -44,46 +44,48 @@ Combination = tuple[int, ...]  # class ids in order; () = clean
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameFacts:
-    """What is kept of one frame."""
+    """Facts about one frame."""
 
     sample: Sample
     shape: tuple[int, int]  # lines, pixels
-    pieces: tuple[Areas, ...]  # by class: pixels of each connected piece
+    components: tuple[Areas, ...]  # by class: pixels of each connected component
     marked: int  # pixels of any class
     mean: float = 0.0  # grey level; 0 where pixels are not there
     black: float = 0.0  # share of pixels not above `BLACK_MAX`
 
     @property
     def areas(self) -> tuple[int, ...]:
-        """By class: its pixels."""
-        return tuple(int(pieces.sum()) for pieces in self.pieces)
+        """Pixels by class."""
+        return tuple(int(components.sum()) for components in self.components)
 
     @property
     def combination(self) -> Combination:
         """The classes that the frame has."""
-        return tuple(index for index, pieces in enumerate(self.pieces, 1) if pieces.size)
+        return tuple(
+            index for index, components in enumerate(self.components, 1) if components.size
+        )
 
     def share(self, class_id: int) -> float:
-        """Of the frame's pixels: those of a class."""
-        return int(self.pieces[class_id - 1].sum()) / (self.shape[0] * self.shape[1])
+        """The share of the frame's pixels that are of a class."""
+        return int(self.components[class_id - 1].sum()) / (self.shape[0] * self.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """A data set and what was counted in it."""
+    """A data set and its counts."""
 
     data_set: DataSet
     frames: tuple[FrameFacts, ...]
     pixels: PixelStatistics | None  # None: the images are not there
 
     def name(self, combination: Combination) -> str:
-        """For reading: its classes' names."""
+        """The names of its classes, for reading."""
         names = {entry.id: entry.name for entry in self.data_set.classes}
         return " + ".join(names[class_id] for class_id in combination) or "clean"
 
     def with_class(self, class_id: int) -> list[FrameFacts]:
         """The frames that have a class."""
-        return [frame for frame in self.frames if frame.pieces[class_id - 1].size]
+        return [frame for frame in self.frames if frame.components[class_id - 1].size]
 
     def combinations(self) -> list[tuple[Combination, int]]:
         """Which classes come together in how many frames, the most frequent first."""
@@ -92,20 +94,20 @@ class Exploration:
 
     def frame_areas(self, class_id: int) -> Areas:
         """Pixels of a class in each frame that has it."""
-        areas = [frame.pieces[class_id - 1].sum() for frame in self.with_class(class_id)]
+        areas = [frame.components[class_id - 1].sum() for frame in self.with_class(class_id)]
         return np.array(areas, np.int64)
 
-    def piece_areas(self, class_id: int) -> Areas:
-        """Pixels of each connected piece of a class."""
-        return np.concatenate([frame.pieces[class_id - 1] for frame in self.frames])
+    def component_areas(self, class_id: int) -> Areas:
+        """Pixels of each connected component of a class."""
+        return np.concatenate([frame.components[class_id - 1] for frame in self.frames])
 
     def class_shares(self) -> list[float]:
-        """Of all pixels: those of each class. Where classes overlap, pixels count for both."""
-        areas = [int(self.piece_areas(entry.id).sum()) for entry in self.data_set.classes]
+        """The share of all pixels for each class. Where classes overlap, pixels count for both."""
+        areas = [int(self.component_areas(entry.id).sum()) for entry in self.data_set.classes]
         return [area / self._pixels() for area in areas]
 
     def background_share(self) -> float:
-        """Of all pixels: those of no class."""
+        """The share of all pixels that are of no class."""
         return 1 - sum(frame.marked for frame in self.frames) / self._pixels()
 
     def _pixels(self) -> int:
@@ -181,15 +183,15 @@ def _facts(sample: Sample, classes: int, with_images: bool) -> tuple[FrameFacts,
         assert isinstance(sample.masks, RunMasks | None)
         shape = sample.masks.shape if sample.masks else SHAPE
     mask = load_mask(sample, shape)
-    pieces = tuple(_pieces(mask & class_bit(c)) for c in range(1, classes + 1))
+    components = tuple(_components(mask & class_bit(c)) for c in range(1, classes + 1))
     pixels = max(int(counts.sum()), 1)
     mean = float(np.arange(LEVELS) @ counts) / pixels
     black = int(counts[: BLACK_MAX + 1].sum()) / pixels
-    return FrameFacts(sample, shape, pieces, int(np.count_nonzero(mask)), mean, black), counts
+    return FrameFacts(sample, shape, components, int(np.count_nonzero(mask)), mean, black), counts
 
 
-def _pieces(plane: NDArray[Any]) -> Areas:
-    """As the daemon finds them: pixels that touch by a corner belong together."""
+def _components(plane: NDArray[Any]) -> Areas:
+    """Areas of the connected components, int64 [n]; 8-connected, as in the daemon."""
     if not plane.any():
         return np.zeros(0, np.int64)
     return find_components(plane).stats[1:, cv2.CC_STAT_AREA].astype(np.int64)

@@ -1,4 +1,4 @@
-"""An exploration as one page: tables and pictures in the order in which one asks."""
+"""Page of an exploration: tables and pictures."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ EXTREMES = 4  # darkest and brightest frames
 TITLE_CHARACTERS_MAX = 60
 
 SECTION_AREAS = (
-    "Logarithmic. What stripwatch reports is a connected piece, and min_area_px drops the smaller "
-    "ones: choose it from the left tail of the pieces, and compare with that of the frames, where "
-    "a defect that is lost is a frame that is lost. Pieces of a few pixels are often slips of the "
-    "one who drew them."
+    "Both axes are logarithmic. stripwatch reports connected components, and min_area_px drops the "
+    "small ones. Choose it from the left tail of the components, and compare with the left tail of "
+    "the frames: there, a dropped defect is a missed frame. Components of a few pixels are often "
+    "labelling errors."
 )
 
 
@@ -129,16 +129,18 @@ def _combinations(exploration: Exploration) -> Section:
 def _areas(exploration: Exploration) -> Section:
     head = ("pixels", "number", "smallest", *(f"{percent} %" for percent in PERCENTILES), "largest")
     frames: list[tuple[str, ...]] = []
-    pieces: list[tuple[str, ...]] = []
+    components: list[tuple[str, ...]] = []
     for entry in exploration.data_set.classes:
         if exploration.with_class(entry.id):
             frames.append((f"{entry.name}, a frame", *_spread(exploration.frame_areas(entry.id))))
-            pieces.append((f"{entry.name}, a piece", *_spread(exploration.piece_areas(entry.id))))
-    caption = "Frames and pieces by size. Lines, from the left: the 1st, 5th and 50th "
+            components.append(
+                (f"{entry.name}, a component", *_spread(exploration.component_areas(entry.id)))
+            )
+    caption = "Frames and components by size. Lines, from the left: the 1st, 5th and 50th "
     return Section(
         "Mask areas",
         SECTION_AREAS,
-        tables=(TableOf(head, tuple(frames)), TableOf(head, tuple(pieces))),
+        tables=(TableOf(head, tuple(frames)), TableOf(head, tuple(components))),
         pictures=(areas_picture(exploration, caption + "percentile."),),
     )
 
@@ -173,7 +175,7 @@ def _overlays(exploration: Exploration, samples: int, seed: int) -> Section:
         pictures.append(frames_picture(name, some, titles, exploration, caption))
     return Section(
         "Frames of each combination",
-        f"Chosen by chance, with seed {seed}" + _up_to(len(pictures), len(found)),
+        f"Chosen at random, with seed {seed}" + _up_to(len(pictures), len(found)),
         pictures=tuple(pictures),
     )
 
@@ -190,7 +192,7 @@ def _large(exploration: Exploration) -> list[Section]:
         limit = large_share(shares)
         above = sum(share > limit for share in shares)
         numbers = map(_percent, (float(np.median(shares)), limit, shares[0]))
-        # Without any, the largest says what large means here.
+        # Without any, the largest mask shows what large means in this data set.
         largest = frames[: min(max(above, 1), LARGE_MAX)]
         rows.append((entry.name, *numbers, f"{above:,}", ", ".join(map(_short, largest))))
         for frame in largest:
@@ -202,8 +204,8 @@ def _large(exploration: Exploration) -> list[Section]:
     head = ("class", "median share of a frame", "limit", "largest", "frames above", "the largest")
     text = (
         f"Above the upper quartile by more than {FENCE:g} times the distance of the quartiles. "
-        "Look whether such a mask is a large defect or a slip, such as an outline that was closed "
-        "the wrong way round."
+        "Check whether such a mask is a large defect or a labelling error, such as an outline that "
+        "was closed the wrong way round."
     )
     caption = f"For each class: the largest above the limit, {LARGE_MAX} at most, or the largest."
     table = TableOf(head, tuple(rows))
@@ -220,7 +222,9 @@ def _brightness(exploration: Exploration) -> Section:
     # Few frames are not shown twice.
     number = min(EXTREMES, -(-len(ordered) // 2))
     pictures = [
-        brightness_picture(exploration, "Frames by brightness and by what is black; all pixels.")
+        brightness_picture(
+            exploration, "Frames by brightness and by their black share; grey levels of all pixels."
+        )
     ]
     for name, frames in (("darkest", ordered[:number]), ("brightest", ordered[::-1][:number])):
         titles = [f"{_short(frame)}: mean {frame.mean:.0f}" for frame in frames]
@@ -234,7 +238,7 @@ def _brightness(exploration: Exploration) -> Section:
     text = (
         "The mean and the spread of all pixels, by which a model's input is scaled and which "
         f"model.json carries. {tenth:,} frames are black (level {BLACK_MAX} or below) by more than "
-        "a tenth: what lies beside the strip, or frames that were taken in the dark."
+        "a tenth: the area beside the strip, or frames that were taken in the dark."
     )
     table = TableOf(("of all pixels", "as 0 to 1", "of 255"), rows)
     return Section("Brightness", text, (table,), tuple(pictures))

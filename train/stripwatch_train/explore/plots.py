@@ -61,7 +61,7 @@ def bars_picture(
 
 
 def areas_picture(exploration: Exploration, caption: str) -> Picture:
-    """For each class: areas in a frame and areas of pieces, with percentiles, on one log axis."""
+    """For each class: areas by frame and by component, with percentiles, on one log axis."""
     classes = exploration.data_set.classes
     found = [entry for entry in classes if exploration.with_class(entry.id)]
     largest = max(int(exploration.frame_areas(entry.id).max()) for entry in found)
@@ -73,7 +73,7 @@ def areas_picture(exploration: Exploration, caption: str) -> Picture:
     for row, entry in zip(grid, found, strict=True):
         for axes, areas, what in (
             (row[0], exploration.frame_areas(entry.id), "frames"),
-            (row[1], exploration.piece_areas(entry.id), "pieces"),
+            (row[1], exploration.component_areas(entry.id), "components"),
         ):
             _clean(axes)
             axes.set_xscale("log")
@@ -83,7 +83,7 @@ def areas_picture(exploration: Exploration, caption: str) -> Picture:
             title = f"{entry.name}: {len(areas):,} {what}; {marked}"
             axes.set_title(title, loc="left", fontsize=9)
     grid[-1][0].set_xlabel("pixels of the class in a frame")
-    grid[-1][1].set_xlabel("pixels of a connected piece")
+    grid[-1][1].set_xlabel("pixels of a connected component")
     return picture_of("areas", figure, caption)
 
 
@@ -140,7 +140,7 @@ def frames_picture(
     texts = [textwrap.wrap(title, int(width * TITLE_CHARACTERS_PER_INCH)) for title in titles]
     shown = sorted({class_id for frame in frames for class_id in frame.combination})
     beside = max(int(width * columns / LEGEND_ENTRY_INCHES), 1)
-    # Placed by hand: matplotlib's own layouts take seconds for what is known beforehand.
+    # Placed by hand: the layout engines of matplotlib take seconds.
     tops, top = [], LEGEND_INCHES * -(-len(shown) // beside) + GAP_INCHES
     for row in range(rows):
         part = slice(row * columns, (row + 1) * columns)
@@ -185,7 +185,7 @@ def _draw_frame(axes: Axes, frame: FrameFacts, classes: int) -> None:
     )
     mask = load_mask(frame.sample, frame.shape)
     for class_id in range(1, classes + 1):
-        if frame.pieces[class_id - 1].size:
+        if frame.components[class_id - 1].size:
             lines = PolyCollection(
                 outlines(mask & class_bit(class_id)),
                 facecolors="none",

@@ -14,7 +14,7 @@ from stripwatch_train.explore.counts import (
 
 
 def class_rows(exploration: Exploration) -> list[tuple[str, ...]]:
-    """For reading: class, frames, their share, frames of it alone, pieces, share of all pixels."""
+    """Rows for reading: class, frames, share, frames with it alone, components, pixels."""
     total = len(exploration.frames)
     alone = dict(exploration.combinations())
     clean = alone.get((), 0)
@@ -23,17 +23,17 @@ def class_rows(exploration: Exploration) -> list[tuple[str, ...]]:
     ]
     for entry, share in zip(exploration.data_set.classes, exploration.class_shares(), strict=True):
         frames = len(exploration.with_class(entry.id))
-        pieces = len(exploration.piece_areas(entry.id))
+        components = len(exploration.component_areas(entry.id))
         numbers = (f"{frames:,}", _percent(frames / total), f"{alone.get((entry.id,), 0):,}")
-        rows.append((entry.name, *numbers, f"{pieces:,}", _percent(share)))
+        rows.append((entry.name, *numbers, f"{components:,}", _percent(share)))
     return rows
 
 
-CLASS_HEAD = ("class", "frames", "of all", "with it alone", "pieces", "of all pixels")
+CLASS_HEAD = ("class", "frames", "of all", "with it alone", "components", "of all pixels")
 
 
 def combination_rows(exploration: Exploration) -> list[tuple[str, ...]]:
-    """For reading: combination, frames, their share."""
+    """Rows for reading: combination, frames, their share."""
     total = len(exploration.frames)
     return [
         (exploration.name(combination), f"{count:,}", _percent(count / total))

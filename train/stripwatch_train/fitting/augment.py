@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from stripwatch_train.fitting.recipe import Augmentation
 
-DROPOUT_LINES_MAX = 4  # in a row; more is a lost frame, which the daemon counts by itself
+DROPOUT_LINES_MAX = 4  # in a row; with more, the daemon counts a lost frame
 
 
 def seed_of(*numbers: int) -> int:

@@ -27,7 +27,7 @@ from stripwatch_train.fitting.trainer import is_first_process
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What a run is made of besides its recipe."""
+    """Data, folder and other inputs of a run, besides its recipe."""
 
     data: Path
     output: Path
@@ -44,10 +44,10 @@ class FitSettings:
 def _chosen(run: RunFile, only: tuple[str, ...]) -> list[MemberFile]:
     """The models to train now."""
     known = {name for entry in run.members for name in (entry.name, entry.recipe_name)}
-    strange = set(only) - known
-    if strange:
+    unknown = set(only) - known
+    if unknown:
         raise ConfigError(
-            f"--only {', '.join(sorted(strange))}: the recipe has {', '.join(sorted(known))}"
+            f"--only {', '.join(sorted(unknown))}: the recipe has {', '.join(sorted(known))}"
         )
     return [
         entry
@@ -82,7 +82,7 @@ def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSe
         if moved != run or not recipe_path.is_file() or recipe_path.read_bytes() != wanted:
             what = "other settings" if before.data_sha256 == run.data_sha256 else "other data"
             raise ConfigError(
-                f"{folder}: holds a run with {what}; go on with the very command that began it, "
+                f"{folder}: holds a run with {what}; resume it with the command that began it, "
                 "give another --output, or remove it"
             )
         folds = load_folds(folds_path, data_set)[0]
@@ -102,7 +102,7 @@ def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSe
         except OSError as error:
             raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
         save_folds(folds_path, folds)
-        save_run(folder, run)  # last: what has a run.json has the rest
+        save_run(folder, run)  # last: a folder with a run.json is complete
     return folds
 
 

@@ -1,4 +1,4 @@
-"""What a run writes while it goes on: checkpoints that a kill leaves whole, and its curve."""
+"""Files of a run during training: checkpoints, written whole, and the curve of each epoch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from stripwatch.errors import ModelError
 from stripwatch.files import draft_path
 
-LAST = "last.ckpt"  # after each epoch; a run that was killed goes on from it
+LAST = "last.ckpt"  # after each epoch; a killed run resumes from it
 BEST = "best.ckpt"  # of the epoch with the best score
 CURVE = "metrics.csv"
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside the file and renames, so that a kill leaves the checkpoint before it."""
+    """Checkpoints written beside the file and renamed: a kill leaves the previous one."""
 
     def save_checkpoint(
         self,
@@ -36,7 +36,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 class Patience(EarlyStopping):
-    """Also stops a run that had stopped, was killed before its export, and is gone on with."""
+    """Early stopping that also holds when a stopped run is resumed before its export."""
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop before the first batch."""
@@ -45,7 +45,7 @@ class Patience(EarlyStopping):
 
 
 class _Kept(ModelCheckpoint):
-    """Knows its best score also where the folder of the run was moved or copied to."""
+    """Checkpoint callback that also works in a folder that was moved or copied."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the checkpoint, whose paths are those of the folder before."""
@@ -63,7 +63,7 @@ class _Kept(ModelCheckpoint):
 
 
 def last_and_best(folder: Path) -> list[ModelCheckpoint]:
-    """What keeps both checkpoints of a run."""
+    """Callbacks that write both checkpoints of a run."""
     options: dict[str, Any] = {
         "dirpath": folder,
         "enable_version_counter": False,
@@ -75,16 +75,16 @@ def last_and_best(folder: Path) -> list[ModelCheckpoint]:
 
 
 class Curve(Callback):
-    """One row for each epoch in metrics.csv, and in words where no progress bar is shown.
+    """One row for each epoch in metrics.csv, printed where no progress bar is shown.
 
-    The rows are part of the checkpoint: after a kill they go on where the weights do.
+    The rows are part of the checkpoint: a resumed run continues them where its weights are.
     """
 
-    def __init__(self, folder: Path, name: str, *, speak: bool) -> None:
-        """`name` is that of the model, for the words."""
+    def __init__(self, folder: Path, name: str, *, print_epochs: bool) -> None:
+        """`name` is that of the model, for printing."""
         self._path = folder / CURVE
         self._name = name
-        self._speak = speak
+        self._print_epochs = print_epochs
         self._rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -100,7 +100,7 @@ class Curve(Callback):
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self._rows)
-        if self._speak:
+        if self._print_epochs:
             words = [f"{key} {metrics[key]:.4f}" for key in ("loss", "score") if key in metrics]
             done = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
             sys.stdout.write(f"{self._name}: {done}: {', '.join(words)}\n")

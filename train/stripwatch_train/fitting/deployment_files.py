@@ -20,7 +20,7 @@ from stripwatch_train.fitting.run_folder import (
 def write_deployments(folder: Path, recipe: Recipe, run: RunFile) -> None:
     """Write the composition files for `engine-build`: of all models that are trained, and by fold.
 
-    A file would be of no use as long as nothing in it segments; then it is not written.
+    A file without a segmentation model is of no use, and is not written.
 
     Raises:
         StorageError: they cannot be written.

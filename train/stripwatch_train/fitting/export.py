@@ -1,6 +1,6 @@
-"""From checkpoints to ONNX files with their model.json, and the files that join them.
+"""Export of checkpoints to ONNX files with their model.json.
 
-Every ONNX file is compared with the network that it was made of before it takes its place.
+Every ONNX file is compared with its PyTorch network before it takes its place.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from stripwatch_train.fitting.run_folder import (
 
 OPSET = 17
 FRAMES_COMPARED = 3
-# Of logits, whose scale is that of their largest: float32 sums in another order. A wrong
-# operator differs by far more.
+# Relative to the largest logit, for float32 sums in another order. A wrong operator differs by far
+# more.
 ERROR_MAX = 1e-3
 
 
 def view_of(recipe: Recipe, run: RunFile, entry: MemberFile) -> View:
-    """How one model of a run sees frames."""
+    """View of frames by one model of a run."""
     return View(
         member=next(member for member in recipe.members if member.name == entry.recipe_name),
         frame_shape=run.frame_shape,
@@ -85,12 +85,12 @@ def export_run(
         if (path / checkpoint).exists():
             view = view_of(recipe, seen, entry)
             card = make_card(view, run, recipe.classes, command="")
-            if (path / MODEL_NAME).exists():  # what `tune` found stays
+            if (path / MODEL_NAME).exists():  # keep the results of `tune`
                 before = load_card(path / MODEL_NAME)
                 card = msgspec.structs.replace(card, classes=before.classes, command=before.command)
             done[entry.name] = export_member(path, view, card, data_set, checkpoint)
     if not done:
-        raise ModelError(f"{folder}: no model has a {checkpoint} yet; go on with its fit")
+        raise ModelError(f"{folder}: no model has a {checkpoint} yet; resume its fit")
     write_deployments(folder, recipe, run)
     return done
 
@@ -104,12 +104,12 @@ def export_member(
 ) -> float:
     """Write model.onnx and model.json (`card`, with the metrics) of a checkpoint in a folder.
 
-    The model takes float32 [n, 1, h, w], n being free, and answers with logits [n, outputs, h, w],
+    The model takes float32 [n, 1, h, w], n being free, and outputs logits [n, outputs, h, w],
     or [n, outputs] of a gate or a classifier.
 
     Returns:
-        The largest difference between PyTorch's answers and ONNX Runtime's, over the largest
-        answer, on real frames.
+        The largest difference between the outputs of PyTorch and ONNX Runtime, over the largest
+        output, on real frames.
 
     Raises:
         ModelError: the checkpoint is missing or damaged, or the ONNX file computes something else.
@@ -140,7 +140,7 @@ def export_member(
 
 
 def make_card(view: View, run: RunFile, classes: ClassSettings, command: str) -> ModelCard:
-    """What is known of a model before it is measured."""
+    """Card of a model, without metrics."""
     member = view.member
     presence = classes.presence_threshold
     areas = classes.min_areas_px + (0,) * len(run.classes)
@@ -170,10 +170,10 @@ def make_card(view: View, run: RunFile, classes: ClassSettings, command: str) ->
 
 
 def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
-    """The tracing exporter needs nothing beyond torch, and keeps the weights in one file."""
+    """Export by tracing, which needs only torch and keeps the weights in one file."""
     with warnings.catch_warnings():
-        # It says of itself that a newer one exists, of shapes in Python that they are fixed, and of
-        # slices in steps (EfficientNet) that they are left as they are.
+        # It warns that a newer exporter exists, that shapes in Python are constants, and that
+        # slices with steps (EfficientNet) are not folded.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1")
@@ -201,14 +201,14 @@ def _compare(network: nn.Module, path: Path, images: Tensor) -> float:
         wanted = network(images).numpy()
     if not np.isfinite(wanted).all():
         raise ModelError(
-            f"{path.parent}: the network answers with what is no number: its training diverged; "
-            "train it anew with a lower optimizer.learning_rate, or with optimizer.gradient_clip=1"
+            f"{path.parent}: the network outputs NaN or infinity: its training diverged; "
+            "train it again with a lower optimizer.learning_rate, or with optimizer.gradient_clip=1"
         )
     found = Session(onnx.load(path)).run({"image": images.numpy()})["logits"]
     error = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
     if not error <= ERROR_MAX:  # also where one of them is not a number
         raise ModelError(
-            f"{path}: differs from PyTorch by {error:.3g} of its largest answer (at most "
+            f"{path}: differs from PyTorch by {error:.3g} of its largest output (at most "
             f"{ERROR_MAX:g}); the network uses something that ONNX's export does not translate"
         )
     return error

@@ -1,8 +1,7 @@
-"""What a run learns from besides its own labels: a teacher's probabilities, pseudo-labelled frames.
+"""Training targets besides the labels: a teacher's probabilities and pseudo-labelled frames.
 
-Both come from files that somebody names, and neither may do harm in silence: a teacher that says
-nothing, or speaks of other frames, and pseudo-labelled frames that are among those on which the
-run is measured.
+Both come from files that the user names, and both are checked: a teacher must have probabilities of
+these very frames, and pseudo-labelled frames must not be near-duplicates of validation frames.
 """
 
 from __future__ import annotations
@@ -30,25 +29,25 @@ def teacher_files(teacher: Path | None, data_set: DataSet, recipe: Recipe) -> di
     Args:
         teacher: folder of `stripwatch-train predict --soft`; None = there is no teacher.
         data_set: labelled frames.
-        recipe: that listens to it.
+        recipe: that is trained.
 
     Raises:
         ConfigError: no sample has one, one is of other classes or of another image of the same
-            name, or the recipe listens to no teacher.
+            name, or the recipe uses no teacher.
     """
     if teacher is None:
         return {}
     if not any(member.loss.teacher for member in recipe.members):
         raise ConfigError(
-            f"--teacher {teacher}: this recipe learns from labels alone; give, for example, --set "
+            f"--teacher {teacher}: this recipe uses labels alone; give, for example, --set "
             "loss.teacher=0.7 (that share of its targets), or leave --teacher out"
         )
     files = {sample.name: soft_path(teacher, sample) for sample in data_set.samples}
     found = {name: path for name, path in files.items() if path.is_file()}
     if not found:
         raise ConfigError(
-            f"--teacher {teacher}: says nothing of these frames ({next(iter(files.values()))} and "
-            f"the others are missing); {AGAIN}"
+            f"--teacher {teacher}: has no probabilities of these frames "
+            f"({next(iter(files.values()))} and the others are missing); {AGAIN}"
         )
     for sample in data_set.samples:
         if sample.name in found:
@@ -69,7 +68,7 @@ def _check_taught(teacher: Path, path: Path, sample: Sample, classes: int) -> No
 def near_duplicate_folds(
     pseudo: DataSet, data_set: DataSet, fold_of: NDArray[np.int64]
 ) -> list[frozenset[int]]:
-    """Of each pseudo-labelled frame the folds that have a frame which looks like it.
+    """For each pseudo-labelled frame, the folds with a near-duplicate of it (ADR 12).
 
     Args:
         pseudo: frames that a model labelled.

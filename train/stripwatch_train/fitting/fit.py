@@ -1,7 +1,7 @@
-"""Training a recipe's models, one after the other, fold by fold.
+"""Training of a recipe's models, one after the other, fold by fold.
 
-What lies in the folder of the run decides what is left to do: a model that was exported is done,
-one with a checkpoint goes on from it. So the command of a run that was killed is its own resume.
+The folder of the run decides what is left to do: a model that was exported is done, one with a
+checkpoint resumes from it. The command that began a run therefore resumes it after a kill.
 Under torchrun every process runs this; only the first writes.
 """
 
@@ -45,7 +45,7 @@ from stripwatch_train.fitting.trainer import is_first_process, processes, train
 
 @dataclass(frozen=True)
 class _Run:
-    """What all models of a run share."""
+    """Data and settings that all models of a run share."""
 
     recipe: Recipe
     settings: FitSettings
@@ -53,13 +53,13 @@ class _Run:
     file: RunFile
     fold_of: NDArray[np.int64]  # of each sample
     clean: NDArray[np.bool_]  # of each sample
-    taught: dict[str, Path]  # by the samples' names: what a teacher says of them
+    taught: dict[str, Path]  # by sample name: files of a teacher's probabilities
     pseudo: tuple[Sample, ...]
     pseudo_folds: list[frozenset[int]]  # of each of them the folds that it looks like
 
 
 def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
-    """Train what of a recipe is not yet trained, and export it.
+    """Train the models of a recipe that are not yet trained, and export them.
 
     Args:
         name: of the recipe, for the record.
@@ -67,7 +67,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         settings: on what, and where to.
 
     Returns:
-        What the folder of the run says about itself.
+        The contents of run.json.
 
     Raises:
         ConfigError: the data cannot be used, or the folder holds another run.
@@ -89,7 +89,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
     pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
     brightness = pixel_statistics(data_set.samples)
     if not brightness.std:
-        raise ConfigError(f"{data_set.source}: all pixels are equal; nothing can be learnt")
+        raise ConfigError(f"{data_set.source}: all pixels are equal; there is nothing to train on")
     run = RunFile(
         recipe=name,
         data=str(settings.data.resolve()),
@@ -125,7 +125,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
 
 
 def _record_of(path: Path, data_set: DataSet) -> str:
-    """What run.json says of a data set, without this machine's path."""
+    """Name and fingerprint of a data set for run.json, without its path."""
     return f"{path.name}, sha256 {fingerprint(data_set)[:16]}"
 
 
@@ -137,7 +137,7 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
     labelled = [run.data_set.samples[index] for index in inside]
     pseudo = _pseudo(run, entry.fold)
     training = [*labelled, *pseudo]
-    # Members of an ensemble that differ in nothing else begin differently.
+    # Members of an ensemble with equal settings start from different weights.
     seed = zlib.crc32(f"{run.recipe.seed} {entry.name}".encode())
     epochs = Epochs(
         training=training,
@@ -162,19 +162,19 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
 
 
 def _pseudo(run: _Run, fold: int) -> list[Sample]:
-    """The pseudo-labelled frames that look like none of the frames of a fold."""
+    """The pseudo-labelled frames without a near-duplicate in a fold."""
     pairs = zip(run.pseudo, run.pseudo_folds, strict=True)
     kept = [sample for sample, folds in pairs if fold not in folds]
     left_out = len(run.pseudo) - len(kept)
     if left_out and is_first_process():
         sys.stderr.write(
-            f"{run.settings.pseudo}: {left_out} of {len(run.pseudo)} frames look like validation "
-            f"frames of fold {fold} and are left out\n"
+            f"{run.settings.pseudo}: {left_out} of {len(run.pseudo)} frames are near-duplicates of "
+            f"validation frames of fold {fold} and are left out\n"
         )
     if run.pseudo and not kept:
         raise ConfigError(
-            f"--pseudo {run.settings.pseudo}: all its frames are, or look like, frames on which "
-            "this run is validated; label new ones"
+            f"--pseudo {run.settings.pseudo}: all its frames are near-duplicates of validation "
+            "frames of this run; label new ones"
         )
     return kept
 

@@ -1,4 +1,4 @@
-"""Frames and masks as a network learns from them: cut, changed by chance, made smaller."""
+"""Frames and masks as training takes them: cropped, changed at random, scaled down."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ MaskPlanes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class View:
-    """How a member sees frames."""
+    """Input and output shapes of one model, and the scaling of its pixels."""
 
     member: Member
     frame_shape: Shape  # frames of other shapes are brought to it
     classes: int
-    class_id: int | None  # the only class that it learns
+    class_id: int | None  # the only class that it segments
     mean: float  # of pixels as 0 to 1
     std: float
 
     @property
     def outputs(self) -> int:
-        """Channels of the network's answer."""
+        """Channels of the network's output."""
         if self.member.role == "gate" or self.class_id is not None:
             return 1
         return self.classes + (self.member.activation == "softmax")
@@ -77,7 +77,7 @@ def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
 class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
     """Images float32 [1, h, w] and targets float32, [outputs, h, w] or [outputs].
 
-    A key of epoch -1 gives the whole frame as it is, any other a crop, changed by chance.
+    A key of epoch -1 gives the whole frame as it is, any other a crop with random changes.
     """
 
     def __init__(
@@ -126,14 +126,14 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         return stack
 
     def _softened(self, path: Path, planes: MaskPlanes, wanted: list[int]) -> MaskPlanes:
-        """The planes on their way to what the teacher says."""
+        """The planes mixed with the teacher's probabilities."""
         with opened(path, ("PNG",)) as file:
-            said = np.array(file).reshape(self._view.classes, *planes.shape[1:])[wanted]
+            probability = np.array(file).reshape(self._view.classes, *planes.shape[1:])[wanted]
         share = self._view.member.loss.teacher
-        return np.rint(planes * (1 - share) + said * share).astype(np.uint8)
+        return np.rint(planes * (1 - share) + probability * share).astype(np.uint8)
 
     def _cut(self, stack: Tensor) -> Tensor:
-        """A crop of the frame, stretched by chance along the strip."""
+        """A crop of the frame, stretched at random along the strip."""
         images, whole = self._view.member.images, self._view.image_shape
         lines, pixels = (
             min(side, limit) * factor
@@ -153,7 +153,7 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
 
     @staticmethod
     def _start(covered: Tensor, length: int, *, on_defect: bool) -> int:
-        """Where a crop begins along one side, of which `covered` says where defects are."""
+        """Start of a crop along one side, where `covered` is high over defects."""
         last = len(covered) - length
         places = (covered >= DEFECT).nonzero()[:, 0]
         if not (on_defect and len(places)):
@@ -166,7 +166,7 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         small = self._smaller(image.float() / 255)
         target = self._smaller(planes.float() / 255)
         role = view.member.role
-        if role != "segmentation":  # a thin defect is one, too, however small the image is made
+        if role != "segmentation":  # thin defects must survive the scaling
             target = (planes >= DEFECT).float().amax(dim=(1, 2))
             target = target.amax(dim=0, keepdim=True) if role == "gate" else target
         elif view.member.activation == "softmax":

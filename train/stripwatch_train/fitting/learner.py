@@ -1,4 +1,4 @@
-"""What Lightning needs to know to train one network."""
+"""Lightning module: the training of one network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 class Learner(pl.LightningModule):
-    """A network, its loss, its optimizer, and how well it does on the validation frames."""
+    """A network, its loss, its optimizer and its score on the validation frames."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Learner(pl.LightningModule):
         steps: int,
         seed: int,
     ) -> None:
-        """`names` are of what is scored: the classes, or what stands for them."""
+        """`names` are the scored outputs: the classes, or `defect` for a gate."""
         super().__init__()
         self._member = member
         self._names = names
         self._steps = steps
         self._seed = seed
-        # Channels last is how CPUs and tensor cores like their convolutions.
+        # Convolutions are faster in channels-last layout on CPUs and tensor cores.
         self.network = make_network(member.network, outputs).to(memory_format=torch.channels_last)
         self._loss = make_loss(member, outputs, weights)
         self._counts = torch.zeros(0)
@@ -78,7 +78,7 @@ class Learner(pl.LightningModule):
         self._counts = torch.zeros(len(self._names), 3, device=self.device, dtype=torch.float64)
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        """Count what is found: pixels of segmentations, frames of classifications."""
+        """Count true positives, found and true: pixels of segmenters, frames of classifiers."""
         images, targets = batch
         logits = self(images)
         loss = self._loss(logits, targets)
@@ -107,7 +107,7 @@ class Learner(pl.LightningModule):
         self.log_dict({f"dice.{name}": value for name, value in dice.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - one of Lightning's many unions
-        """The optimizer and the learning rate's way."""
+        """The optimizer and the schedule of the learning rate."""
         settings = self._member.optimizer
         make = _OPTIMIZERS[settings.kind]
         groups = list(_parameter_groups(self.network, settings))
@@ -133,7 +133,7 @@ def rate_at(step: int, steps: int, settings: Optimizer) -> float:
 
 
 def average(mean: Tensor, value: Tensor, count: Tensor | int, decay: float) -> Tensor:
-    """The moving average of weights; quicker at first, when it knows nothing yet."""
+    """The moving average of weights, with a lower decay during the first steps."""
     if not mean.dtype.is_floating_point:  # batch normalization counts its batches
         return value
     number = float(count)
@@ -141,7 +141,7 @@ def average(mean: Tensor, value: Tensor, count: Tensor | int, decay: float) -> T
 
 
 def _parameter_groups(network: nn.Module, settings: Optimizer) -> Iterator[dict[str, Any]]:
-    """The encoder, where it learns at a rate of its own, and the rest."""
+    """The encoder, where it has its own learning rate, and the rest."""
     if settings.encoder_learning_rate is None:
         yield {"params": list(network.parameters())}
         return

@@ -1,4 +1,4 @@
-"""What training minimizes."""
+"""Losses of training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_loss(member: Member, outputs: int, weights: tuple[float, ...] = ()) -> 
     Args:
         member: whose loss it is.
         outputs: how many the network has.
-        weights: of cross_entropy, one for each output; () = all alike.
+        weights: of cross_entropy, one for each output; () = all equal.
 
     Raises:
         ConfigError: weights are not one for each output.

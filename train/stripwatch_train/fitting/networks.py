@@ -25,7 +25,7 @@ _SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
 
 
 def make_network(network: Network, outputs: int) -> nn.Module:
-    """A network with the encoder's weights that it asks for, and else fresh ones.
+    """A network with its encoder's pretrained weights, if any, and random ones otherwise.
 
     Raises:
         ConfigError: there is no such encoder, its weights cannot be had, or numbers do not fit.
@@ -57,7 +57,7 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
     options: dict[str, Any] = {"encoder_depth": network.depth}
     if network.architecture == "fpn":
         options["decoder_pyramid_channels"] = network.channels[0]
-        # Its largest level is the third from below; the answer is brought from there to the image.
+        # Its largest level is the third; the output is upsampled from there to the image.
         options["upsampling"] = 2 ** max(0, network.depth - 3)
     else:
         options["decoder_channels"] = network.channels
@@ -110,7 +110,7 @@ def _make_classifier(network: Network, outputs: int) -> nn.Module:
         return _fetched(
             network, lambda: timm.create_model(network.encoder, pretrained=pretrained, **options)
         )
-    # timm's own way would pass over weights of another network without a word.
+    # timm's own loader would silently ignore weights of another network.
     model: nn.Module = timm.create_model(network.encoder, **options)
     last: Any = model.pretrained_cfg["classifier"]  # type: ignore[index]
     layers = (last,) if isinstance(last, str) else last
@@ -144,13 +144,13 @@ def _load_weights(
 ) -> None:
     try:
         take(timm.models.load_state_dict(str(path)))
-    except Exception as error:  # torch.load and safetensors raise what they like
+    except Exception as error:  # torch.load and safetensors raise many types
         first = str(error).partition("\n")[0]
         raise ConfigError(f"{path}: does not hold weights of {network.encoder}: {first}") from error
 
 
 def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:
-    """What `build` makes; where weights cannot be fetched, that is said."""
+    """The result of `build`; a download that fails becomes a ConfigError."""
     if not network.weights:
         return build()
     try:
@@ -168,6 +168,6 @@ def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _grey(found: Tensor, wanted: Tensor) -> Tensor:
-    """Weights for a grey image, of those for a colour image: its channels are the same picture."""
+    """Weights for a grey image: the sum over the channels of those for a colour image."""
     of_colour = found.shape[1:2] == (3,) and wanted.shape[1:2] == (1,)
     return found.sum(dim=1, keepdim=True) if of_colour else found

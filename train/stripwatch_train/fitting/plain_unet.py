@@ -65,7 +65,7 @@ class _PlainLevel(nn.Sequential):
 class _ResidualLevel(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, of_image: bool = False) -> None:
         super().__init__()
-        # Of an image it would cut off what is darker than the mean.
+        # Directly on an image, ReLU would remove everything darker than the mean.
         before = [] if of_image else [nn.BatchNorm2d(inputs), nn.ReLU()]
         self.body = nn.Sequential(
             *before,
@@ -82,9 +82,9 @@ class _ResidualLevel(nn.Module):
 
 
 class AnySize(nn.Module):
-    """A segmentation network for images whose sides are no multiples of what it needs.
+    """A segmentation network for images whose sides are no multiples of its stride.
 
-    Below and right the image's last line and pixel go on; the answer is cut to the image.
+    Below and right the image is padded with its last line and pixel; the output is cropped to it.
     """
 
     def __init__(self, inner: nn.Module, multiple: int) -> None:

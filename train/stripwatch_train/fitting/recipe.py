@@ -1,4 +1,4 @@
-"""A recipe: everything that decides how the models of a run are made, apart from the data.
+"""Recipe: all settings of the models of a run, apart from the data.
 
 In a file, `[base]` holds what all members share, and each `[[members]]` only what differs:
     about = "one sentence"
@@ -32,7 +32,7 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$(?!\n)")]
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is trained."""
+    """The network and its initial weights."""
 
     architecture: (
         Literal["vanilla-unet", "additive-unet", "residual-unet"]  # our own: networks.PlainUnet
@@ -50,7 +50,7 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the network sees of a frame."""
+    """Scale and crops of the images that the network takes."""
 
     shrink: tuple[Count, Count] = (1, 1)  # the frame's lines and pixels, by these factors
     crop: tuple[Count, Count] | None = None  # lines, pixels of training's crops of that image
@@ -60,7 +60,7 @@ class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How training changes images by chance; never by rotation: a line scans one way."""
+    """Random changes of training images; never a rotation: a line scans one way."""
 
     flip_lines: Share = 0.5  # the strip runs the other way
     flip_pixels: Share = 0.5  # the camera looks mirrored
@@ -83,7 +83,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How weights follow gradients, and how the learning rate goes."""
+    """The optimizer and the schedule of the learning rate."""
 
     kind: Literal["adam", "adamw", "radam", "sgd"] = "adamw"
     learning_rate: Positive = 1e-3
@@ -94,13 +94,13 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gradient_clip: NotNegative = 0.0  # norm of all gradients together; 0 = none
 
     def __post_init__(self) -> None:
-        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        """Check rules beyond the types; msgspec turns a ValueError into a ValidationError."""
         if self.warm_up + self.flat > 1:
             raise ValueError("optimizer: warm_up and flat are more than all steps together")
 
 
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long, in what batches, and what is kept."""
+    """Length of the training, batches, averaging and stopping."""
 
     epochs: Count = 40
     frames_per_epoch: Annotated[int, Meta(ge=0)] = 0  # 0 = as many as there are
@@ -126,7 +126,7 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Schedule = Schedule()
 
     def __post_init__(self) -> None:
-        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        """Check rules beyond the types; msgspec turns a ValueError into a ValidationError."""
         network, loss = self.network, self.loss
         if (self.role == "segmentation") == (network.architecture == "classifier"):
             raise ValueError(
@@ -144,13 +144,13 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if loss.class_weights and not loss.cross_entropy:
             raise ValueError("loss.class_weights are of loss.cross_entropy, which is 0")
         if not loss.bce + loss.dice + loss.cross_entropy:
-            raise ValueError("loss: all weights are 0; nothing would be learnt")
+            raise ValueError("loss: all weights are 0; there is nothing to train on")
         if self.role != "segmentation" and not loss.bce:
-            raise ValueError("loss.bce is what gates and classifiers learn from; it is 0")
+            raise ValueError("gates and classifiers need loss.bce; it is 0")
 
 
 class ClassSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the models' cards say before `stripwatch-train tune` finds better."""
+    """Thresholds and areas of the models' cards, until `stripwatch-train tune` finds better."""
 
     threshold: Probability = 0.5
     presence_threshold: Probability = 0.5  # of gates and classifiers
@@ -177,7 +177,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: DeploymentSettings = DeploymentSettings()
 
     def __post_init__(self) -> None:
-        """Check what the types cannot say; msgspec makes a ValidationError of it."""
+        """Check rules beyond the types; msgspec turns a ValueError into a ValidationError."""
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError(f"two members have the same name in {', '.join(names)}")

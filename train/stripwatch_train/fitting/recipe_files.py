@@ -54,7 +54,7 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
                 ]
             elif parts[0] in Member.__struct_fields__:
                 members = [_merged(member, _nested(parts, value)) for member in members]
-            elif parts[0] in ("base", "members"):  # or it would be passed over
+            elif parts[0] in ("base", "members"):  # or it would be ignored
                 raise ConfigError(
                     f"--set {change}: write KEY=VALUE for all members, NAME.KEY=VALUE for one"
                 )
@@ -87,7 +87,7 @@ def _read(name: str) -> Table:
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """A key and the value, which is TOML; what is not TOML is a string."""
+    """A key and its value: TOML, or else a string."""
     key, sign, value = text.partition("=")
     if not sign or not key:
         raise ConfigError(f"--set {text}: write KEY=VALUE, for example schedule.epochs=3")

@@ -1,4 +1,4 @@
-"""What lies in the folder of a training run, so that other commands find it again.
+"""Folder of a training run.
 
 run.json                what was trained on what: RunFile
 recipe.json             the recipe, as it ran
@@ -6,7 +6,7 @@ folds.json              which frame is in which fold
 <member>/               one for each model: last.ckpt, best.ckpt, metrics.csv, model.onnx,
                         model.json; trained, an empty file, once its training is over
 deployment.toml         all models together, for engine-build
-deployment-fold<N>.toml only the models that never saw fold N, for evaluation
+deployment-fold<N>.toml only the models not trained on fold N, for evaluation
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class MemberFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str  # its folder
     role: Role
-    fold: int  # that it is validated on, and never sees
+    fold: int  # of its validation frames, which it is not trained on
     class_id: int | None = None  # segments this class alone
 
     @property
     def recipe_name(self) -> str:
-        """Of the member of the recipe that it is a model of."""
+        """Name of its member in the recipe."""
         name = self.name.removesuffix(f"-fold{self.fold}")
         return name.removesuffix(f"-class{self.class_id}") if self.class_id else name
 
@@ -66,10 +66,10 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class ValidationPart:
-    """A fold, and what may be evaluated on it."""
+    """A fold, and the models that may be evaluated on it."""
 
     fold: int
-    deployment: Path  # composition file of the models that never saw the fold
+    deployment: Path  # composition file of the models not trained on the fold
     samples: tuple[Sample, ...]
 
 
@@ -112,18 +112,18 @@ def open_run_data(folder: Path, run: RunFile) -> DataSet:
     """The data that a run was trained on.
 
     Raises:
-        ConfigError: they are not there any more, or cannot be read.
+        ConfigError: they are missing, or cannot be read.
     """
     if not Path(run.data).exists():
         raise ConfigError(
-            f"{folder}: was trained on {run.data}, which is not there; give its fit again, with "
-            "--data where these data are now: nothing is trained anew"
+            f"{folder}: was trained on {run.data}, which is missing; repeat its fit command with "
+            "the new --data path: nothing is trained again"
         )
     return open_data_set(Path(run.data), run.classes)
 
 
 def is_trained(folder: Path, entry: MemberFile) -> bool:
-    """Whether a model's training is over and its export there; one that goes on may have one."""
+    """Whether a model is trained and exported; an unfinished one may have an export, too."""
     return all((folder / entry.name / name).exists() for name in (TRAINED_NAME, MODEL_NAME))
 
 
@@ -141,12 +141,12 @@ def mark_trained(folder: Path, entry: MemberFile) -> None:
 
 
 def fold_deployment(folder: Path, fold: int) -> Path:
-    """The composition file of the models that never saw a fold."""
+    """The composition file of the models not trained on a fold."""
     return folder / f"deployment-fold{fold}.toml"
 
 
 def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]:
-    """The data of a run, and each fold for which it has models that never saw it.
+    """The data of a run, and each fold that some of its models were not trained on.
 
     Raises:
         ConfigError: the run or its data cannot be read.
@@ -158,7 +158,7 @@ def validation_parts(folder: Path) -> tuple[DataSet, tuple[ValidationPart, ...]]
         if fold_deployment(folder, fold).is_file()
     ]
     if not folds:
-        raise ConfigError(f"{folder}: no model that segments is trained yet; go on with its fit")
+        raise ConfigError(f"{folder}: no segmentation model is trained yet; resume its fit")
     data_set = open_run_data(folder, run)
     _, fold_of = load_folds(folder / FOLDS_NAME, data_set)
     parts = tuple(

@@ -13,7 +13,7 @@ from stripwatch_train.fitting.run_folder import FOLDS_NAME, MODEL_NAME, is_run, 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A model whose card is written."""
+    """A segmentation model and its place in the deployment."""
 
     path: Path  # of the ONNX file
     class_id: int | None = None  # it segments this class alone
@@ -52,10 +52,10 @@ def segmenters_of(model: Path) -> list[Segmenter]:
 
 
 def training_overlap(model: Path, names: Sequence[str]) -> list[str]:
-    """Those of these frames that a run's models learnt, as the folder that they lie in tells.
+    """The frames among these that the models of a run were trained on.
 
     Args:
-        model: as `predictor.open_predictor` takes it; of an engine nothing is known.
+        model: as `predictor.open_predictor` takes it; for an engine the result is empty.
         names: of the frames.
 
     Raises:
@@ -63,12 +63,12 @@ def training_overlap(model: Path, names: Sequence[str]) -> list[str]:
     """
     if model.is_dir() and not is_run(model):
         return []
-    learnt = {name for entry in segmenters_of(model) for name in training_frames(entry.path)}
-    return [name for name in names if name in learnt]
+    trained = {name for entry in segmenters_of(model) for name in training_frames(entry.path)}
+    return [name for name in names if name in trained]
 
 
 def training_frames(model: Path) -> set[str]:
-    """The names of the frames that an ONNX file learnt; none of a file that lies in no run.
+    """Names of the frames that an ONNX file of a run was trained on; none outside of a run.
 
     Raises:
         ConfigError: the run that it lies in cannot be read.

@@ -51,14 +51,14 @@ def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accele
         ConfigError: there is no such accelerator.
         ModelError: the checkpoint is damaged.
         StorageError: a checkpoint or a log cannot be written.
-        KeyboardInterrupt: somebody stopped it.
+        KeyboardInterrupt: it was interrupted.
     """
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("--accelerator gpu: PyTorch finds no GPU here; leave it out, or give cpu")
     last = folder / LAST
-    going_on = last.exists()
-    if going_on:
-        load_weights(last)  # says what is wrong with it
+    resuming = last.exists()
+    if resuming:
+        load_weights(last)  # raises an error that names the file
     with warnings.catch_warnings():
         _quiet_lightning()
         trainer = _make_trainer(member, folder, accelerator)
@@ -67,7 +67,7 @@ def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accele
             trainer.fit(
                 learner,
                 datamodule=epochs,
-                ckpt_path=last if going_on else None,
+                ckpt_path=last if resuming else None,
                 weights_only=True,
             )
         except SystemExit:  # what Lightning makes of Ctrl-C
@@ -86,7 +86,7 @@ def _make_trainer(member: Member, folder: Path, accelerator: str) -> pl.Trainer:
     if precision == "auto":
         precision = "16-mixed" if on_gpu else "32"
     shows_bar = sys.stderr.isatty() and is_first_process()
-    callbacks: list[Callback] = [Curve(folder, folder.name, speak=not shows_bar)]
+    callbacks: list[Callback] = [Curve(folder, folder.name, print_epochs=not shows_bar)]
     if schedule.average:
         average_fn = functools.partial(average, decay=schedule.average)
         callbacks.append(WeightAveraging(avg_fn=average_fn))
@@ -125,10 +125,10 @@ def _logger(folder: Path) -> Logger | bool:
 
 
 def _quiet_lightning() -> None:
-    """Leave out advertisements, and warnings about what is on purpose."""
+    """Silence advertisements, and warnings about choices made on purpose."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for words in (
-        ".*does not have many workers.*",  # a worker more costs a core of the same machine
+        ".*does not have many workers.*",  # each worker takes a core of the same machine
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*tensorboardX.*",
         ".*`isinstance\\(treespec, LeafSpec\\)`.*",
