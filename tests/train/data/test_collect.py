@@ -65,7 +65,7 @@ def plain_frames(count: int = 8) -> list[tuple[FrameHeader, bytes]]:
 
 
 def publish(frames: int = 8, lost: tuple[int, ...] = (5,)) -> list[Event]:
-    """What a daemon says about these frames: the real pipeline on the fake engine."""
+    """Events of these frames: the real pipeline on the fake engine."""
     with fake_line() as line:
         for seq in range(frames):
             if seq not in lost:
@@ -230,7 +230,7 @@ def test_coded_frames_and_frames_that_cannot_be_read(strip: Strip) -> None:
     np.testing.assert_array_equal(strip.masks()[2], mask_of(picture(2)))
 
 
-def test_a_recording_that_is_cut_off_says_so(strip: Strip) -> None:
+def test_a_truncated_recording_is_reported(strip: Strip) -> None:
     """What is whole is collected."""
     data = strip.recording.read_bytes()
     strip.recording.write_bytes(data[:-40])
@@ -238,7 +238,7 @@ def test_a_recording_that_is_cut_off_says_so(strip: Strip) -> None:
 
 
 def test_events_of_other_frames_are_refused(strip: Strip) -> None:
-    """A replay has a session of its own; the sentence says how to keep the recording's."""
+    """A replay has its own session; the error tells how to keep that of the recording."""
     lines = [line | {"session": "t"} for line in strip.lines]
     strip.events = write(strip.folder / "other.jsonl", lines)
     words = (

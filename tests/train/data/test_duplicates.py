@@ -49,7 +49,7 @@ def test_a_near_duplicate_is_found(tmp_path: Path, copied: Callable[[Picture], P
     assert find_groups(data_set(tmp_path, pictures)).tolist() == [*range(12), 4]
 
 
-def test_light_and_stripes_alone_make_nothing_alike(tmp_path: Path) -> None:
+def test_light_and_stripes_alone_make_no_near_duplicates(tmp_path: Path) -> None:
     """Frames of one camera share both, and flat frames are like nothing."""
     stripes = np.random.default_rng(5).uniform(-40, 40, (1, SHAPE[1]))
     pictures = [
@@ -84,7 +84,7 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         assert groups.tolist() == wanted
 
 
-def test_real_frames_of_strip_are_not_alike(shared_data: Path) -> None:
+def test_real_frames_of_strip_are_no_near_duplicates(shared_data: Path) -> None:
     """Twelve frames of Severstal, with the same camera and light, stay single."""
     data = open_data_set(shared_data / "severstal")
     assert find_groups(data).tolist() == list(range(12))

@@ -18,7 +18,7 @@ from stripwatch_train.data.folds import assign_folds, load_folds, make_folds, sa
 from stripwatch_train.data.samples import DataSet
 
 
-def test_split_copies_parts_what_looks_alike_but_not_what_is_known_to_belong_together(
+def test_split_copies_separates_near_duplicates_but_not_known_groups(
     tmp_path: Path,
 ) -> None:
     pictures = [texture(0)] * 8 + [texture(1), texture(2)]

@@ -253,7 +253,7 @@ def test_a_fingerprint_is_of_the_data_alone(tmp_path: Path) -> None:
         fingerprint(same)
 
 
-def test_a_folder_without_data_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_a_folder_without_data_is_an_error_that_lists_the_layouts(tmp_path: Path) -> None:
     """Every layout that is known."""
     (tmp_path / "a.png").touch()
     layouts = ("annotations.json", "instances_", "train.csv", "images/", "masks/", "CLASS/a.jpg")

@@ -99,7 +99,7 @@ def test_frames_have_a_largest_side() -> None:
         parse_shape("--frame", "256x65537")
 
 
-def test_the_command_says_which_strips_it_wrote(
+def test_the_command_prints_which_strips_it_wrote(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And what seeds are for."""

@@ -154,7 +154,7 @@ def test_labels_of_other_classes_are_refused(
     assert "name labelled frames with --data" in capsys.readouterr().err
 
 
-def test_frames_of_several_sizes_are_judged_together(tmp_path: Path) -> None:
+def test_frames_of_several_sizes_are_evaluated_together(tmp_path: Path) -> None:
     """Each size has an engine of its own; figures are of all."""
     wide = (SHAPE[0], 2 * SHAPE[1])
     mixed = {
@@ -192,7 +192,7 @@ def test_a_page_leaves_no_pictures_of_the_one_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["evaluate", "submit"])
-def test_results_that_cannot_be_written_are_told_of_before_the_first_frame(
+def test_results_that_cannot_be_written_are_reported_before_the_first_frame(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The model is not even opened: there is none."""
@@ -208,7 +208,7 @@ def test_results_that_cannot_be_written_are_told_of_before_the_first_frame(
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_frames_that_are_all_alike_make_a_page_without_a_curve(tmp_path: Path) -> None:
+def test_frames_that_are_all_equal_make_a_page_without_a_curve(tmp_path: Path) -> None:
     """As when false alarms are counted on clean steel."""
     data = write_data(tmp_path / "data", {"c.png": frames()["c.png"]})
     words = ["evaluate", str(save_model(tmp_path / "model.onnx", SHAPE)), "--data", str(data)]

@@ -71,7 +71,7 @@ def test_finding_nothing_scores_its_floor() -> None:
     assert metrics.iou["a"] == 0
 
 
-def test_precision_and_recall_count_pieces() -> None:
+def test_precision_and_recall_count_components() -> None:
     """Two of three true ones are found, two of four found ones are right; specks are dropped."""
     true = masked(SHAPE, (0, 0, 6, 6, 2), (10, 0, 6, 6, 2), (20, 0, 6, 6, 2))
     found = (
@@ -197,7 +197,7 @@ def test_a_curve_needs_frames_of_both_kinds() -> None:
     assert auc(perfect) == 1
 
 
-def test_calibration_says_how_far_probability_is_from_frequency() -> None:
+def test_calibration_error_is_the_distance_of_probability_and_frequency() -> None:
     """100 pixels at 0.8 of which 60 are true, and 900 at 0 of which none is."""
     px, true = np.zeros(256, np.int64), np.zeros(256, np.int64)
     px[0], px[204], true[204] = 900, 100, 60

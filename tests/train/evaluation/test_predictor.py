@@ -67,7 +67,7 @@ def fake_engine(folder: Path, **changes: object) -> Path:
     return folder
 
 
-def test_a_model_says_what_its_float32_graph_says() -> None:
+def test_a_prediction_equals_the_output_of_the_float32_graph() -> None:
     """The embedded one, on real frames of the synthetic strip; to 1/255."""
     strip = SyntheticStrip(3, (256, 1600), 8.0)
     frames = np.stack([strip.frame(index).pixels for index in range(3)])
@@ -185,7 +185,7 @@ def test_a_gate_that_skips_leaves_nothing_of_absent_classes(tmp_path: Path) -> N
         assert found.prob[1].max() == 204
 
 
-def test_a_device_that_fails_is_told_of(tmp_path: Path) -> None:
+def test_a_device_that_fails_is_reported(tmp_path: Path) -> None:
     folder = fake_engine(tmp_path / "engine", fake=FakeBehaviour(fail_every=2), batch=(1, 1))
     with open_predictor(folder) as predictor, pytest.raises(DeviceError, match="fake fault"):
         list(predictor.predictions([noise(seed) for seed in range(4)]))

@@ -66,7 +66,7 @@ def test_a_byte_reaches_a_level_when_it_reaches_the_threshold() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pieces_and_hits_are_those_that_counting_gives(seed: int) -> None:
+def test_components_and_hits_are_those_that_counting_gives(seed: int) -> None:
     """For each class, threshold and component; random frames."""
     print(f"seed {seed}")
     generator = np.random.default_rng(seed)
@@ -154,7 +154,7 @@ def test_what_is_found_is_what_the_daemon_reports(seed: int, mode: str) -> None:
 
 
 @pytest.mark.parametrize(("hit", "right"), [(2, 1), (1, 0), (0, 0)])
-def test_a_found_piece_is_right_when_a_tenth_of_it_is_true(hit: int, right: int) -> None:
+def test_a_found_component_is_right_when_a_tenth_of_it_is_true(hit: int, right: int) -> None:
     """Of 20 pixels two are enough, one is not; the true component below is large."""
     prob = np.zeros((1, *SHAPE), np.uint8)
     prob[0, 5, 5:25] = 255
@@ -164,7 +164,7 @@ def test_a_found_piece_is_right_when_a_tenth_of_it_is_true(hit: int, right: int)
 
 
 @pytest.mark.parametrize(("covered", "found"), [(2, 1), (1, 0), (0, 0)])
-def test_a_true_piece_is_found_when_a_tenth_of_it_is_covered(covered: int, found: int) -> None:
+def test_a_true_component_is_found_when_a_tenth_of_it_is_covered(covered: int, found: int) -> None:
     """By what is left after the minimum area: a speck of its own finds nothing."""
     prob = np.zeros((1, *SHAPE), np.uint8)
     prob[0, 5:15, 5 : 5 + covered] = 255

@@ -87,7 +87,7 @@ def test_a_submission_has_the_samples_rows(
 
 @pytest.mark.parametrize(("name", "images"), [("old_format", 1801), ("new_format", 5506)])
 @pytest.mark.slow
-def test_kaggles_own_samples_are_read_and_answered(
+def test_kaggles_own_samples_are_read_and_filled_in(
     shared_data: Path, tmp_path: Path, name: str, images: int
 ) -> None:
     """All their rows; and with real frames in place of the first two images."""

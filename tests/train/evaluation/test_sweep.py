@@ -64,7 +64,7 @@ def test_of_equals_the_threshold_nearest_to_a_half_wins_then_the_smaller_area() 
     assert (best.threshold, best.min_area_px) == (0.55, 0)  # no area of the grid is enough
 
 
-def test_a_gain_of_chance_moves_nothing() -> None:
+def test_a_random_gain_moves_nothing() -> None:
     """Within the tolerance a half is as good; a larger gain is worth another threshold."""
     true = masked(SHAPE, (0, 0, 50, 40, 1))
     for missed, moved in ((1, False), (400, True)):

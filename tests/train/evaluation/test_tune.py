@@ -171,7 +171,7 @@ def test_runs_and_engines_are_not_tuned_on_other_frames(
     assert "an engine cannot be tuned" in capsys.readouterr().err
 
 
-def test_models_of_a_run_are_not_tuned_on_frames_that_they_learnt(
+def test_models_of_a_run_are_not_tuned_on_their_training_frames(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Alone or together; the fold that one of them never saw is taken."""

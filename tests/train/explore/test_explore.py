@@ -248,7 +248,7 @@ c.jpg,2,
 def test_a_table_of_masks_is_shown_without_its_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Classes, combinations and areas; the page says what is left out."""
+    """Classes, combinations and areas; the page lists what is left out."""
     table = tmp_path / "masks.csv"
     table.write_text(TABLE)
     found = explore(open_mask_table(table), with_images=False)

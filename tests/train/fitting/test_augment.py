@@ -1,4 +1,4 @@
-"""Augmentation: what chance may do to an image, and what it never does."""
+"""Augmentation: the random changes of an image, and their limits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_flip_flips_the_image_and_all_of_its_masks(planes: int) -> None:
 
 
 def test_nothing_rotates() -> None:
-    """Whatever chance does, columns stay columns: a line scans one way."""
+    """Columns stay columns under all random changes: a line scans one way."""
     stack = stack_of(1)
     wanted = [stack, stack.flip(1), stack.flip(2), stack.flip(1, 2)]
     change = geometric(augmentation(flip_lines=0.5, flip_pixels=0.5))

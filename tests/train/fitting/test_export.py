@@ -166,7 +166,7 @@ def defect_classes(names: tuple[str, ...], threshold: float, *areas: int) -> Any
         ("classifier", tuple(DefectClass(i, name, 0.7) for i, name in enumerate(NAMES, 1))),
     ],
 )
-def test_the_card_says_what_the_model_sees_and_answers(
+def test_the_card_describes_the_input_and_output_of_the_model(
     tmp_path: Path, data: DataSet, kind: str, classes: tuple[DefectClass, ...]
 ) -> None:
     view = view_of(MEMBERS[kind])

@@ -1,4 +1,4 @@
-"""Teachers that say nothing and pseudo-labels of validation frames do no harm in silence."""
+"""Checks of teachers and of pseudo-labels, which must not be validation frames."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def teach(folder: Path, data: DataSet, *frames: int, classes: int = 4) -> Path:
     return folder
 
 
-def test_a_teacher_is_heard_where_it_says_something(
+def test_targets_are_mixed_with_a_teachers_probabilities(
     tmp_path: Path, data: DataSet, student: Recipe
 ) -> None:
     folder = teach(tmp_path, data, 0, 3)
@@ -49,7 +49,7 @@ def test_a_teacher_is_heard_where_it_says_something(
     assert teacher_files(None, data, student) == {}
 
 
-def test_a_folder_that_says_nothing_of_the_frames_is_refused(
+def test_a_teacher_without_these_frames_is_refused(
     tmp_path: Path, data: DataSet, student: Recipe
 ) -> None:
     """Also one that is not there: the run would be no student, and its record would say it is."""

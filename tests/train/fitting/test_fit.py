@@ -91,7 +91,7 @@ def test_another_seed_gives_other_weights(
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(
+def test_a_killed_run_resumes_as_if_it_had_not_been_killed(
     small_data: Path, tmp_path: Path, small: Small
 ) -> None:
     """Same curve, same weights to the bit: averages, optimizer, rate and random draws are kept."""
@@ -169,7 +169,7 @@ def test_models_are_trained_one_by_one_where_only_some_are_asked_for(
     assert "segmentation-fold0" in capsys.readouterr().err
 
 
-def test_the_card_says_what_the_model_sees_and_what_trained_it(trained: Path) -> None:
+def test_the_card_holds_the_input_size_and_the_training_command(trained: Path) -> None:
     card = load_card(trained / MEMBER / MODEL_NAME)
     assert (card.input.height, card.input.width) == (32, 64)  # the recipe halves frames of 64x128
     assert 0 < card.mean < 1  # type: ignore[operator]
@@ -271,7 +271,7 @@ def test_ctrl_c_stops_a_run_that_can_go_on(small_data: Path, tmp_path: Path, sma
     assert (run / MEMBER / LAST).exists()
 
 
-def test_frames_of_another_size_are_told_of(
+def test_frames_of_another_size_are_reported(
     small_data: Path, tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"

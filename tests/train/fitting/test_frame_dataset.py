@@ -1,4 +1,4 @@
-"""Frames: image and masks move together, validation sees what the line sees, chance is repeatable.
+"""Frames: image and masks move together, validation sees what the line sees, draws repeat.
 
 Here an image shows its first class itself, 255 where the mask is, so that the network's image and
 its target must stay equal whatever is done to both.
@@ -149,7 +149,7 @@ def test_a_whole_frame_is_what_the_inspection_graph_makes_of_it(
 def test_whatever_the_sizes_the_graph_sees_the_same(
     tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, int], shrink: tuple[int, int]
 ) -> None:
-    """Also where a side is no multiple of its factor, but by chance one of the smaller side."""
+    """Also where a side is no multiple of its factor, but one of the smaller side."""
     folder = tmp_path_factory.getbasetemp()
     frame = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
     one = sample(folder, frame, blobs(shape, 1, 1), "sizes")
@@ -166,7 +166,7 @@ def test_whatever_the_sizes_the_graph_sees_the_same(
     on_defect=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 1000),
 )
-def test_image_and_masks_move_together_whatever_chance_does(
+def test_image_and_masks_move_together_for_all_random_changes(
     tmp_path_factory: pytest.TempPathFactory, seed: int, **given_: Any
 ) -> None:
     shape, classes, crop = given_["shape"], given_["classes"], given_["crop"]
@@ -195,7 +195,7 @@ def test_a_mask_made_smaller_is_the_share_of_each_pixel_that_is_covered(
         np.testing.assert_allclose(frames[0, epoch, 0][1].numpy(), wanted, atol=1e-6)
 
 
-def test_a_crop_is_a_piece_of_the_frame_as_it_is_and_any_piece_comes_up(tmp_path: Path) -> None:
+def test_a_crop_is_an_unchanged_part_of_the_frame_and_any_part_comes_up(tmp_path: Path) -> None:
     frame = np.random.default_rng(3).integers(0, 256, (16, 24), np.uint8)
     seen = view((16, 24), images=ImageSettings(crop=(14, 21), on_defect=0.0))
     frames = FrameDataset([sample(tmp_path, frame, one_pixel((16, 24), 15, 3))], seen, 0)
@@ -275,7 +275,7 @@ def test_columns_stay_columns_and_lines_stay_lines(tmp_path: Path) -> None:
             assert spread.max() < 0.006, f"sample {index}, position {position}"
 
 
-def test_a_target_knows_only_the_class_that_is_learnt(tmp_path: Path) -> None:
+def test_a_target_holds_only_the_class_of_its_model(tmp_path: Path) -> None:
     planes = blobs((16, 24), 3, 6)
     one = sample(tmp_path, np.zeros((16, 24), np.uint8), planes)
     for class_id in (1, 2, 3):
@@ -341,8 +341,8 @@ def digest(frames: FrameDataset, keys: list[tuple[int, int, int]]) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def chancy(folder: Path) -> tuple[FrameDataset, list[tuple[int, int, int]]]:
-    """Frames with everything that chance may do, and keys of two epochs."""
+def random_frames(folder: Path) -> tuple[FrameDataset, list[tuple[int, int, int]]]:
+    """Frames with all random changes, and keys of two epochs."""
     samples = []
     for seed in range(3):
         frame = np.random.default_rng(seed).integers(0, 256, (24, 40), np.uint8)
@@ -352,24 +352,24 @@ def chancy(folder: Path) -> tuple[FrameDataset, list[tuple[int, int, int]]]:
     return FrameDataset(samples, seen, seed=21), keys
 
 
-def test_a_key_gives_the_same_bytes_in_any_order_and_leaves_torchs_chance_alone(
+def test_a_key_gives_the_same_bytes_in_any_order_and_leaves_torchs_generator_alone(
     tmp_path: Path,
 ) -> None:
-    frames, keys = chancy(tmp_path)
+    frames, keys = random_frames(tmp_path)
     wanted = {key: digest(frames, [key]) for key in keys}
     torch.manual_seed(99)
     state = torch.random.get_rng_state()
     assert {key: digest(frames, [key]) for key in reversed(keys)} == wanted
     assert torch.equal(torch.random.get_rng_state(), state)
     assert len(set(wanted.values())) == len(keys), "epoch or position changes nothing"
-    others, _ = chancy(tmp_path)
+    others, _ = random_frames(tmp_path)
     others._seed = 22
     assert all(digest(others, [key]) != value for key, value in wanted.items())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_load_the_same_bytes(tmp_path: Path, workers: int) -> None:
-    frames, keys = chancy(tmp_path)
+    frames, keys = random_frames(tmp_path)
     loader = torch.utils.data.DataLoader(frames, 2, sampler=keys, num_workers=workers)
     images, targets = (torch.cat(parts) for parts in zip(*loader, strict=True))
     for index, key in enumerate(keys):
@@ -393,7 +393,7 @@ def test_a_key_gives_the_same_crop_in_every_process_and_on_every_machine(tmp_pat
 def taught(
     folder: Path, share: float, **parts: Any
 ) -> tuple[FrameDataset, NDArray[np.uint8], Bools]:
-    """Frames of one sample with a teacher, what that says, and the truth."""
+    """Frames of one sample with a teacher, its probabilities, and the truth."""
     shape = (12, 20)
     planes = blobs(shape, 2, 7)
     said = np.random.default_rng(7).integers(0, 256, (2, *shape), np.uint8)
@@ -420,12 +420,14 @@ def test_a_teacher_of_share_0_is_not_asked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frames[0, 0, 0][1].numpy(), planes)
 
 
-def test_a_model_of_one_class_hears_what_the_teacher_says_of_that_class(tmp_path: Path) -> None:
+def test_a_model_of_one_class_takes_the_teachers_probabilities_of_that_class(
+    tmp_path: Path,
+) -> None:
     frames, said, _ = taught(tmp_path, 1.0, class_id=2, per_class=True)
     np.testing.assert_allclose(frames[0, 0, 0][1].numpy()[0], said[1] / 255, atol=1e-6)
 
 
-def test_where_the_teacher_says_nothing_the_truth_is_the_target(tmp_path: Path) -> None:
+def test_without_a_teacher_the_labels_are_the_target(tmp_path: Path) -> None:
     frames, _, planes = taught(tmp_path, 0.7)
     silent = FrameDataset(frames._samples, frames._view, 0, [None])
     np.testing.assert_array_equal(silent[0, 0, 0][1].numpy(), planes)

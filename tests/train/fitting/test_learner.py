@@ -93,7 +93,9 @@ def test_the_average_keeps_half_precision() -> None:
 
 @pytest.mark.parametrize("kind", ["adam", "adamw", "radam", "sgd"])
 @pytest.mark.parametrize("network", [PLAIN, WITH_ENCODER], ids=lambda network: network.architecture)
-def test_every_weight_is_learnt_once_at_the_rate_that_it_has(kind: Any, network: Network) -> None:
+def test_every_weight_is_in_one_parameter_group_with_its_learning_rate(
+    kind: Any, network: Network
+) -> None:
     settings = Optimizer(
         kind=kind, learning_rate=0.01, encoder_learning_rate=0.002, weight_decay=0.03, warm_up=0
     )

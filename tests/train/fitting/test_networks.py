@@ -71,7 +71,7 @@ def saved(weights: dict[str, Any], path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", SEGMENTERS)
-def test_an_answer_is_of_the_images_size_whatever_that_is(name: str) -> None:
+def test_an_output_has_the_size_of_the_image_whatever_that_is(name: str) -> None:
     network = make(SEGMENTERS[name])
     with torch.no_grad():
         for shape in ((32, 64), (50, 70), (33, 7), (1, 1)):
@@ -79,7 +79,7 @@ def test_an_answer_is_of_the_images_size_whatever_that_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SEGMENTERS)
-def test_nothing_but_padding_is_cut_off_an_answer(name: str) -> None:
+def test_only_the_padding_is_cropped_from_an_output(name: str) -> None:
     """A network that answered in another scale would be cut to a corner of its answer."""
     network = make(SEGMENTERS[name])
     assert isinstance(network, AnySize)
@@ -88,7 +88,7 @@ def test_nothing_but_padding_is_cut_off_an_answer(name: str) -> None:
         assert network.inner(image(lines, pixels)).shape == (2, 3, lines, pixels)
 
 
-def test_an_image_goes_on_below_and_right_with_its_last_line_and_pixel() -> None:
+def test_an_image_is_padded_below_and_right_with_its_last_line_and_pixel() -> None:
     network = make(SEGMENTERS["vanilla-unet"])
     small = image(30, 61)
     whole = torch.cat([small, small[..., -1:].expand(-1, -1, -1, 3)], dim=3)
@@ -138,7 +138,7 @@ def test_our_own_networks_see_what_is_darker_than_the_mean(name: str) -> None:
     assert (body(dark) - body(darker)).abs().max() > 0.01
 
 
-def test_a_classifier_answers_with_one_number_for_each_class() -> None:
+def test_a_classifier_outputs_one_number_for_each_class() -> None:
     network = make(classifier_of(""), outputs=4)
     with torch.no_grad():
         for shape in ((32, 64), (50, 70)):
@@ -210,7 +210,7 @@ def test_a_file_of_something_else_is_refused_and_named(tmp_path: Path, make_reci
 
 
 def test_a_file_of_a_smaller_encoder_is_refused(tmp_path: Path) -> None:
-    """All of its tensors fit; those that it lacks would stay as chance made them."""
+    """All of its tensors fit; those that it lacks would stay random."""
     whole = timm.create_model(CLASSIFIER).state_dict()
     part = {key: value for key, value in whole.items() if not key.startswith("blocks.4")}
     assert "does not hold weights" in refusal(classifier_of(saved(part, tmp_path / "part.pt")))

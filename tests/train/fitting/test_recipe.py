@@ -63,7 +63,7 @@ def nested(keys: str, value: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_of_the_package_loads_and_says_what_it_is(name: str) -> None:
+def test_a_recipe_of_the_package_loads_and_describes_itself(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.about
     assert len({member.name for member in recipe.members}) == len(recipe.members)

@@ -138,7 +138,7 @@ def test_the_best_score_is_known_again_in_a_folder_that_was_moved(tmp_path: Path
     assert moved.check_monitor_top_k(pl.Trainer(logger=False, barebones=True), torch.tensor(0.6))
 
 
-def test_data_that_were_moved_are_found_where_the_same_command_says(
+def test_data_that_were_moved_are_found_at_the_new_path_of_the_same_command(
     small_data: Path, tmp_path: Path, small: Small
 ) -> None:
     """Nothing is trained anew; until then it is said what to do."""
@@ -178,7 +178,9 @@ def test_gradients_are_clipped_where_that_is_asked_for(
     assert not same(weights_of(tmp_path / "0.0"), weights_of(tmp_path / "1e-06"))
 
 
-def test_a_training_that_diverged_says_so(small_data: Path, tmp_path: Path, small: Small) -> None:
+def test_a_training_that_diverged_is_reported(
+    small_data: Path, tmp_path: Path, small: Small
+) -> None:
     """And does not blame the export."""
     changes = small(*TINY, "optimizer.learning_rate=1e30", "schedule.average=0.0")
     with pytest.raises(ModelError, match=r"training diverged; .* lower optimizer\.learning_rate"):
@@ -196,7 +198,7 @@ def test_a_gpu_that_is_not_there_is_said_to_be_missing(
     assert "PyTorch finds no GPU here" in capsys.readouterr().err
 
 
-def test_a_disk_that_fails_while_a_run_goes_on_is_told_of(
+def test_a_disk_that_fails_during_a_run_is_reported(
     small_data: Path, tmp_path: Path, small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""What one model says becomes what another one learns from: teachers and pseudo-labels."""
+"""Training on the output of another model: teachers and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def teacher(small_data: Path, tmp_path: Path, small: Small) -> Path:
     return tmp_path / "teacher"
 
 
-def test_a_student_learns_from_what_a_teacher_says(
+def test_a_student_is_trained_on_the_probabilities_of_a_teacher(
     small_data: Path, tmp_path: Path, small: Small, teacher: Path
 ) -> None:
     taught = tmp_path / "taught"
@@ -88,7 +88,7 @@ def new_frames(tmp_path: Path) -> Path:
     return folder
 
 
-def test_pseudo_labelled_frames_are_learnt_from(
+def test_pseudo_labelled_frames_are_trained_on(
     small_data: Path, new_frames: Path, tmp_path: Path, small: Small, teacher: Path
 ) -> None:
     pseudo = tmp_path / "pseudo"
@@ -102,7 +102,7 @@ def test_pseudo_labelled_frames_are_learnt_from(
     assert load_run(tmp_path / "more").pseudo.startswith("pseudo, sha256 ")
 
 
-def test_pseudo_labelled_validation_frames_are_not_learnt_from(
+def test_pseudo_labelled_validation_frames_are_not_trained_on(
     small_data: Path,
     new_frames: Path,
     tmp_path: Path,
