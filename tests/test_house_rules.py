@@ -31,11 +31,7 @@ PAGES_STILL_TO_BREAK = {
     "CHANGELOG.md",
     "README.md",
     "docs/architecture.md",
-    "docs/training-data.md",
-    "docs/training-results.md",
-    "docs/training.md",
     "docs/wire-formats.md",
-    "models/README.md",
 }
 
 

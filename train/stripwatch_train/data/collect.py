@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
 from stripwatch.feed.sources.recording import Reading, read_recording

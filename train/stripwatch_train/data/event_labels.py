@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.lab.compare.event_diff import load_events
 from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch_train.data.samples import class_name, make_classes
 
