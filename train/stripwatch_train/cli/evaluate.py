@@ -155,7 +155,7 @@ def _check_tunable(args: argparse.Namespace, *, in_run: bool) -> None:
 
 
 def _measured_run(args: argparse.Namespace, progress: ProgressBar) -> tuple[Scores, str]:
-    """Of a run on its own data, and what to call that."""
+    """Scores of a run on its own data, and the name of the data."""
     from stripwatch_train.evaluation.evaluate import evaluate_run
 
     for name in ("folds", "fold", "classes"):
@@ -168,7 +168,7 @@ def _measured_run(args: argparse.Namespace, progress: ProgressBar) -> tuple[Scor
 def _measured(
     args: argparse.Namespace, progress: ProgressBar, *, only_new: bool = False
 ) -> tuple[Scores, str]:
-    """Of a model on the frames that the flags name, and what to call them."""
+    """Scores of a model on the frames that the flags select, and their name."""
     from stripwatch_train.evaluation.evaluate import evaluate
     from stripwatch_train.evaluation.predictor import open_predictor
     from stripwatch_train.fitting.run_models import training_overlap

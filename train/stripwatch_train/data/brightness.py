@@ -22,7 +22,7 @@ Histogram = NDArray[np.int64]  # [256]: how many pixels have each grey level
 
 @dataclass(frozen=True, slots=True)
 class PixelStatistics:
-    """Of all pixels of some frames together."""
+    """Statistics of all pixels of some frames together."""
 
     mean: float  # of pixels as 0 to 1
     std: float  # likewise; 0 where all pixels are equal
@@ -67,7 +67,7 @@ def statistics_of(histogram: Histogram) -> PixelStatistics:
 
 
 def histogram_of(pixels: NDArray[np.uint8]) -> Histogram:
-    """How many of the pixels (uint8, any shape) have each grey level, int64 [256]."""
+    """Histogram of the grey levels of pixels (uint8, any shape), int64 [256]."""
     return np.bincount(pixels.ravel(), minlength=LEVELS).astype(np.int64, copy=False)
 
 

@@ -74,7 +74,7 @@ def unique_images(path: Path, images: Sequence[ImageRecord]) -> dict[Id, ImageRe
 def locate_images(
     path: Path, images: Sequence[ImageRecord], folder: Path | None = None
 ) -> LocatedImages:
-    """Where the images of a COCO file lie: as the tools unpack, or as COCO itself does.
+    """Find the images of a COCO file: as the tools unpack them, or as COCO itself does.
 
     Args:
         path: the COCO file.
@@ -111,7 +111,7 @@ def locate_images(
 
 
 def _candidate_names(file_names: Sequence[str]) -> Iterator[list[str]]:
-    """What paths may mean inside a folder: whole, without folders that all share, bare names.
+    """Candidates for paths inside a folder: whole, without shared folders, bare names.
 
     Each is tried as it is written, then with `%5C` and the like decoded. A reading in which two
     images become one is none.

@@ -82,7 +82,7 @@ def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool =
 
 
 def class_table(data_set: DataSet) -> NDArray[np.bool_]:
-    """Which sample has which class, bool [samples, classes].
+    """Table of the classes of each sample, bool [samples, classes].
 
     Raises:
         ConfigError: a mask file cannot be read.

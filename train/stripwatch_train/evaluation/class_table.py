@@ -42,7 +42,7 @@ class ClassTable:
         return area.astype(np.int64), hit.astype(np.int64)
 
     def own_sums(self) -> tuple[Counts, Counts]:
-        """The same with the threshold and the minimum area of the line."""
+        """`sums` with the threshold and the minimum area of the line."""
         return self.sums(self.own, self.entry.min_area_px)
 
     def dice(self, step: int, min_area_px: int) -> Reals:
@@ -51,7 +51,7 @@ class ClassTable:
         return dice_of(found, hit, self.true_px)
 
     def found_components(self, step: int, min_area_px: int) -> tuple[int, int]:
-        """How many components are found in all frames, and how many of them are right."""
+        """Number of components found in all frames, and number of right ones."""
         components = self._steps[step]
         kept = components.area >= self._limits(min_area_px)[components.frame]
         return int(components.count[kept].sum()), int(components.right[kept].sum())

@@ -89,7 +89,7 @@ def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
 
 
 def plot_confusion(scores: Scores) -> Picture:
-    """Where the pixels of each class went, in percent of the class."""
+    """Confusion of pixels, in percent of the true class."""
     names = [BACKGROUND, *(entry.name for entry in scores.settings.classes)]
     count = len(names)
     rows = scores.confusion.sum(axis=1, keepdims=True)

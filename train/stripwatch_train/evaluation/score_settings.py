@@ -23,7 +23,7 @@ class ScoreSettings:
 
     @cached_property
     def thresholds(self) -> tuple[tuple[float, ...], ...]:
-        """Of each class: the grid, and its own."""
+        """Thresholds of each class: the grid and its own."""
         return tuple(tuple(sorted({*GRID, entry.threshold})) for entry in self.classes)
 
     @cached_property

@@ -172,14 +172,14 @@ class _Truth:
 
     @classmethod
     def of(cls, true: NDArray[np.bool_]) -> _Truth:
-        """Of a mask."""
+        """Label the components of a mask, bool [lines, pixels]."""
         if not true.any():
             return cls(None)
         found = find_components(true)
         return cls(found.labels, found.stats[1:, cv2.CC_STAT_AREA].astype(np.int64))
 
     def found(self, mask: NDArray[np.bool_], window: tuple[slice, slice]) -> int:
-        """How many of them a mask inside a window finds."""
+        """Number of them that a mask inside a window finds."""
         if self.labels is None:
             return 0
         covered = np.bincount(self.labels[window][mask], minlength=1 + len(self.areas))[1:]

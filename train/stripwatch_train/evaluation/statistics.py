@@ -66,7 +66,7 @@ class Reliability:
 
 
 def reliability(level_px: Counts, level_true_px: Counts) -> Reliability:
-    """In `BINS` bins of equal width, from the pixels of each probability * 255."""
+    """Reliability in `BINS` bins of equal width, from the pixels of each probability * 255."""
     levels = np.arange(LEVELS)
     bins = np.minimum(levels * BINS // (LEVELS - 1), BINS - 1)
     px = np.bincount(bins, level_px, BINS)

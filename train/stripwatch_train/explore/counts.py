@@ -88,7 +88,7 @@ class Exploration:
         return [frame for frame in self.frames if frame.components[class_id - 1].size]
 
     def combinations(self) -> list[tuple[Combination, int]]:
-        """Which classes come together in how many frames, the most frequent first."""
+        """Combinations of classes and their frames, the most frequent first."""
         counts = Counter(frame.combination for frame in self.frames)
         return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
 

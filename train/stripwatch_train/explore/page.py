@@ -11,7 +11,6 @@ from stripwatch_train.explore.counts import (
     BLACK_MAX,
     FENCE,
     PERCENTILES,
-    Combination,
     Exploration,
     FrameFacts,
     large_share,
@@ -26,10 +25,13 @@ from stripwatch_train.explore.plots import (
 from stripwatch_train.explore.tables import (
     CLASS_HEAD,
     COMBINATION_HEAD,
-    _percent,
-    _spread,
     class_rows,
     combination_rows,
+    frame_title,
+    percent_text,
+    short_name,
+    spread,
+    up_to,
 )
 from stripwatch_train.page import Picture, Section, TableOf, write_page
 
@@ -37,7 +39,6 @@ COMBINATIONS_MAX = 16  # that are drawn; the table has all
 SIZES_MAX = 10
 LARGE_MAX = 3  # of a class
 EXTREMES = 4  # darkest and brightest frames
-TITLE_CHARACTERS_MAX = 60
 
 SECTION_AREAS = (
     "Both axes are logarithmic. stripwatch reports connected components, and min_area_px drops the "
@@ -106,7 +107,7 @@ def _classes(exploration: Exploration) -> Section:
     background = exploration.background_share()
     return Section(
         "Classes",
-        f"Of all pixels {_percent(background)} are of no class.",
+        f"Of all pixels {percent_text(background)} are of no class.",
         tables=(TableOf(CLASS_HEAD, tuple(class_rows(exploration))),),
         pictures=(bars_picture("classes", rows, len(exploration.frames), caption),),
     )
@@ -118,7 +119,7 @@ def _combinations(exploration: Exploration) -> Section:
         (exploration.name(classes), count, classes[0] if len(classes) == 1 else 0)
         for classes, count in found[:COMBINATIONS_MAX]
     ]
-    caption = "Frames by the classes that they have" + _up_to(len(shown), len(found))
+    caption = "Frames by the classes that they have" + up_to(len(shown), len(found))
     return Section(
         "Combinations of classes",
         tables=(TableOf(COMBINATION_HEAD, tuple(combination_rows(exploration))),),
@@ -132,9 +133,9 @@ def _areas(exploration: Exploration) -> Section:
     components: list[tuple[str, ...]] = []
     for entry in exploration.data_set.classes:
         if exploration.with_class(entry.id):
-            frames.append((f"{entry.name}, a frame", *_spread(exploration.frame_areas(entry.id))))
+            frames.append((f"{entry.name}, a frame", *spread(exploration.frame_areas(entry.id))))
             components.append(
-                (f"{entry.name}, a component", *_spread(exploration.component_areas(entry.id)))
+                (f"{entry.name}, a component", *spread(exploration.component_areas(entry.id)))
             )
     caption = "Frames and components by size. Lines, from the left: the 1st, 5th and 50th "
     return Section(
@@ -149,13 +150,13 @@ def _sizes(exploration: Exploration) -> Section:
     sizes = Counter(frame.shape for frame in exploration.frames)
     total = len(exploration.frames)
     rows = [
-        (f"{lines} x {pixels}", f"{count:,}", _percent(count / total))
+        (f"{lines} x {pixels}", f"{count:,}", percent_text(count / total))
         for (lines, pixels), count in sizes.most_common(SIZES_MAX)
     ]
     rest = total - sum(count for _, count in sizes.most_common(SIZES_MAX))
     if rest:
         others = f"{len(sizes) - SIZES_MAX} other sizes"
-        rows.append((others, f"{rest:,}", _percent(rest / total)))
+        rows.append((others, f"{rest:,}", percent_text(rest / total)))
     pictures = (sizes_picture(exploration, "Each dot is a frame."),) if len(sizes) > 1 else ()
     table = TableOf(("lines x pixels", "frames", "of all"), tuple(rows))
     return Section("Image sizes", tables=(table,), pictures=pictures)
@@ -169,13 +170,13 @@ def _overlays(exploration: Exploration, samples: int, seed: int) -> Section:
         frames = [frame for frame in exploration.frames if frame.combination == combination]
         chosen = sorted(generator.choice(count, min(samples, count), replace=False).tolist())
         some = [frames[index] for index in chosen]
-        titles = [_title(frame, exploration, combination) for frame in some]
+        titles = [frame_title(frame, exploration, combination) for frame in some]
         name = "overlays-" + ("-".join(map(str, combination)) or "clean")
         caption = f"{exploration.name(combination)}: {len(some)} of {count:,} frames."
         pictures.append(frames_picture(name, some, titles, exploration, caption))
     return Section(
         "Frames of each combination",
-        f"Chosen at random, with seed {seed}" + _up_to(len(pictures), len(found)),
+        f"Chosen at random, with seed {seed}" + up_to(len(pictures), len(found)),
         pictures=tuple(pictures),
     )
 
@@ -191,14 +192,14 @@ def _large(exploration: Exploration) -> list[Section]:
         shares = [frame.share(entry.id) for frame in frames]
         limit = large_share(shares)
         above = sum(share > limit for share in shares)
-        numbers = map(_percent, (float(np.median(shares)), limit, shares[0]))
+        numbers = map(percent_text, (float(np.median(shares)), limit, shares[0]))
         # Without any, the largest mask shows what large means in this data set.
         largest = frames[: min(max(above, 1), LARGE_MAX)]
-        rows.append((entry.name, *numbers, f"{above:,}", ", ".join(map(_short, largest))))
+        rows.append((entry.name, *numbers, f"{above:,}", ", ".join(map(short_name, largest))))
         for frame in largest:
             if frame not in shown:
                 shown.append(frame)
-                titles.append(_title(frame, exploration, frame.combination))
+                titles.append(frame_title(frame, exploration, frame.combination))
     if not rows:
         return []
     head = ("class", "median share of a frame", "limit", "largest", "frames above", "the largest")
@@ -227,7 +228,7 @@ def _brightness(exploration: Exploration) -> Section:
         )
     ]
     for name, frames in (("darkest", ordered[:number]), ("brightest", ordered[::-1][:number])):
-        titles = [f"{_short(frame)}: mean {frame.mean:.0f}" for frame in frames]
+        titles = [f"{short_name(frame)}: mean {frame.mean:.0f}" for frame in frames]
         caption = f"The {name} frames."
         pictures.append(frames_picture(name, frames, titles, exploration, caption))
     rows = (
@@ -242,20 +243,3 @@ def _brightness(exploration: Exploration) -> Section:
     )
     table = TableOf(("of all pixels", "as 0 to 1", "of 255"), rows)
     return Section("Brightness", text, (table,), tuple(pictures))
-
-
-def _title(frame: FrameFacts, exploration: Exploration, combination: Combination) -> str:
-    # Titles are wrapped, but not between a number and its unit.
-    areas = (
-        f"{exploration.name((c,))} {frame.areas[c - 1]:,}\N{NO-BREAK SPACE}px" for c in combination
-    )
-    return ": ".join(part for part in (_short(frame), ", ".join(areas)) if part)
-
-
-def _short(frame: FrameFacts) -> str:
-    name = frame.sample.name
-    return name if len(name) <= TITLE_CHARACTERS_MAX else "..." + name[-TITLE_CHARACTERS_MAX:]
-
-
-def _up_to(shown: int, found: int) -> str:
-    return "." if shown == found else f"; the {shown} most frequent of {found} combinations."

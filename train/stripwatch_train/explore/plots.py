@@ -61,7 +61,7 @@ def bars_picture(
 
 
 def areas_picture(exploration: Exploration, caption: str) -> Picture:
-    """For each class: areas by frame and by component, with percentiles, on one log axis."""
+    """Areas of each class by frame and by component, with percentiles, on one log axis."""
     classes = exploration.data_set.classes
     found = [entry for entry in classes if exploration.with_class(entry.id)]
     largest = max(int(exploration.frame_areas(entry.id).max()) for entry in found)
@@ -88,7 +88,7 @@ def areas_picture(exploration: Exploration, caption: str) -> Picture:
 
 
 def brightness_picture(exploration: Exploration, caption: str) -> Picture:
-    """How bright frames are, how much of them is black, and the levels of all pixels."""
+    """Brightness of frames, their black share, and the grey levels of all pixels."""
     figure, (means, black, levels) = _figure(3, 2.9)
     frames = exploration.frames
     _draw_histogram(means, [frame.mean for frame in frames], np.linspace(0, 255, 65))

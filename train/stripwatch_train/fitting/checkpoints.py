@@ -48,7 +48,7 @@ class _Kept(ModelCheckpoint):
     """Checkpoint callback that also works in a folder that was moved or copied."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint, whose paths are those of the folder before."""
+        """Restore the state of a checkpoint, whose paths may be those of an older folder."""
 
         def here(path: str) -> str:
             return str(Path(self.dirpath or "") / Path(path).name) if path else ""
@@ -107,11 +107,11 @@ class Curve(Callback):
             sys.stdout.flush()
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """State for the checkpoint."""
         return {"rows": self._rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
+        """Restore the state of a checkpoint."""
         self._rows = list(state_dict["rows"])
 
 

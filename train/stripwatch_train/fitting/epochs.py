@@ -87,7 +87,7 @@ class Epochs(pl.LightningDataModule):
         self._workers = workers
 
     def steps_per_epoch(self, processes: int) -> int:
-        """How often the weights change in an epoch."""
+        """Number of optimizer steps in an epoch."""
         schedule = self._member.schedule
         frames = len(self._keys(0)) // processes
         batches = max(1, frames // schedule.batch)

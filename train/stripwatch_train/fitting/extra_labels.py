@@ -68,7 +68,7 @@ def _check_taught(teacher: Path, path: Path, sample: Sample, classes: int) -> No
 def near_duplicate_folds(
     pseudo: DataSet, data_set: DataSet, fold_of: NDArray[np.int64]
 ) -> list[frozenset[int]]:
-    """For each pseudo-labelled frame, the folds with a near-duplicate of it (ADR 12).
+    """The folds with a near-duplicate of each pseudo-labelled frame (ADR 12).
 
     Args:
         pseudo: frames that a model labelled.

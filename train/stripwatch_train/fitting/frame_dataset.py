@@ -50,7 +50,7 @@ class View:
 
     @property
     def image_shape(self) -> Shape:
-        """Of the image that the network takes for a whole frame; rounded up."""
+        """Lines, pixels of the network's image of a whole frame, rounded up."""
         lines, pixels = self.frame_shape
         shrink = self.member.images.shrink
         return -(-lines // shrink[0]), -(-pixels // shrink[1])
@@ -176,7 +176,7 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         return (small - view.mean) / view.std, target
 
     def _smaller(self, planes: Tensor) -> Tensor:
-        """As the inspection graph does it: whole factors by averaging, else bilinear."""
+        """Scale down as the inspection graph does: whole factors by averaging, else bilinear."""
         shrink = self._view.member.images.shrink
         lines, pixels = planes.shape[1:]
         size = (-(-lines // shrink[0]), -(-pixels // shrink[1]))

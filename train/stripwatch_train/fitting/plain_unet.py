@@ -95,7 +95,7 @@ class AnySize(nn.Module):
 
     @property
     def encoder(self) -> nn.Module | None:
-        """Of the network, where it has one."""
+        """The encoder of the network, where it has one."""
         return getattr(self.inner, "encoder", None)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -158,7 +158,7 @@ class ClassSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeploymentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the models work together; see `engine-build`."""
+    """Averaging and gates of the deployed models; see `engine-build`."""
 
     flip: bool = False
     gate_mode: GateMode = "soft"

@@ -33,7 +33,7 @@ LOGS = "tensorboard"
 
 
 def processes() -> tuple[int, int]:
-    """How many processes torchrun started, on how many machines; 1, 1 without it."""
+    """Number of processes that torchrun started, and of machines; 1, 1 without it."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     return world, world // local
