@@ -13,6 +13,7 @@ from tests import models
 from tests.models import convolution, make_card
 
 from stripwatch.engines.manifest import DefectClass
+from stripwatch_engine.models.composition import save_composition
 from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.data.samples import Sample
@@ -20,10 +21,11 @@ from stripwatch_train.evaluation.engine_runner import Prediction
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.score_settings import ScoreSettings
 from stripwatch_train.evaluation.scores import score_frame
+from stripwatch_train.fitting.deployment_files import composition_of
+from stripwatch_train.fitting.recipe import DeploymentSettings
 from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,
-    MODEL_NAME,
     MemberFile,
     RunFile,
     fold_deployment,
@@ -108,13 +110,7 @@ def write_run(
         of_fold = [member for member in members if member.fold == fold]
         wanted[fold_deployment(folder, fold)] = of_fold
     for path, chosen in wanted.items():
-        shared = [_path(entry) for entry in chosen if entry.class_id is None]
-        lines = [f"models = [{', '.join(shared)}]", "[class_models]"]
-        ids = sorted({entry.class_id for entry in chosen if entry.class_id})
-        for class_id in ids:
-            single = [_path(entry) for entry in chosen if entry.class_id == class_id]
-            lines.append(f"{class_id} = [{', '.join(single)}]")
-        path.write_text("\n".join(lines) + "\n")
+        save_composition(path, composition_of(DeploymentSettings(), chosen))
     return folder
 
 
@@ -133,7 +129,3 @@ def scored(
         fold = folds[index] if folds else 0
         scores.add(Sample(name, Path(name), None), fold, truth, frame)
     return scores
-
-
-def _path(entry: MemberFile) -> str:
-    return f'"{entry.name}/{MODEL_NAME}"'

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.errors import ConfigError
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import write_whole
 from stripwatch.wire.names import CLASSES_MAX
 
 Role = Literal["segmentation", "gate", "classifier"]  # of a model in a deployment
@@ -70,3 +71,16 @@ def load_composition(path: Path) -> Composition:
         gate=near(composition.gates()),
         classifier=near(composition.classifiers()),
     )
+
+
+def save_composition(path: Path, composition: Composition) -> None:
+    """Write a composition file; `load_composition` reads its paths relative to the file.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    table = msgspec.to_builtins(composition, str_keys=True)  # TOML has no integer keys
+    try:
+        write_whole(path, msgspec.toml.encode(table))
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stripwatch.errors import StorageError
-from stripwatch.files import write_whole
-from stripwatch_train.fitting.recipe import Recipe
+from stripwatch_engine.models.composition import Composition, Role, save_composition
+from stripwatch_train.fitting.recipe import DeploymentSettings, Recipe
 from stripwatch_train.fitting.run_folder import (
     DEPLOYMENT_NAME,
     MODEL_NAME,
@@ -29,34 +28,28 @@ def write_deployments(folder: Path, recipe: Recipe, run: RunFile) -> None:
     wanted = {folder / DEPLOYMENT_NAME: done}
     for fold in {member.fold for member in done}:
         wanted[fold_deployment(folder, fold)] = [entry for entry in done if entry.fold == fold]
-    try:
-        for path, members in wanted.items():
-            if any(member.role == "segmentation" for member in members):
-                write_whole(path, _composition(recipe, members).encode())
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+    for path, members in wanted.items():
+        if any(member.role == "segmentation" for member in members):
+            save_composition(path, composition_of(recipe.deployment, members))
 
 
-def _composition(recipe: Recipe, members: Sequence[MemberFile]) -> str:
-    def paths(role: str, class_id: int | None = None) -> str:
-        names = [
-            f'"{member.name}/{MODEL_NAME}"'
+def composition_of(settings: DeploymentSettings, members: Sequence[MemberFile]) -> Composition:
+    """The composition of some models of a run, with paths relative to its folder."""
+
+    def paths(role: Role, class_id: int | None = None) -> tuple[str, ...]:
+        return tuple(
+            f"{member.name}/{MODEL_NAME}"
             for member in members
             if (member.role, member.class_id) == (role, class_id)
-        ]
-        return f"[{', '.join(names)}]"
+        )
 
-    settings = recipe.deployment
-    lines = [
-        f"models = {paths('segmentation')}",
-        f"flip = {str(settings.flip).lower()}",
-        f"gate = {paths('gate')}",
-        f"classifier = {paths('classifier')}",
-        f'gate_mode = "{settings.gate_mode}"',
-        f"min_area_factor = {settings.min_area_factor}",
-        "",
-        "[class_models]",
-    ]
     ids = sorted({member.class_id for member in members if member.class_id})
-    lines += [f"{class_id} = {paths('segmentation', class_id)}" for class_id in ids]
-    return "\n".join(lines) + "\n"
+    return Composition(
+        models=paths("segmentation"),
+        class_models={class_id: paths("segmentation", class_id) for class_id in ids},
+        flip=settings.flip,
+        gate=paths("gate"),
+        classifier=paths("classifier"),
+        gate_mode=settings.gate_mode,
+        min_area_factor=settings.min_area_factor,
+    )

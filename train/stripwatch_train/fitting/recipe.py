@@ -21,8 +21,7 @@ from msgspec import Meta
 
 from stripwatch.engines.manifest import Probability
 from stripwatch.wire.names import CLASSES_MAX
-from stripwatch_engine.models.composition import GateMode
-from stripwatch_engine.models.member import Role
+from stripwatch_engine.models.composition import GateMode, Role
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]

@@ -20,7 +20,7 @@ import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import write_whole
-from stripwatch_engine.models.member import Role
+from stripwatch_engine.models.composition import Role
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import load_folds
 from stripwatch_train.data.samples import DataSet, Sample
