@@ -26,13 +26,6 @@ PAGES = sorted(
     for path in ROOT.rglob("*.md")
     if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
-# Pages that may have longer lines; this list only gets shorter.
-PAGES_STILL_TO_BREAK = {
-    "CHANGELOG.md",
-    "README.md",
-    "docs/architecture.md",
-    "docs/wire-formats.md",
-}
 
 
 def nodes(path: Path) -> Iterator[ast.AST]:
@@ -81,10 +74,7 @@ def long_lines(page: Path) -> list[int]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_lines_of_a_page_are_short(page: Path) -> None:
     """Lines end where a sentence or a clause does, so that a diff shows what has changed."""
-    found = long_lines(page)
-    if found and str(page.relative_to(ROOT)) in PAGES_STILL_TO_BREAK:
-        pytest.skip("its long lines are still to be broken")
-    assert found == []
+    assert long_lines(page) == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)
