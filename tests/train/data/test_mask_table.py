@@ -101,5 +101,5 @@ def test_the_real_tables_are_read(shared_data: Path) -> None:
     pseudo = read_mask_table(folder / "pseudo_labels_old_format.csv")
     assert len(pseudo) == 7204 // 4
     assert sum(map(len, pseudo.values())) == 782
-    with pytest.raises(ConfigError, match="but not where"):
+    with pytest.raises(ConfigError, match="lists the classes of an image, but no masks"):
         read_mask_table(folder / "class_table.csv")
