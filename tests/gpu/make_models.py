@@ -70,7 +70,7 @@ def make_edge(folder: Path) -> None:
     for name in ("model.onnx", "model.json"):
         shutil.copy(ROOT / "models" / "edge" / name, folder / name)
     from stripwatch_train.fitting.networks import make_network
-    from stripwatch_train.fitting.recipe_files import load_recipe
+    from stripwatch_train.runs.recipe_files import load_recipe
 
     (member,) = load_recipe(str(ROOT / "models" / "recipe.toml")).members
     network = make_network(member.network, len(CLASSES))

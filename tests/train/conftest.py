@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 
 SHAPE = (64, 128)
 STRIPS = 4

@@ -20,8 +20,8 @@ from stripwatch_engine.build import build  # noqa: E402
 from stripwatch_engine.models.composition import load_composition  # noqa: E402
 from stripwatch_engine.settings import BuildSettings  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
-from stripwatch_train.fitting.recipe_files import load_recipe, recipe_names  # noqa: E402
-from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, MODEL_NAME, load_run  # noqa: E402
+from stripwatch_train.runs.recipe_files import load_recipe, recipe_names  # noqa: E402
+from stripwatch_train.runs.run_folder import DEPLOYMENT_NAME, MODEL_NAME, load_run  # noqa: E402
 
 SHAPE = (64, 128)
 FRAMES = 4

@@ -14,16 +14,16 @@ from tests.models import convolution, make_card
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch_engine.models.composition import save_composition
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.folds import FoldFile, save_folds
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.samples import Sample
 from stripwatch_train.evaluation.engine_runner import Prediction
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.score_settings import ScoreSettings
 from stripwatch_train.evaluation.scores import score_frame
-from stripwatch_train.fitting.deployment_files import composition_of
-from stripwatch_train.fitting.recipe import DeploymentSettings
-from stripwatch_train.fitting.run_folder import (
+from stripwatch_train.runs.deployment_files import composition_of
+from stripwatch_train.runs.recipe import DeploymentSettings
+from stripwatch_train.runs.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,
     MemberFile,

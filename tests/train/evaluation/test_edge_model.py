@@ -33,7 +33,7 @@ def test_the_model_is_one_small_file_of_the_synthetic_classes() -> None:
 def test_the_recipe_beside_it_makes_a_model_of_the_same_layers_and_card() -> None:
     pytest.importorskip("torch")
     from stripwatch_train.fitting.networks import make_network
-    from stripwatch_train.fitting.recipe_files import load_recipe
+    from stripwatch_train.runs.recipe_files import load_recipe
 
     recipe = load_recipe(str(MODEL.parents[1] / "recipe.toml"))
     (member,) = recipe.members

@@ -28,11 +28,11 @@ from stripwatch_train.cli.main import main
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.evaluation.evaluate import WORST_KEPT, evaluate, evaluate_run
+from stripwatch_train.evaluation.figures.worst import FOUND, TRUE, _drawn, plot_worst
 from stripwatch_train.evaluation.metrics import measure
 from stripwatch_train.evaluation.predictor import open_predictor
-from stripwatch_train.evaluation.worst import FOUND, TRUE, _drawn, plot_worst
-from stripwatch_train.fitting.run_folder import MODEL_NAME, MemberFile
 from stripwatch_train.page import PAGE
+from stripwatch_train.runs.run_folder import MODEL_NAME, MemberFile
 
 EDGE = Path(__file__).resolve().parents[3] / "models" / "edge" / "model.onnx"
 SHAPE = (40, 100)

@@ -32,7 +32,7 @@ from stripwatch_engine.models.deployment import load_deployment
 from stripwatch_engine.verify.agreement import run_graph
 from stripwatch_train.evaluation.engine_runner import EngineRunner, Prediction
 from stripwatch_train.evaluation.predictor import RUNNERS_MAX, open_predictor
-from stripwatch_train.fitting.run_folder import MemberFile
+from stripwatch_train.runs.run_folder import MemberFile
 
 EDGE = Path(__file__).resolve().parents[3] / "models" / "edge" / "model.onnx"
 SHAPE = (16, 48)

@@ -25,7 +25,7 @@ from stripwatch_train.cli.main import main
 from stripwatch_train.data.folds import FoldFile, save_folds
 from stripwatch_train.evaluation.evaluate import evaluate_run
 from stripwatch_train.evaluation.tune import tune, write_cards
-from stripwatch_train.fitting.run_folder import (
+from stripwatch_train.runs.run_folder import (
     DEPLOYMENT_NAME,
     FOLDS_NAME,
     MODEL_NAME,
@@ -33,7 +33,7 @@ from stripwatch_train.fitting.run_folder import (
     load_run,
     save_run,
 )
-from stripwatch_train.fitting.run_models import Segmenter, segmenters_of
+from stripwatch_train.runs.run_models import Segmenter, segmenters_of
 
 SHAPE = (40, 100)
 FAINT = level(0.37)  # of the bright class

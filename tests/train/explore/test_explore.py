@@ -17,8 +17,8 @@ from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.view.overlay import class_colour
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.brightness import pixel_statistics
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.data_set import open_data_set
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet

@@ -19,7 +19,7 @@ from stripwatch_train.fitting.augment import (  # noqa: E402
     seeded,
     uniform,
 )
-from stripwatch_train.fitting.recipe import Augmentation  # noqa: E402
+from stripwatch_train.runs.recipe import Augmentation  # noqa: E402
 
 STILL = Augmentation(
     flip_lines=0, flip_pixels=0, stretch=0, gain=0, contrast=0, noise=0, dropout_lines=0

@@ -20,7 +20,7 @@ import lightning as pl  # noqa: E402
 from stripwatch_train.data.samples import Sample  # noqa: E402
 from stripwatch_train.fitting.epochs import Epochs, draw_epoch  # noqa: E402
 from stripwatch_train.fitting.frame_dataset import View  # noqa: E402
-from stripwatch_train.fitting.recipe import ImageSettings, Member, Schedule  # noqa: E402
+from stripwatch_train.runs.recipe import ImageSettings, Member, Schedule  # noqa: E402
 
 COUNTS = st.integers(0, 30)
 SHARES = st.floats(0, 1)

@@ -25,7 +25,6 @@ from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.data_set import open_data_set  # noqa: E402
 from stripwatch_train.data.samples import DataSet  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, LAST, Curve  # noqa: E402
-from stripwatch_train.fitting.deployment_files import write_deployments  # noqa: E402
 from stripwatch_train.fitting.export import (  # noqa: E402
     _compare,
     _write_onnx,
@@ -35,7 +34,8 @@ from stripwatch_train.fitting.export import (  # noqa: E402
 )
 from stripwatch_train.fitting.frame_dataset import View  # noqa: E402
 from stripwatch_train.fitting.networks import make_network  # noqa: E402
-from stripwatch_train.fitting.recipe import (  # noqa: E402
+from stripwatch_train.runs.deployment_files import write_deployments  # noqa: E402
+from stripwatch_train.runs.recipe import (  # noqa: E402
     ClassSettings,
     DeploymentSettings,
     ImageSettings,
@@ -44,7 +44,7 @@ from stripwatch_train.fitting.recipe import (  # noqa: E402
     Network,
     Recipe,
 )
-from stripwatch_train.fitting.run_folder import (  # noqa: E402
+from stripwatch_train.runs.run_folder import (  # noqa: E402
     DEPLOYMENT_NAME,
     MODEL_NAME,
     RECIPE_NAME,

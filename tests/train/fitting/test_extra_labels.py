@@ -13,8 +13,8 @@ from stripwatch.errors import ConfigError
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.samples import DataSet
 from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
-from stripwatch_train.fitting.recipe import Recipe
-from stripwatch_train.fitting.recipe_files import load_recipe
+from stripwatch_train.runs.recipe import Recipe
+from stripwatch_train.runs.recipe_files import load_recipe
 
 FRAMES = 20
 

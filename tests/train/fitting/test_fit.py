@@ -24,9 +24,9 @@ from stripwatch_train.fitting.begin_run import FitSettings  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, CURVE, LAST, load_weights  # noqa: E402
 from stripwatch_train.fitting.export import export_run  # noqa: E402
 from stripwatch_train.fitting.fit import fit  # noqa: E402
-from stripwatch_train.fitting.recipe_files import load_recipe  # noqa: E402
-from stripwatch_train.fitting.run_folder import MODEL_NAME, load_run  # noqa: E402
 from stripwatch_train.fitting.trainer import LOGS  # noqa: E402
+from stripwatch_train.runs.recipe_files import load_recipe  # noqa: E402
+from stripwatch_train.runs.run_folder import MODEL_NAME, load_run  # noqa: E402
 
 Small = Callable[..., list[str]]
 TINY = ("network.channels=[4,8,8]", "network.depth=2", "schedule.epochs=3")

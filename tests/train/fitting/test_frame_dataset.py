@@ -32,7 +32,7 @@ from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
 from stripwatch_train.fitting.augment import randint, seeded  # noqa: E402
 from stripwatch_train.fitting.frame_dataset import FrameDataset, View, common_shape  # noqa: E402
-from stripwatch_train.fitting.recipe import (  # noqa: E402
+from stripwatch_train.runs.recipe import (  # noqa: E402
     Augmentation,
     ImageSettings,
     Loss,

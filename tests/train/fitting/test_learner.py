@@ -24,8 +24,8 @@ from stripwatch_train.fitting.learner import (  # noqa: E402
     rate_at,
 )
 from stripwatch_train.fitting.networks import make_network  # noqa: E402
-from stripwatch_train.fitting.recipe import Loss, Member, Network, Optimizer  # noqa: E402
 from stripwatch_train.fitting.trainer import _quiet_lightning  # noqa: E402
+from stripwatch_train.runs.recipe import Loss, Member, Network, Optimizer  # noqa: E402
 
 SHARE = st.floats(0, 1)
 PLAIN = Network("vanilla-unet", depth=1, channels=(4, 8))

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from stripwatch.errors import ConfigError  # noqa: E402
 from stripwatch_train.fitting.losses import balanced_weights, make_loss  # noqa: E402
-from stripwatch_train.fitting.recipe import Loss, Member, Network  # noqa: E402
+from stripwatch_train.runs.recipe import Loss, Member, Network  # noqa: E402
 
 CLASSIFIER = Network(architecture="classifier")
 

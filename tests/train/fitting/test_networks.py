@@ -17,7 +17,7 @@ from safetensors.torch import save_file  # noqa: E402
 from stripwatch.errors import ConfigError  # noqa: E402
 from stripwatch_train.fitting.networks import make_network  # noqa: E402
 from stripwatch_train.fitting.plain_unet import AnySize  # noqa: E402
-from stripwatch_train.fitting.recipe import Network  # noqa: E402
+from stripwatch_train.runs.recipe import Network  # noqa: E402
 
 CLASSIFIER = "mobilenetv3_small_050"
 ENCODER = f"tu-{CLASSIFIER}"

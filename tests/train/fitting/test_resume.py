@@ -23,8 +23,8 @@ from stripwatch_train.fitting.checkpoints import BEST, CURVE, LAST, last_and_bes
 from stripwatch_train.fitting.export import export_run  # noqa: E402
 from stripwatch_train.fitting.fit import fit  # noqa: E402
 from stripwatch_train.fitting.learner import Learner  # noqa: E402
-from stripwatch_train.fitting.recipe_files import load_recipe  # noqa: E402
-from stripwatch_train.fitting.run_folder import FOLDS_NAME, MODEL_NAME, load_run  # noqa: E402
+from stripwatch_train.runs.recipe_files import load_recipe  # noqa: E402
+from stripwatch_train.runs.run_folder import FOLDS_NAME, MODEL_NAME, load_run  # noqa: E402
 
 Small = Callable[..., list[str]]
 Weights = dict[str, Any]

@@ -18,7 +18,7 @@ from stripwatch_train.cli.main import main  # noqa: E402
 from stripwatch_train.data.data_set import open_data_set  # noqa: E402
 from stripwatch_train.data.folds import read_folds  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, load_weights  # noqa: E402
-from stripwatch_train.fitting.run_folder import FOLDS_NAME, load_run  # noqa: E402
+from stripwatch_train.runs.run_folder import FOLDS_NAME, load_run  # noqa: E402
 
 Small = Callable[..., list[str]]
 TINY = ("network.channels=[4,8,8]", "network.depth=2")

@@ -73,10 +73,10 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> ExitCode:
+    from stripwatch_train.evaluation.figures.page import write_report
     from stripwatch_train.evaluation.metrics import measure
-    from stripwatch_train.evaluation.page import write_report
     from stripwatch_train.evaluation.sweep import sweep_all
-    from stripwatch_train.fitting.run_folder import is_run
+    from stripwatch_train.runs.run_folder import is_run
 
     out_of_fold = is_run(args.model) and not args.data
     output = args.output or (args.model / REPORT_FOLDER if out_of_fold else Path(REPORT_FOLDER))
@@ -100,8 +100,8 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
 def _tune(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.evaluation.evaluate import evaluate_run
     from stripwatch_train.evaluation.tune import tune, write_cards
-    from stripwatch_train.fitting.run_folder import is_run
-    from stripwatch_train.fitting.run_models import segmenters_of
+    from stripwatch_train.runs.run_folder import is_run
+    from stripwatch_train.runs.run_models import segmenters_of
 
     in_run = is_run(args.model)
     _check_tunable(args, in_run=in_run)
@@ -171,7 +171,7 @@ def _measured(
     """Scores of a model on the frames that the flags select, and their name."""
     from stripwatch_train.evaluation.evaluate import evaluate
     from stripwatch_train.evaluation.predictor import open_predictor
-    from stripwatch_train.fitting.run_models import training_overlap
+    from stripwatch_train.runs.run_models import training_overlap
 
     if not args.data:
         raise ConfigError(f"{args.model}: name labelled frames with --data")
@@ -207,7 +207,7 @@ def _of_fold(args: argparse.Namespace, data_set: DataSet) -> tuple[tuple[Sample,
 
 def _figures(metrics: Metrics) -> Table:
     """Narrow enough for a terminal of 80 columns."""
-    from stripwatch_train.evaluation.page import number
+    from stripwatch_train.evaluation.figures.page import number
 
     heads = ("class", "Kaggle", "floor", "Dice", "IoU", "recall", "precision", "AUC")
     caption = (

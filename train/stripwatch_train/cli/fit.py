@@ -72,13 +72,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _fit(args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.fitting.recipe_files import load_recipe
+    from stripwatch_train.runs.recipe_files import load_recipe
 
     recipe = load_recipe(args.recipe, args.set)
     from stripwatch_train.fitting.begin_run import FitSettings
     from stripwatch_train.fitting.fit import fit
-    from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_trained
     from stripwatch_train.fitting.trainer import is_first_process
+    from stripwatch_train.runs.run_folder import DEPLOYMENT_NAME, is_trained
 
     names = class_names(args)
     settings = FitSettings(
@@ -132,7 +132,7 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _recipes(_args: argparse.Namespace) -> ExitCode:
-    from stripwatch_train.fitting.recipe_files import load_recipe, recipe_names
+    from stripwatch_train.runs.recipe_files import load_recipe, recipe_names
 
     table = Table("recipe", "models", "what it is")
     for name in recipe_names():

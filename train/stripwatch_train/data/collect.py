@@ -21,7 +21,6 @@ from stripwatch.feed.sources.recording import Reading, read_recording
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
 from stripwatch.wire.rle import decode_coco, decode_severstal
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.event_labels import (
     Coverage,
     FrameKey,
@@ -32,6 +31,7 @@ from stripwatch_train.data.event_labels import (
     read_coverage,
     read_labels,
 )
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.samples import class_name
 
 

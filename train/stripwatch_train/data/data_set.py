@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.coco import read_coco
-from stripwatch_train.data.coco_records import ANNOTATIONS
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
-from stripwatch_train.data.images import load_image
-from stripwatch_train.data.mask_folder import (
+from stripwatch_train.data.formats.coco import read_coco
+from stripwatch_train.data.formats.coco_records import ANNOTATIONS
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.formats.mask_folder import (
     IMAGE_FOLDER,
     MASK_FOLDERS,
     read_class_folders,
     read_mask_folder,
 )
+from stripwatch_train.data.formats.severstal import IMAGE_FOLDERS, TABLE, read_severstal
+from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, image_name
-from stripwatch_train.data.severstal import IMAGE_FOLDERS, TABLE, read_severstal
 
 LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in its archives
 

@@ -9,7 +9,7 @@ import cv2
 
 from stripwatch.errors import ConfigError
 from stripwatch.synthetic import CLASSES, SyntheticStrip
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 
 TRAINING_SEEDS = 1_000_000  # strips with seeds from here on are for training, below for evaluation
 FRAMES_PER_STRIP = 24  # then comes a strip of other light and texture

@@ -25,7 +25,7 @@ from stripwatch_train.evaluation.scores import (
     FrameScores,
     score_frame,
 )
-from stripwatch_train.fitting.run_folder import validation_parts
+from stripwatch_train.runs.run_folder import validation_parts
 
 WORST_KEPT = 8
 

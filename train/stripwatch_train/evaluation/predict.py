@@ -26,13 +26,13 @@ from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects, raise_min_areas
 from stripwatch.service.console import Progress
-from stripwatch_train.data.coco_records import ANNOTATIONS
-from stripwatch_train.data.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.data_set import LABEL_STUDIO, open_data_set
+from stripwatch_train.data.formats.coco_records import ANNOTATIONS
+from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.formats.mask_folder import MASK_FOLDERS
+from stripwatch_train.data.formats.severstal import TABLE
 from stripwatch_train.data.images import image_files, image_shape, load_image
-from stripwatch_train.data.mask_folder import MASK_FOLDERS
 from stripwatch_train.data.samples import Sample, image_name, soft_path
-from stripwatch_train.data.severstal import TABLE
 from stripwatch_train.evaluation.engine_runner import Prediction
 from stripwatch_train.evaluation.predictor import Predictor
 from stripwatch_train.evaluation.score_settings import level_of

@@ -29,7 +29,7 @@ from stripwatch_train.evaluation.engine_runner import (
     Prediction,
     Shape,
 )
-from stripwatch_train.fitting.run_folder import DEPLOYMENT_NAME, is_run
+from stripwatch_train.runs.run_folder import DEPLOYMENT_NAME, is_run
 
 RUNNERS_MAX = 4  # one for each size of frames; the oldest is closed when there are more
 ROWS_MAX = 16  # frames in a batch; bounds memory on machines with many cores

@@ -25,8 +25,8 @@ from stripwatch.service.console import Progress
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.names import class_bit
 from stripwatch.wire.rle import decode_severstal, encode_severstal, runs_of_mask
+from stripwatch_train.data.formats.mask_table import CLASSES, SHAPE, Record, check_cells, read_csv
 from stripwatch_train.data.images import image_files, load_image
-from stripwatch_train.data.mask_table import CLASSES, SHAPE, Record, check_cells, read_csv
 from stripwatch_train.data.samples import Sample
 from stripwatch_train.evaluation.predict import findings, mask_of
 from stripwatch_train.evaluation.predictor import Predictor

@@ -20,7 +20,7 @@ from stripwatch.files import draft_path, write_whole
 from stripwatch_engine.models.model_card import card_path, load_card
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.sweep import Sweep, dice_elsewhere, sweep_all
-from stripwatch_train.fitting.run_models import (
+from stripwatch_train.runs.run_models import (
     Segmenter,
 )
 

@@ -25,11 +25,11 @@ from stripwatch_train.data.brightness import (
     histogram_of,
     statistics_of,
 )
+from stripwatch_train.data.formats.mask_table import CLASSES, SHAPE, read_mask_table
+from stripwatch_train.data.formats.severstal import CLASS_NAMES
 from stripwatch_train.data.images import load_image
-from stripwatch_train.data.mask_table import CLASSES, SHAPE, read_mask_table
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, RunMasks, Sample, make_classes
-from stripwatch_train.data.severstal import CLASS_NAMES
 
 # The area beside a strip is nearly black; JPEG and camera noise raise it to this level at most.
 BLACK_MAX = 15  # of 255

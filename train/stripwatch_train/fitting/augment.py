@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from stripwatch_train.fitting.recipe import Augmentation
+from stripwatch_train.runs.recipe import Augmentation
 
 DROPOUT_LINES_MAX = 4  # in a row; with more, the daemon counts a lost frame
 

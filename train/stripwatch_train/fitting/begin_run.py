@@ -12,8 +12,9 @@ from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import write_whole
 from stripwatch_train.data.folds import FoldFile, load_folds, make_folds, save_folds
 from stripwatch_train.data.samples import DataSet
-from stripwatch_train.fitting.recipe import Recipe
-from stripwatch_train.fitting.run_folder import (
+from stripwatch_train.fitting.trainer import is_first_process
+from stripwatch_train.runs.recipe import Recipe
+from stripwatch_train.runs.run_folder import (
     FOLDS_NAME,
     RECIPE_NAME,
     MemberFile,
@@ -22,7 +23,6 @@ from stripwatch_train.fitting.run_folder import (
     load_run,
     save_run,
 )
-from stripwatch_train.fitting.trainer import is_first_process
 
 
 @dataclass(frozen=True)

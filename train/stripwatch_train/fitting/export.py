@@ -22,12 +22,12 @@ from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card
 from stripwatch_engine.models.reference import Session
 from stripwatch_train.data.samples import DataSet
 from stripwatch_train.fitting.checkpoints import BEST, load_weights
-from stripwatch_train.fitting.deployment_files import write_deployments
 from stripwatch_train.fitting.frame_dataset import FrameDataset, View
 from stripwatch_train.fitting.networks import make_network
-from stripwatch_train.fitting.recipe import ClassSettings, Recipe
-from stripwatch_train.fitting.recipe_files import load_recipe
-from stripwatch_train.fitting.run_folder import (
+from stripwatch_train.runs.deployment_files import write_deployments
+from stripwatch_train.runs.recipe import ClassSettings, Recipe
+from stripwatch_train.runs.recipe_files import load_recipe
+from stripwatch_train.runs.run_folder import (
     MODEL_NAME,
     RECIPE_NAME,
     MemberFile,

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.coco_records import IMAGES
 from stripwatch_train.data.duplicates import find_groups
+from stripwatch_train.data.formats.coco_records import IMAGES
 from stripwatch_train.data.images import image_shape, opened
 from stripwatch_train.data.samples import DataSet, Sample, image_name, soft_path
-from stripwatch_train.fitting.recipe import Recipe
+from stripwatch_train.runs.recipe import Recipe
 
 AGAIN = "write it again with: stripwatch-train predict --soft"
 

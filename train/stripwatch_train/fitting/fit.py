@@ -26,21 +26,21 @@ from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.fitting.augment import seeded
 from stripwatch_train.fitting.begin_run import FitSettings, _begin, _chosen, _members
-from stripwatch_train.fitting.deployment_files import write_deployments
 from stripwatch_train.fitting.epochs import Epochs
 from stripwatch_train.fitting.export import export_member, make_card, view_of
 from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
 from stripwatch_train.fitting.frame_dataset import common_shape
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
-from stripwatch_train.fitting.recipe import Member, Recipe
-from stripwatch_train.fitting.run_folder import (
+from stripwatch_train.fitting.trainer import is_first_process, processes, train
+from stripwatch_train.runs.deployment_files import write_deployments
+from stripwatch_train.runs.recipe import Member, Recipe
+from stripwatch_train.runs.run_folder import (
     MemberFile,
     RunFile,
     is_trained,
     mark_trained,
 )
-from stripwatch_train.fitting.trainer import is_first_process, processes, train
 
 
 @dataclass(frozen=True)

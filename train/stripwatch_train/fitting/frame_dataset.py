@@ -21,7 +21,7 @@ from stripwatch_train.data.images import image_shape, load_image, opened
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import MaskFile, Sample
 from stripwatch_train.fitting.augment import geometric, photometric, randint, seeded, uniform
-from stripwatch_train.fitting.recipe import Member
+from stripwatch_train.runs.recipe import Member
 
 DEFECT = 128  # of 255: from here on a pixel counts as one of the class
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from stripwatch_train.fitting.augment import seed_of
 from stripwatch_train.fitting.losses import make_loss
 from stripwatch_train.fitting.networks import make_network
-from stripwatch_train.fitting.recipe import Member, Optimizer
+from stripwatch_train.runs.recipe import Member, Optimizer
 
 Batch = tuple[Tensor, Tensor]
 FOUND = 0.5  # probability from which training's own score counts a pixel as found

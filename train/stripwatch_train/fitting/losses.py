@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.fitting.recipe import Member
+from stripwatch_train.runs.recipe import Member
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 

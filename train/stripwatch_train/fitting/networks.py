@@ -15,7 +15,7 @@ from stripwatch_train.fitting.plain_unet import (
     AnySize,
     PlainUnet,
 )
-from stripwatch_train.fitting.recipe import Network
+from stripwatch_train.runs.recipe import Network
 
 _SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
     "unet": smp.Unet,

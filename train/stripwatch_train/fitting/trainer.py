@@ -27,7 +27,7 @@ from stripwatch_train.fitting.checkpoints import (
 )
 from stripwatch_train.fitting.epochs import Epochs
 from stripwatch_train.fitting.learner import Learner, average
-from stripwatch_train.fitting.recipe import Member
+from stripwatch_train.runs.recipe import Member
 
 LOGS = "tensorboard"
 

@@ -20,8 +20,8 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_coco, encode_coco, runs_of_mask
-from stripwatch_train.data.coco_images import LocatedImages, locate_images, unique_images
-from stripwatch_train.data.coco_records import (
+from stripwatch_train.data.formats.coco_images import LocatedImages, locate_images, unique_images
+from stripwatch_train.data.formats.coco_records import (
     Id,
     ImageRecord,
     Instances,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.fitting.recipe import Member, Recipe
+from stripwatch_train.runs.recipe import Member, Recipe
 
 Table = dict[str, Any]
 

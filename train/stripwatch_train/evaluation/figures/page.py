@@ -11,11 +11,16 @@ from stripwatch.errors import StorageError
 from stripwatch.files import write_whole
 from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.figures.plots import (
+    plot_areas,
+    plot_confusion,
+    plot_reliability,
+    plot_roc,
+)
+from stripwatch_train.evaluation.figures.sweep_plot import plot_sweep
+from stripwatch_train.evaluation.figures.worst import plot_worst
 from stripwatch_train.evaluation.metrics import SEEN, ClassMetrics, Metrics
-from stripwatch_train.evaluation.plots import plot_areas, plot_confusion, plot_reliability, plot_roc
 from stripwatch_train.evaluation.sweep import Sweep
-from stripwatch_train.evaluation.sweep_plot import plot_sweep
-from stripwatch_train.evaluation.worst import plot_worst
 from stripwatch_train.page import Picture, Section, TableOf, write_page
 
 METRICS_NAME = "metrics.json"

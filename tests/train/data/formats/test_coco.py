@@ -16,8 +16,8 @@ from pycocotools.coco import COCO
 
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch_train.cli.main import main
-from stripwatch_train.data.coco import read_coco
 from stripwatch_train.data.data_set import convert, open_data_set
+from stripwatch_train.data.formats.coco import read_coco
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import classes_of, load_mask
 from stripwatch_train.data.samples import DataSet

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.fitting.recipe import Member, Recipe, Schedule
-from stripwatch_train.fitting.recipe_files import load_recipe, recipe_names
+from stripwatch_train.runs.recipe import Member, Recipe, Schedule
+from stripwatch_train.runs.recipe_files import load_recipe, recipe_names
 
 SMALLEST = """
 about = "the smallest"

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stripwatch_train.evaluation.class_table import ClassTable
-from stripwatch_train.evaluation.plots import BLACK, BLUE, MUTED, VERMILION, pair_of_axes
+from stripwatch_train.evaluation.figures.plots import BLACK, BLUE, MUTED, VERMILION, pair_of_axes
 from stripwatch_train.evaluation.statistics import Reals
 from stripwatch_train.evaluation.sweep import Sweep
 from stripwatch_train.page import Picture, picture_of

@@ -8,8 +8,14 @@ from pathlib import Path
 
 from stripwatch.engines.manifest import sha256_files
 from stripwatch.errors import ConfigError
+from stripwatch_train.data.formats.mask_table import (
+    CLASSES,
+    SHAPE,
+    RunsByClass,
+    first_row,
+    read_mask_table,
+)
 from stripwatch_train.data.images import image_files, image_shape
-from stripwatch_train.data.mask_table import CLASSES, SHAPE, RunsByClass, first_row, read_mask_table
 from stripwatch_train.data.samples import DataSet, RunMasks, Sample, make_classes
 
 TABLE = "train.csv"

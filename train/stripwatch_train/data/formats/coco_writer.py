@@ -16,7 +16,7 @@ from stripwatch.files import write_whole
 from stripwatch.inspect.defects import find_components
 from stripwatch.wire.names import class_bit
 from stripwatch.wire.rle import encode_coco, runs_of_mask
-from stripwatch_train.data.coco_records import (
+from stripwatch_train.data.formats.coco_records import (
     ANNOTATIONS,
     IMAGES,
     Category,

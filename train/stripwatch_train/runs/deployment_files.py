@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stripwatch_engine.models.composition import Composition, Role, save_composition
-from stripwatch_train.fitting.recipe import DeploymentSettings, Recipe
-from stripwatch_train.fitting.run_folder import (
+from stripwatch_train.runs.recipe import DeploymentSettings, Recipe
+from stripwatch_train.runs.run_folder import (
     DEPLOYMENT_NAME,
     MODEL_NAME,
     MemberFile,

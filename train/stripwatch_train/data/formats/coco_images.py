@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.coco_records import IMAGES, Id, ImageRecord
+from stripwatch_train.data.formats.coco_records import IMAGES, Id, ImageRecord
 from stripwatch_train.data.images import SUFFIXES, image_shape
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stripwatch_engine.models.composition import Composition, load_composition
 from stripwatch_train.data.folds import read_folds
-from stripwatch_train.fitting.run_folder import FOLDS_NAME, MODEL_NAME, is_run, load_run
+from stripwatch_train.runs.run_folder import FOLDS_NAME, MODEL_NAME, is_run, load_run
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.mask_table import first_row, read_mask_table
+from stripwatch_train.data.formats.mask_table import first_row, read_mask_table
 
 WANTED = {"a.jpg": {1: "1 3 300 2", 4: "7 1"}, "b.jpg": {}}
 NEW = "ImageId,ClassId,EncodedPixels\na.jpg,1,1 3 300 2\na.jpg,4,7 1\nb.jpg,2,\n"

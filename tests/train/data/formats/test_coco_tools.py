@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.coco import read_coco
 from stripwatch_train.data.data_set import convert, open_data_set
+from stripwatch_train.data.formats.coco import read_coco
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet

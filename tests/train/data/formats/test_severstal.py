@@ -11,9 +11,9 @@ import pytest
 from stripwatch.errors import ConfigError
 from stripwatch.wire.rle import decode_severstal
 from stripwatch_train.data.data_set import open_data_set
+from stripwatch_train.data.formats.severstal import read_severstal, read_severstal_table
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import classes_of, load_mask
-from stripwatch_train.data.severstal import read_severstal, read_severstal_table
 
 SHAPE = (256, 1600)
 HEADER = "ImageId,ClassId,EncodedPixels\n"

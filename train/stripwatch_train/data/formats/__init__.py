@@ -1,0 +1,1 @@
+"""Formats of labelled frames: COCO, Severstal's tables, folders of masks."""

@@ -1,0 +1,1 @@
+"""A run on disk: its recipe, its folder, its models."""
