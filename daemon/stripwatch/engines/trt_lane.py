@@ -43,7 +43,7 @@ class GpuObjects:
 
 
 class Lane:
-    """What one batch in flight has to itself."""
+    """GPU objects of one batch in flight."""
 
     def __init__(
         self,

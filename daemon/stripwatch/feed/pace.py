@@ -11,7 +11,7 @@ from stripwatch.errors import ConfigError
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast to send; neither = as fast as the receiver takes it."""
+    """Pace of sending; neither = as fast as the receiver takes it."""
 
     frames_per_s: float | None = None
     recorded: bool = False  # at the intervals of the frames' own times

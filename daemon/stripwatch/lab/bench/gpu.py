@@ -181,7 +181,7 @@ def _other_runtime(setup: BenchSetup, compute: Compute) -> Reading:
 
 
 def _overlap_limit(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> float:
-    """How much faster two batches in flight can be than one, if only the GPU counts."""
+    """Speed-up of two batches in flight over one, if only the GPU limits it."""
     ring = filled_ring(setup, pixels)
     frames = [slot.frames for slot in ring.slots]
     engine = TensorRtEngine(
