@@ -15,6 +15,7 @@ from stripwatch.wire.frame import FrameHeader, image_topic
 
 SUBSCRIPTION_BYTES_MAX = 256
 SUBSCRIPTIONS_MAX = 10_000
+SUBSCRIPTIONS_PER_TURN = 1000  # read between two slots; about 1 ms
 JPEG_QUALITY = 90
 
 
@@ -58,12 +59,16 @@ class Publisher:
         return len(self._topics)
 
     def read_subscriptions(self) -> None:
-        """Take in what subscribers ask for.
+        """Take in what subscribers ask for, at most `SUBSCRIPTIONS_PER_TURN` messages.
 
-        Must be called now and then: libzmq keeps unread subscriptions without a limit.
+        Must be called now and then: libzmq keeps unread subscriptions without a limit. A peer that
+        sends more than is read must not keep the caller from its work.
         """
-        while self._socket.poll(0, zmq.POLLIN):
-            message = self._socket.recv()
+        for _ in range(SUBSCRIPTIONS_PER_TURN):
+            try:
+                message = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
             kind, topic = message[:1], message[1:]
             if kind == b"\x01" and len(self._topics) < SUBSCRIPTIONS_MAX:
                 self._topics.add(topic)
