@@ -9,7 +9,7 @@ import zmq
 
 from stripwatch.config import Input
 from stripwatch.errors import AddressError
-from stripwatch.net.sockets import Context, Socket, ipc_path, open_socket
+from stripwatch.net.sockets import Context, Socket, open_socket
 
 FRAME_TOPICS = b"frame."  # of every camera: frames of an unknown one are counted, too
 FRAME_PARTS = 3
@@ -78,11 +78,6 @@ class FrameInput:
         """
         self.socket.close(0)
         until_s = time.monotonic() + REOPEN_S_MAX
-        path = ipc_path(self.endpoint) if self._settings.attach == "bind" else None
-        # libzmq removes an ipc socket's file late, and would remove that of the new one.
-        while path is not None and path.exists() and time.monotonic() < until_s:
-            beat()
-            time.sleep(REOPEN_RETRY_S)
         while True:
             try:
                 self.socket = self._open()

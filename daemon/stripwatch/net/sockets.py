@@ -14,7 +14,7 @@ from stripwatch.errors import AddressError
 
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the final 0: unix(7)
 PROBE_S = 1.0  # for a process that listens to take a connection
-CLOSING_S_MAX = 0.2  # from the close of a socket until it is gone
+CLOSING_S_MAX = 0.2  # from the close of a socket of ours until it no longer listens
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
@@ -102,7 +102,6 @@ def _is_served(path: Path) -> bool:
         if time.monotonic() > until_s:
             return True
         time.sleep(CLOSING_S_MAX / 20)
-    time.sleep(CLOSING_S_MAX / 20)  # a socket that was just closed removes its file a moment later
     return False
 
 

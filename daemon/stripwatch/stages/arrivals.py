@@ -105,8 +105,8 @@ class Arrivals:
         """Whether frames were lost because they are read too slowly, not by the network.
 
         The queue was full just before: half of it was read without a pause (libzmq makes room in
-        steps of half a queue). Or the thread has hardly waited for messages lately: then senders and the operating system
-        hold frames as well, and where the numbers jump says little.
+        steps of half a queue). Or the thread has hardly waited for messages lately: then senders
+        and the operating system hold frames as well, and where the numbers jump says little.
         """
         if frame_input.waits:
             return False
