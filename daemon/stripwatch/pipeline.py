@@ -26,6 +26,7 @@ from stripwatch.stages.engine_swap import Swap
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.receive import Receiver
 from stripwatch.stages.slots import SlotRing
+from stripwatch.stages.warm import warm_up
 
 LINGER_MS = 1000  # for the last events to leave
 
@@ -49,6 +50,7 @@ class Pipeline:
         Raises:
             AddressError: an endpoint cannot be bound or connected.
         """
+        self._config = config
         self._context = zmq.Context()
         self._stop = threading.Event()
         self._beats = {name: Heartbeat() for name in ("receive", "engine", "deliver")}
@@ -85,6 +87,7 @@ class Pipeline:
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
+        warm_up(self._config)
         engine, *others = self._threads
         engine.start()
         while not self._engine_loop.ready.wait(0.1):

@@ -42,16 +42,10 @@ class Publisher:
         self._socket.send_multipart(build_event(event), copy=True)
 
     def send_image(self, header: FrameHeader, pixels: NDArray[np.uint8]) -> None:
-        """Send a frame, uint8 [lines, pixels], as a JPEG, if anybody has asked for it.
-
-        The message is a frame message of version 1 under the topic `image.<camera>`.
-        """
+        """Send a frame, uint8 [lines, pixels], as a JPEG, if anybody has asked for it."""
         topic = image_topic(header.camera)
-        if not any(topic.startswith(prefix) for prefix in self._topics):
-            return
-        _, jpeg = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-        coded = msgspec.structs.replace(header, codec="jpeg", shape=pixels.shape)
-        self._socket.send_multipart([topic, msgspec.json.encode(coded), jpeg.tobytes()])
+        if any(topic.startswith(prefix) for prefix in self._topics):
+            self._socket.send_multipart(build_image(header, pixels))
 
     @property
     def subscriptions(self) -> int:
@@ -78,3 +72,10 @@ class Publisher:
     def close(self, linger_ms: int) -> None:
         """Close the socket; messages under way have `linger_ms` to leave."""
         self._socket.close(linger_ms)
+
+
+def build_image(header: FrameHeader, pixels: NDArray[np.uint8]) -> list[bytes]:
+    """A frame as a message of version 1 with a JPEG, under the topic `image.<camera>`."""
+    _, jpeg = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    coded = msgspec.structs.replace(header, codec="jpeg", shape=pixels.shape)
+    return [image_topic(header.camera), msgspec.json.encode(coded), jpeg.tobytes()]

@@ -121,7 +121,12 @@ def test_frames_arrive_over_ipv6() -> None:
             pytest.skip("this computer has no IPv6")
         pull = bind(context, f"tcp://[::1]:{port}")
         push = open_socket(
-            context, "push", f"tcp://[::1]:{port}", attach="connect", queue=5, message_bytes_max=1000
+            context,
+            "push",
+            f"tcp://[::1]:{port}",
+            attach="connect",
+            queue=5,
+            message_bytes_max=1000,
         )
         push.send(b"frame")
         assert pull.poll(20_000)
