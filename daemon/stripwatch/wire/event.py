@@ -17,6 +17,7 @@ from msgspec import Meta
 from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.names import (
     CLASSES_MAX,
+    SIDE_MAX,
     CameraName,
     ClassName,
     Count,
@@ -29,6 +30,7 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Millimetres = float
+Pixel = Annotated[int, Meta(ge=0, lt=SIDE_MAX)]
 Percentile = Literal["p50", "p99", "max"]
 
 
@@ -63,7 +65,7 @@ class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect
     score: Annotated[Unit, Meta(description="mean probability over the mask")]
     peak: Annotated[Unit, Meta(description="largest probability over the mask")]
     area_px: Annotated[int, Meta(ge=1)]
-    bbox_px: Annotated[tuple[int, int, int, int], Meta(description="x, y, width, height")]
+    bbox_px: Annotated[tuple[Pixel, Pixel, Side, Side], Meta(description="x, y, width, height")]
     centroid_px: Annotated[tuple[float, float], Meta(description="x, y")]
     position: Position
     size_mm: Annotated[
