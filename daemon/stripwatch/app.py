@@ -15,11 +15,11 @@ from stripwatch._version import __version__
 from stripwatch.config import Config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
-from stripwatch.errors import ExitCode, StripwatchError
+from stripwatch.errors import ExitCode
 from stripwatch.inspect.model import model_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
-from stripwatch.service.reload import load_reload
+from stripwatch.service.reload import Reading
 from stripwatch.service.sdnotify import Notifier
 from stripwatch.stages.engine_swap import Swap
 
@@ -39,6 +39,7 @@ class App:
         self._stop = threading.Event()
         self._abort = False
         self._reload_wanted = False
+        self._reading: Reading | None = None  # of the configuration and the engine's files
         self._swap: Swap | None = None
 
     def run(self) -> ExitCode:
@@ -97,16 +98,21 @@ class App:
         if self._swap is not None:
             if self._swap.over.is_set():
                 self._end_reload(pipeline, self._swap.error)
+        elif self._reading is not None:
+            if self._reading.over.is_set():
+                self._apply(pipeline, self._reading)
         elif self._reload_wanted:
             self._reload_wanted = False
             self._notifier.reloading()
-            try:
-                self._begin_reload(pipeline)
-            except StripwatchError as error:
-                self._end_reload(pipeline, error)
+            self._reading = Reading(self._path, self._config, pipeline.model)
 
-    def _begin_reload(self, pipeline: Pipeline) -> None:
-        reload = load_reload(self._path, self._config, pipeline.model)
+    def _apply(self, pipeline: Pipeline, reading: Reading) -> None:
+        """Ask the engine thread for what was read."""
+        self._reading = None
+        reload = reading.reload
+        if reload is None:
+            self._end_reload(pipeline, reading.error)
+            return
         if reload.ignored:
             self._log.warning("these changes need a restart", keys=list(reload.ignored))
         if reload.factory is None:

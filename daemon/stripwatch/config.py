@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +16,8 @@ from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import CameraName, Side
+
+CONFIG_BYTES_MAX = 1024 * 1024
 
 Positive = Annotated[float, Meta(gt=0, le=1e6)]  # not infinite
 Offset = Annotated[float, Meta(ge=-1e6, le=1e6)]  # nor "not a number"
@@ -120,13 +124,13 @@ class Config(_Section, frozen=True):
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a configuration file; `engine.folder` comes back absolute.
+    """Read and check a configuration file; its paths come back absolute.
 
     Raises:
         ConfigError: the file cannot be read, or breaks a rule.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(_read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # also numbers and nesting beyond any reader
@@ -139,9 +143,44 @@ def load_config(path: Path) -> Config:
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
     _check_unique(path, "endpoint", endpoints)
     _check_unique(path, "inspect.classes.name", [entry.name for entry in config.inspect.classes])
-    folder = (path.parent / config.engine.folder).resolve()
-    engine = msgspec.structs.replace(config.engine, folder=str(folder))
-    return msgspec.structs.replace(config, engine=engine)
+    return _with_absolute_paths(config, path.parent)
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file that cannot keep its reader waiting, or fill its memory.
+
+    Raises:
+        ConfigError: it is no regular file, or far too long.
+        OSError: it cannot be read.
+    """
+    # Without O_NONBLOCK a pipe without a writer would never open.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ConfigError(f"{path}: is not a regular file; give a file in TOML")
+        content = file.read(CONFIG_BYTES_MAX + 1)
+    if len(content) > CONFIG_BYTES_MAX:
+        raise ConfigError(f"{path}: is longer than {CONFIG_BYTES_MAX} bytes; give a file in TOML")
+    return content.decode("utf-8")
+
+
+def _with_absolute_paths(config: Config, folder: Path) -> Config:
+    """The configuration with paths that start at `folder`: of the engine, and of ipc endpoints."""
+    replaced = msgspec.structs.replace
+    return replaced(
+        config,
+        engine=replaced(config.engine, folder=str((folder / config.engine.folder).resolve())),
+        inputs=tuple(
+            replaced(entry, endpoint=_absolute(entry.endpoint, folder)) for entry in config.inputs
+        ),
+        publish=replaced(config.publish, endpoint=_absolute(config.publish.endpoint, folder)),
+    )
+
+
+def _absolute(endpoint: str, folder: Path) -> str:
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or path.startswith(("@", "/")):  # tcp, or one of Linux's abstract names
+        return endpoint
+    return f"ipc://{folder.resolve() / path}"
 
 
 def _check_unique(path: Path, key: str, values: list[str]) -> None:

@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from stripwatch.wire.names import NAME_PATTERN
 
-_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4})"
-ENDPOINT_PATTERN = rf"^(tcp://[^:/\s\x00]+:{_PORT}|ipc://[^\s\x00]+)$(?!\n)"
+# 0 would be a port that nobody knows; "*" a path of which the same is true.
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_HOST = r"([^:/\s\x00\[\]]+|\[[0-9A-Fa-f:.]+(%[^\]\s\x00]+)?\])"
+ENDPOINT_PATTERN = rf"^(tcp://{_HOST}:{_PORT}|ipc://(?!\*$)[^\s\x00]+)$(?!\n)"
 PATH_PATTERN = r"^[^\x00]+$"
 PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
-    ENDPOINT_PATTERN: "tcp://HOST:PORT with a port up to 65535, or ipc://PATH",
+    ENDPOINT_PATTERN: "tcp://HOST:PORT with a port from 1 to 65535 "
+    "(an IPv6 address in brackets: tcp://[::1]:5550), or ipc://PATH",
     NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
     PATH_PATTERN: "the path of a folder",
 }

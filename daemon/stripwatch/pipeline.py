@@ -1,10 +1,12 @@
 """The stages, put together: receive -> slot -> engine -> deliver -> outbox.
 
-Three named threads hand slots to each other; the thread that makes the pipeline only watches them.
+Named threads hand slots to each other, and two more decode images into their rows; the thread that
+makes the pipeline only watches them.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +18,15 @@ from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.status import Telemetry
+from stripwatch.stages.decode import THREADS as DECODE_THREADS
+from stripwatch.stages.decode import Decoders
 from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.engine_swap import Swap
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.receive import Receiver
 from stripwatch.stages.slots import SlotRing
+from stripwatch.stages.warm import warm_up
 
 LINGER_MS = 1000  # for the last events to leave
 
@@ -45,12 +50,18 @@ class Pipeline:
         Raises:
             AddressError: an endpoint cannot be bound or connected.
         """
+        self._config = config
         self._context = zmq.Context()
         self._stop = threading.Event()
         self._beats = {name: Heartbeat() for name in ("receive", "engine", "deliver")}
+        for number in range(1, DECODE_THREADS + 1):
+            self._beats[f"decode-{number}"] = Heartbeat()
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
         try:
-            self.receiver = Receiver(config, self._ring, self._context, self._beats["receive"])
+            decoders = Decoders(self._ring)
+            self.receiver = Receiver(
+                config, self._ring, decoders, self._context, self._beats["receive"]
+            )
             self.publisher = Publisher(self._context, config.publish)
         except Exception:
             self._context.destroy(linger=0)
@@ -66,11 +77,17 @@ class Pipeline:
             self._thread("engine", self._engine_loop.run),
             self._thread("receive", lambda: self.receiver.run(self._stop)),
             self._thread("deliver", lambda: self.deliverer.run(self.telemetry.tick)),
+            *(
+                self._thread(name, functools.partial(decoders.run, beat))
+                for name, beat in self._beats.items()
+                if name.startswith("decode-")
+            ),
         ]
         self._failures: list[BaseException] = []  # what ended threads; each appends its own
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
+        warm_up(self._config)
         engine, *others = self._threads
         engine.start()
         while not self._engine_loop.ready.wait(0.1):

@@ -103,8 +103,8 @@ class FakeLine:
 
     def accounted(self, camera: str, session: str, seq: int) -> bool:
         """Whether a frame is booked: inspected or missed."""
-        status = self.pipeline.deliverer.ledger.statuses().get(camera)
-        return status is not None and status.session == session and status.last_frame_seq >= seq
+        last_seq = self.pipeline.deliverer.ledger.last_seq(camera, session)
+        return last_seq is not None and last_seq >= seq
 
     def wait_for_frame(self, camera: str, session: str, seq: int) -> None:
         """Wait until a frame is booked: inspected or missed."""

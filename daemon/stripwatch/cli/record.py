@@ -72,11 +72,14 @@ def _record(args: argparse.Namespace) -> ExitCode:
                 sys.stderr.write(f"recording into {args.output}; Ctrl-C ends it\n")
                 record_frames(recorder, writer, stop, args.duration, args.frames)
         finally:
-            sys.stdout.write(summary(recorder))
-            writer.close()
+            try:
+                writer.close()
+            finally:
+                sys.stdout.write(summary(recorder, writer))
     finally:
         recorder.close()
-    sys.stdout.write(f"{args.output}: {writer.frames} frames, {writer.bytes_written} bytes\n")
+    frames = writer.frames.total()
+    sys.stdout.write(f"{args.output}: {frames} frames, {writer.bytes_written} bytes\n")
     return ExitCode.OK
 
 
@@ -102,11 +105,12 @@ def record_frames(
         recorder.step(writer, POLL_MS, left)
 
 
-def summary(recorder: Recorder) -> str:
-    """Frames received and lost by camera, and messages rejected by cause, as text."""
+def summary(recorder: Recorder, writer: RecordingWriter) -> str:
+    """Frames in the file and lost by camera, and messages rejected by cause, as text."""
     rows = [
-        f"camera {camera}: {count} frames recorded, {recorder.lost[camera]} lost on the way\n"
-        for camera, count in sorted(recorder.frames.items())
+        f"camera {camera}: {writer.frames[camera]} frames recorded, "
+        f"{recorder.lost[camera]} lost on the way\n"
+        for camera in sorted(recorder.frames)
     ] or ["no frame arrived; check endpoint, pattern and attach, and that the cameras run\n"]
     rows += [
         f"{count} messages not recorded: {cause} (the last: {recorder.last_faults[cause]})\n"

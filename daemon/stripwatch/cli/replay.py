@@ -30,6 +30,7 @@ from stripwatch.feed.pace import Pace
 from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
 from stripwatch.feed.sources import Source, open_source
 from stripwatch.feed.sources.choose import SYNTHETIC_FRAMES
+from stripwatch.files import write_whole
 from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
 from stripwatch.lab.compare.report import print_comparison
@@ -230,8 +231,12 @@ class _Rate(ProgressColumn):
 
 
 def _write_events(path: Path, received: list[Received]) -> None:
+    lines = b"".join(entry.payload + b"\n" for entry in received)
     try:
-        path.write_bytes(b"".join(entry.payload + b"\n" for entry in received))
+        if path.exists() and not path.is_file():  # a pipe or a terminal
+            path.write_bytes(lines)
+        else:
+            write_whole(path, lines)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
     sys.stdout.write(f"{path}: {len(received)} events\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from pathlib import Path
 
 from stripwatch.errors import ExitCode
@@ -22,15 +23,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> ExitCode:
+    # Until App reads it, SIGHUP asks for what is about to be read anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from stripwatch.app import App
     from stripwatch.config import load_config
     from stripwatch.service.logs import set_up_logs
     from stripwatch.service.sdnotify import Notifier
 
     config = load_config(args.config)
-    set_up_logs(config.service)
+    log = set_up_logs(config.service)
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
     try:
         return App(args.config, config, notifier).run()
     finally:
         notifier.close()
+        log.close()  # before an error is printed

@@ -2,22 +2,23 @@
 
 Per camera and session: inspected + missed by cause = last seq - first seq + 1.
 
-`SequenceTracker` (in the receive thread) follows the numbers of the frames that arrive and finds
-those that are lost. `Ledger` (in the deliver thread) books what became of every frame and asserts
-that the two agree. Misses travel in the slots, in order with the frames (ADR 3).
+`SequenceTracker` (sequence.py, in the receive thread) follows the numbers of the frames that arrive
+and finds those that are lost. `Ledger` (in the deliver thread) books what became of every frame
+and asserts that the two agree. Misses travel in the slots, in order with the frames (ADR 3).
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import CameraStatus
 from stripwatch.wire.frame import FrameHeader, FrameId
+from stripwatch.wire.names import COUNT_MAX
 
-PAST_SESSIONS_MAX = 16  # ended sessions that are remembered; frames of theirs are `late`
+SESSIONS_MAX = 64  # of a camera whose counts are kept; `inspect/sequence.py` remembers fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Row:
     header: FrameHeader
     row: int
     received_ns: int
-    receive_ms: float  # from capture to receipt, by the wall clock
+    receive_ms: float | None  # from capture to receipt, by the wall clock; None: cannot be known
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,11 @@ def miss_of(frame: FrameHeader | FrameId, cause: Cause) -> Miss:
 
 
 def add_miss(entries: list[Entry], miss: Miss) -> None:
-    """Append a miss to entries, or lengthen the camera's last entry where it continues it."""
+    """Append a miss to entries, or lengthen the session's last entry where it continues it."""
     for index in range(len(entries) - 1, -1, -1):
         last = entries[index]
-        camera = last.camera if isinstance(last, Miss) else last.header.camera
-        if camera != miss.camera:
+        frame = last if isinstance(last, Miss) else last.header
+        if frame.camera != miss.camera or frame.session != miss.session:
             continue
         if isinstance(last, Miss) and _continues(last, miss):
             lines = None
@@ -92,82 +93,31 @@ def add_miss(entries: list[Entry], miss: Miss) -> None:
 
 def _continues(last: Miss, miss: Miss) -> bool:
     return (
-        last.session == miss.session
-        and last.last_seq + 1 == miss.first_seq
+        last.last_seq + 1 == miss.first_seq
         and last.cause == miss.cause
         and last.strip == miss.strip
         and not last.end
     )
 
 
-class SequenceTracker:
-    """Follows the frame numbers of one camera as its messages arrive."""
-
-    def __init__(self) -> None:
-        self._session: str | None = None
-        self._last_seq = -1
-        self._strip: str | None = None
-        self._line_end: int | None = None
-        self._past: deque[str] = deque(maxlen=PAST_SESSIONS_MAX)
-
-    def is_late(self, frame: FrameId) -> bool:
-        """Whether this frame was counted before, or belongs to a session that has ended."""
-        if frame.session == self._session:
-            return frame.seq <= self._last_seq
-        return frame.session in self._past
-
-    def accept(self, frame: FrameHeader | FrameId) -> Miss | None:
-        """Accept a frame that is not late; return the frames lost before it, if any.
-
-        A camera's first session counts from the first frame seen, since the daemon may have
-        started later; every later session counts from 0.
-        """
-        first_of_all = self._session is None
-        if frame.session != self._session:
-            if self._session is not None:
-                self._past.append(self._session)
-            self._session = frame.session
-            self._last_seq = frame.seq - 1 if first_of_all else -1
-            self._strip = self._line_end = None
-        lost = None
-        if frame.seq > self._last_seq + 1:
-            lost = self._lost_before(frame)
-        self._last_seq = frame.seq
-        if isinstance(frame, FrameHeader):
-            self._strip = frame.strip
-            self._line_end = None if frame.line is None else frame.line + frame.shape[0]
-        else:
-            self._line_end = None
-        return lost
-
-    def _lost_before(self, frame: FrameHeader | FrameId) -> Miss:
-        first, last = self._last_seq + 1, frame.seq - 1
-        miss = Miss(frame.camera, frame.session, first, last, Cause.LOST)
-        if not isinstance(frame, FrameHeader) or frame.strip != self._strip:
-            return miss  # lost between two strips: they may belong to either
-        lines = None
-        if self._line_end is not None and frame.line is not None and frame.line >= self._line_end:
-            lines = (self._line_end, frame.line)
-        return replace(miss, strip=frame.strip, lines=lines, t_ns=frame.t_ns)
-
-
 @dataclass(slots=True)
 class Account:
-    """Counts of the frames of one camera's present session."""
+    """Counts of the frames of one session of a camera."""
 
     session: str
     first_seq: int
     last_seq: int
     inspected: int = 0
     missed: Counter[Cause] = field(default_factory=Counter)
-    sessions: int = 1  # seen so far
 
 
 class Ledger:
     """Books every frame that comes out of the pipeline, by camera."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, dict[str, Account]] = {}  # by camera and session
+        self._present: dict[str, str] = {}  # session of each camera's latest frame
+        self._sessions: Counter[str] = Counter()  # begun so far, by camera
         self.inspected = 0  # since the start, all cameras
         self.missed: Counter[tuple[str, Cause]] = Counter()  # since the start
 
@@ -183,32 +133,61 @@ class Ledger:
         account.missed[miss.cause] += miss.count
         self.missed[miss.camera, miss.cause] += miss.count
 
+    def last_seq(self, camera: str, session: str) -> int | None:
+        """Number of the last frame booked in a session; None if there is none."""
+        account = self._accounts.get(camera, {}).get(session)
+        return None if account is None else account.last_seq
+
+    def cameras(self) -> frozenset[str]:
+        """The cameras of which a frame was booked."""
+        return frozenset(self._present)
+
     def statuses(self) -> dict[str, CameraStatus]:
-        """The state of every camera seen, as published in `status`."""
+        """The counts of every camera's latest session, as published in `status`."""
         return {
             camera: CameraStatus(
-                session=account.session,
+                session=session,
                 first_frame_seq=account.first_seq,
                 last_frame_seq=account.last_seq,
                 inspected=account.inspected,
-                missed=dict(account.missed),
-                sessions=account.sessions,
+                missed=saturated(account.missed),
+                sessions=self._sessions[camera],
             )
-            for camera, account in self._accounts.items()
+            for camera, session in self._present.items()
+            for account in (self._accounts[camera][session],)
         }
 
     def _advance(self, camera: str, session: str, first_seq: int, last_seq: int) -> Account:
-        account = self._accounts.get(camera)
-        if account is None:
-            account = Account(session, first_seq, last_seq)
-        elif account.session != session:
-            account = Account(session, first_seq, last_seq, sessions=account.sessions + 1)
-        else:
+        accounts = self._accounts.setdefault(camera, {})
+        self._present[camera] = session
+        account = accounts.get(session)
+        if account is not None and first_seq > 0:
             # The coverage identity, kept by construction: frames come out without a hole.
             assert first_seq == account.last_seq + 1, (camera, session, first_seq, account.last_seq)
             account.last_seq = last_seq
-        self._accounts[camera] = account
+            return account
+        # Number 0 in a session seen before: so old that the tracker has forgotten it.
+        if account is None and len(accounts) == SESSIONS_MAX:
+            del accounts[next(iter(accounts))]
+        accounts[session] = account = Account(session, first_seq, last_seq)
+        self._sessions[camera] += 1
         return account
+
+
+def saturated(counts: Mapping[Cause, int]) -> dict[Cause, int]:
+    """Counts as they are published: at most `COUNT_MAX`, as the schema of events says."""
+    return {cause: min(count, COUNT_MAX) for cause, count in counts.items()}
+
+
+def joined(entries: Sequence[Entry]) -> list[Entry]:
+    """The same entries, with consecutive misses of one cause as one."""
+    together: list[Entry] = []
+    for entry in entries:
+        if isinstance(entry, Miss):
+            add_miss(together, entry)
+        else:
+            together.append(entry)
+    return together
 
 
 def misses_of_rows(entries: Sequence[Entry], cause: Cause) -> list[Entry]:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stripwatch.config import Camera, Geometry
-from stripwatch.inspect.coverage import Miss
+from stripwatch.inspect.coverage import Miss, saturated
 from stripwatch.inspect.defects import Finding
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Gap, Position, StripEnd, StripStart
@@ -53,6 +53,7 @@ def defect_event(
         rle_coco=encode_coco(finding.runs),
         part_of=part_of,
         model=model,
+        mask_block_px=finding.mask_block_px,
     )
 
 
@@ -127,7 +128,7 @@ class StripTally:
             frame_seq=self.frame_seq,
             t_ns=self.t_ns,
             frames_inspected=self.inspected,
-            frames_missed=dict(self.missed),
+            frames_missed=saturated(self.missed),
             metres_inspected=round(self.lines_inspected * metres_per_line, 4),
             metres_missed={
                 cause: round(lines * metres_per_line, 4)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from stripwatch.config import Config
 from stripwatch.engines.base import BatchResult, Frames
+from stripwatch.inspect.coarse import limit_masks
 from stripwatch.inspect.coverage import Miss, Row
 from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects
 from stripwatch.inspect.events import StripTally, defect_event, gap_event
 from stripwatch.inspect.model import Model
 from stripwatch.inspect.seams import SeamJoiner
+from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Event, FrameResult
 from stripwatch.wire.frame import FrameHeader
 
@@ -46,6 +48,8 @@ class Inspector:
 
     def miss_outputs(self, miss: Miss) -> list[Output]:
         """The events of frames that were not inspected."""
+        if miss.cause is Cause.SECOND_SENDER:  # not of the strip that this camera sees
+            return [gap_event(miss, miss.strip, self._geometry)]
         outputs = self._follow_strip(
             miss.camera, miss.strip, miss.session, miss.first_seq, miss.t_ns
         )
@@ -75,13 +79,14 @@ class Inspector:
             header.camera, header.strip, header.session, header.seq, header.t_ns
         )
         lines = header.shape[0]
-        findings = find_defects(
+        found = find_defects(
             result.mask[row.row, :lines],
             result.prob[row.row, :, :lines],
             result.area[row.row],
             classes_of_frame(model.classes, model.raised_classes, result.absent[row.row]),
             self._defects_max,
         )
+        findings = limit_masks(found)
         outputs += self._defects(header, findings, model)
         if findings:
             outputs.append(DefectiveFrame(header, frames[row.row, :lines]))

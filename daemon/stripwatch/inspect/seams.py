@@ -56,8 +56,16 @@ class SeamJoiner:
 
 
 def _touch(above: Sequence[Span], below: Sequence[Span]) -> bool:
-    return any(
-        first <= other_end and other_first <= end
-        for first, end in above
-        for other_first, other_end in below
-    )
+    """Whether any two spans are neighbours; each sequence is sorted, and its spans are disjoint.
+
+    One pass over both: a line of noise has hundreds of spans.
+    """
+    index = 0
+    for first, end in below:
+        while index < len(above) and above[index][1] < first:
+            index += 1
+        if index == len(above):
+            return False
+        if above[index][0] <= end:
+            return True
+    return False

@@ -2,31 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+
+import zmq
 
 from stripwatch.config import Input
+from stripwatch.errors import AddressError
 from stripwatch.net.sockets import Context, Socket, open_socket
 
 FRAME_TOPICS = b"frame."  # of every camera: frames of an unknown one are counted, too
+FRAME_PARTS = 3
+PARTS_MAX = 1024  # of a message that are read one by one to get rid of them
+REOPEN_S_MAX = 5.0  # for the address to become free
+REOPEN_RETRY_S = 0.01
 
 
-@dataclass(frozen=True, slots=True)
 class FrameInput:
     """An open socket on which frames arrive, and the endpoint that errors name."""
 
-    endpoint: str
-    socket: Socket
-    waits: bool  # PULL: unread frames stay with the camera and are not lost
+    def __init__(self, context: Context, settings: Input, message_bytes_max: int) -> None:
+        """Open the socket; a SUB socket subscribes to the frames of all cameras.
+
+        Args:
+            context: owns the socket; the caller closes it.
+            settings: where frames arrive.
+            message_bytes_max: longest message part; a longer one drops its sender's connection.
+
+        Raises:
+            AddressError: the endpoint cannot be bound or connected.
+        """
+        self._context = context
+        self._settings = settings
+        self._message_bytes_max = message_bytes_max
+        self.endpoint = settings.endpoint
+        self.waits = settings.pattern == "pull"  # unread frames stay with the camera, not lost
+        self.queue_frames = settings.queue_frames
+        self.socket = self._open()
+
+    def _open(self) -> Socket:
+        socket = open_socket(
+            self._context,
+            self._settings.pattern,
+            self.endpoint,
+            attach=self._settings.attach,
+            queue=self.queue_frames,
+            message_bytes_max=self._message_bytes_max,
+        )
+        if self._settings.pattern == "sub":
+            socket.subscribe(FRAME_TOPICS)
+        return socket
+
+    def has_more(self) -> bool:
+        """Whether the message being read has another part."""
+        return bool(self.socket.getsockopt(zmq.RCVMORE))
+
+    def discard_rest(self) -> bool:
+        """Discard the rest of a message; False: it has so many parts that `reopen` is due."""
+        for _ in range(PARTS_MAX):
+            if not self.has_more():
+                return True
+            self.socket.recv_into(bytearray())  # discards the part
+        return not self.has_more()
+
+    def reopen(self, beat: Callable[[], None]) -> None:
+        """Close the socket with everything in it, and open it again; every sender reconnects.
+
+        Nothing else gets rid of a message of millions of parts in bounded time, or of its sender.
+
+        Args:
+            beat: called while waiting for the address.
+
+        Raises:
+            AddressError: the address did not become free in time.
+        """
+        self.socket.close(0)
+        until_s = time.monotonic() + REOPEN_S_MAX
+        while True:
+            try:
+                self.socket = self._open()
+            except AddressError:
+                if time.monotonic() > until_s:
+                    raise
+                beat()
+                time.sleep(REOPEN_RETRY_S)
+            else:
+                return
 
 
 def open_inputs(
     context: Context, inputs: Sequence[Input], message_bytes_max: int
 ) -> tuple[FrameInput, ...]:
-    """Open one socket per input, in order; SUB sockets subscribe to the frames of all cameras.
+    """Open one socket per input, in order; the caller closes them with `close_inputs`.
 
     Args:
-        context: owns the sockets; the caller closes them with `close_inputs`.
+        context: owns the sockets.
         inputs: where frames arrive.
         message_bytes_max: longest message part; a longer one drops its sender's connection.
 
@@ -36,17 +106,7 @@ def open_inputs(
     opened: list[FrameInput] = []
     try:
         for entry in inputs:
-            socket = open_socket(
-                context,
-                entry.pattern,
-                entry.endpoint,
-                attach=entry.attach,
-                queue=entry.queue_frames,
-                message_bytes_max=message_bytes_max,
-            )
-            opened.append(FrameInput(entry.endpoint, socket, entry.pattern == "pull"))
-            if entry.pattern == "sub":
-                socket.subscribe(FRAME_TOPICS)
+            opened.append(FrameInput(context, entry, message_bytes_max))  # noqa: PERF401 - closed
     except Exception:
         close_inputs(opened)
         raise

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from stripwatch.config import Attach
 
-_ANY_HOST = ("tcp://*:", "tcp://0.0.0.0:")
+_LOOPBACK = {
+    "tcp://*:": "tcp://127.0.0.1:",
+    "tcp://0.0.0.0:": "tcp://127.0.0.1:",
+    "tcp://[::]:": "tcp://[::1]:",
+}
 
 
 def peer_endpoint(endpoint: str, attach: Attach) -> tuple[str, Attach]:
@@ -15,7 +19,7 @@ def peer_endpoint(endpoint: str, attach: Attach) -> tuple[str, Attach]:
     """
     if attach == "connect":
         return endpoint, "bind"
-    for any_host in _ANY_HOST:
+    for any_host, loopback in _LOOPBACK.items():
         if endpoint.startswith(any_host):
-            return f"tcp://127.0.0.1:{endpoint.removeprefix(any_host)}", "connect"
+            return loopback + endpoint.removeprefix(any_host), "connect"
     return endpoint, "connect"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import socket as operating_system
+import stat
+import time
 from pathlib import Path
 from typing import Literal
 
 import zmq
 
 from stripwatch.errors import AddressError
+
+IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the final 0: unix(7)
+PROBE_S = 1.0  # for a process that listens to take a connection
+CLOSING_S_MAX = 0.2  # from the close of a socket of ours until it no longer listens
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
@@ -18,6 +25,7 @@ _KINDS = {
     "xpub": zmq.XPUB,
     "push": zmq.PUSH,
 }
+_TAKEN = "another process has it; is a second stripwatch running?"
 
 
 def open_socket(
@@ -36,10 +44,15 @@ def open_socket(
     Raises:
         AddressError: the endpoint cannot be bound or connected.
     """
+    path = ipc_path(endpoint)
+    fault = "" if path is None else _path_fault(path) if attach == "bind" else _length_fault(path)
+    if fault:
+        raise AddressError(f"cannot {attach} {endpoint}: {fault}")
     socket = context.socket(_KINDS[kind])
     socket.set_hwm(queue)
     socket.setsockopt(zmq.MAXMSGSIZE, message_bytes_max)
     socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
     try:
         if attach == "bind":
             socket.bind(endpoint)
@@ -47,15 +60,64 @@ def open_socket(
             socket.connect(endpoint)
     except zmq.ZMQError as error:
         socket.close()
-        raise AddressError(f"cannot {attach} {endpoint}: {_reason(endpoint, error)}") from error
+        raise AddressError(f"cannot {attach} {endpoint}: {_reason(error)}") from error
     return socket
 
 
-def _reason(endpoint: str, error: zmq.ZMQError) -> str:
+def ipc_path(endpoint: str) -> Path | None:
+    """The file of an ipc endpoint; None for others, and for Linux's abstract names (ipc://@...)."""
+    path = endpoint.removeprefix("ipc://")
+    return None if path == endpoint or path.startswith("@") else Path(path)
+
+
+def _length_fault(path: Path) -> str:
+    if len(str(path).encode()) > IPC_PATH_BYTES_MAX:
+        return f"the path is longer than {IPC_PATH_BYTES_MAX} bytes; choose a shorter one"
+    return ""
+
+
+def _path_fault(path: Path) -> str:
+    """Why a path cannot be bound; "" where it can.
+
+    libzmq replaces whatever file is there when it binds, also one that a living process serves.
+    """
+    try:
+        if not path.parent.is_dir():
+            return f"the folder {path.parent} does not exist"
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return _length_fault(path)
+    except OSError as error:
+        return f"{error.strerror}; check the path and its permissions"
+    if not stat.S_ISSOCK(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a file"
+        return f"{path} is {kind}; choose another path"
+    return _TAKEN if _is_served(path) else ""
+
+
+def _is_served(path: Path) -> bool:
+    """Whether a process listens on a Unix socket; one that was killed leaves the file behind."""
+    until_s = time.monotonic() + CLOSING_S_MAX
+    while _accepts(path):
+        if time.monotonic() > until_s:
+            return True
+        time.sleep(CLOSING_S_MAX / 20)
+    return False
+
+
+def _accepts(path: Path) -> bool:
+    with operating_system.socket(operating_system.AF_UNIX) as probe:
+        probe.settimeout(PROBE_S)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # it listens and is busy, or belongs to another user
+            return True
+    return True
+
+
+def _reason(error: zmq.ZMQError) -> str:
     if error.errno == zmq.EADDRINUSE:
-        return "another process has it; is a second stripwatch running?"
-    if endpoint.startswith("ipc://"):
-        folder = Path(endpoint.removeprefix("ipc://")).parent
-        if not folder.is_dir():
-            return f"the folder {folder} does not exist"
-    return f"{error.strerror}; check host and port"
+        return _TAKEN
+    return f"{error.strerror}; check host, port and permissions"

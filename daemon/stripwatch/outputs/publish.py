@@ -15,6 +15,7 @@ from stripwatch.wire.frame import FrameHeader, image_topic
 
 SUBSCRIPTION_BYTES_MAX = 256
 SUBSCRIPTIONS_MAX = 10_000
+SUBSCRIPTIONS_PER_TURN = 1000  # read between two slots; about 1 ms
 JPEG_QUALITY = 90
 
 
@@ -41,16 +42,10 @@ class Publisher:
         self._socket.send_multipart(build_event(event), copy=True)
 
     def send_image(self, header: FrameHeader, pixels: NDArray[np.uint8]) -> None:
-        """Send a frame, uint8 [lines, pixels], as a JPEG, if anybody has asked for it.
-
-        The message is a frame message of version 1 under the topic `image.<camera>`.
-        """
+        """Send a frame, uint8 [lines, pixels], as a JPEG, if anybody has asked for it."""
         topic = image_topic(header.camera)
-        if not any(topic.startswith(prefix) for prefix in self._topics):
-            return
-        _, jpeg = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
-        coded = msgspec.structs.replace(header, codec="jpeg", shape=pixels.shape)
-        self._socket.send_multipart([topic, msgspec.json.encode(coded), jpeg.tobytes()])
+        if any(topic.startswith(prefix) for prefix in self._topics):
+            self._socket.send_multipart(build_image(header, pixels))
 
     @property
     def subscriptions(self) -> int:
@@ -58,12 +53,16 @@ class Publisher:
         return len(self._topics)
 
     def read_subscriptions(self) -> None:
-        """Take in what subscribers ask for.
+        """Take in what subscribers ask for, at most `SUBSCRIPTIONS_PER_TURN` messages.
 
-        Must be called now and then: libzmq keeps unread subscriptions without a limit.
+        Must be called now and then: libzmq keeps unread subscriptions without a limit. A peer that
+        sends more than is read must not keep the caller from its work.
         """
-        while self._socket.poll(0, zmq.POLLIN):
-            message = self._socket.recv()
+        for _ in range(SUBSCRIPTIONS_PER_TURN):
+            try:
+                message = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
             kind, topic = message[:1], message[1:]
             if kind == b"\x01" and len(self._topics) < SUBSCRIPTIONS_MAX:
                 self._topics.add(topic)
@@ -73,3 +72,10 @@ class Publisher:
     def close(self, linger_ms: int) -> None:
         """Close the socket; messages under way have `linger_ms` to leave."""
         self._socket.close(linger_ms)
+
+
+def build_image(header: FrameHeader, pixels: NDArray[np.uint8]) -> list[bytes]:
+    """A frame as a message of version 1 with a JPEG, under the topic `image.<camera>`."""
+    _, jpeg = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
+    coded = msgspec.structs.replace(header, codec="jpeg", shape=pixels.shape)
+    return [image_topic(header.camera), msgspec.json.encode(coded), jpeg.tobytes()]

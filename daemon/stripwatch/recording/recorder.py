@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import zmq
 
 from stripwatch.config import Input
-from stripwatch.inspect.coverage import SequenceTracker
-from stripwatch.net.inputs import close_inputs, open_inputs
+from stripwatch.inspect.sequence import SequenceTracker
+from stripwatch.net.inputs import FRAME_PARTS, close_inputs, open_inputs
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import (
@@ -82,11 +82,19 @@ class Recorder:
             burst = min(BURST_MESSAGES, left) if entry.socket in readable else 0
             for _ in range(burst):
                 try:
-                    parts = entry.socket.recv_multipart(zmq.NOBLOCK)
+                    parts = [entry.socket.recv(zmq.NOBLOCK)]
                 except zmq.Again:
                     break
-                self._take(parts, writer)
+                while entry.has_more() and len(parts) < FRAME_PARTS:
+                    parts.append(entry.socket.recv())
+                too_long = entry.has_more()
+                self._take(parts, writer, too_long=too_long)
                 left -= 1
+                if not entry.discard_rest():
+                    self._poller.unregister(entry.socket)
+                    entry.reopen(_no_beat)
+                    self._poller.register(entry.socket, zmq.POLLIN)
+                    break
         if time.monotonic() >= self._flush_due_s:
             writer.flush()
             self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
@@ -97,9 +105,9 @@ class Recorder:
         self._inputs = ()
         self._context.term()
 
-    def _take(self, parts: list[bytes], writer: RecordingWriter) -> None:
+    def _take(self, parts: list[bytes], writer: RecordingWriter, *, too_long: bool) -> None:
         try:
-            header = self._check(parts)
+            header = self._check(parts, too_long=too_long)
         except BadFrame as error:
             self.rejected[error.cause] += 1
             self.last_faults[error.cause] = error.detail[:FAULT_CHARACTERS_MAX]
@@ -108,13 +116,13 @@ class Recorder:
         self.frames[header.camera] += 1
         # A late frame is recorded as well: the recording holds what was sent.
         tracker = self._trackers.setdefault(header.camera, SequenceTracker())
-        if not tracker.is_late(header):
-            lost = tracker.accept(header)
-            self.lost[header.camera] += lost.count if lost else 0
+        lost = tracker.arrive(header).lost
+        self.lost[header.camera] += lost.count if lost else 0
 
-    def _check(self, parts: list[bytes]) -> FrameHeader:
-        if len(parts) != 3:
-            raise BadFrame(Cause.BAD_PARTS, f"{len(parts)} parts, a frame has 3", None)
+    def _check(self, parts: list[bytes], *, too_long: bool) -> FrameHeader:
+        if len(parts) != FRAME_PARTS or too_long:
+            count = "more" if too_long else str(len(parts))
+            raise BadFrame(Cause.BAD_PARTS, f"{count} parts, a frame has {FRAME_PARTS}", None)
         header = parse_header(parts[0], parts[1])
         known = self._cameras or self._trackers.keys()
         if header.camera not in known and (self._cameras or len(known) >= CAMERAS_MAX):
@@ -124,3 +132,7 @@ class Recorder:
         if header.codec == "raw":
             check_raw_length(header, len(parts[2]))
         return header
+
+
+def _no_beat() -> None:
+    """The recorder has no watchdog to feed."""

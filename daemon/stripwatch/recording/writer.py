@@ -8,6 +8,7 @@ One channel per camera. A message is the JSON object that its schema `foxglove.R
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,7 +84,8 @@ class RecordingWriter:
         self._path = path
         self._channels: dict[tuple[str, str], int] = {}  # by camera and schema
         self._schemas: dict[str, int] = {}
-        self.frames = 0
+        self.frames: Counter[str] = Counter()  # that the file holds, by camera
+        self._added: Counter[str] = Counter()  # with those of the open chunk
         try:
             self._file = _UnbufferedFile(path, overwrite=overwrite)
         except FileExistsError:
@@ -114,10 +116,11 @@ class RecordingWriter:
                 sequence=header.seq & _SEQUENCE_MASK,
                 data=_encode(header, payload, header_json or msgspec.json.encode(header)),
             )
-            self._intact_bytes = self._file.tell()
         except OSError as error:
             raise self._rescue(error) from error
-        self.frames += 1
+        self._added[header.camera] += 1
+        if self._file.tell() > self._intact_bytes:  # the chunk was full, with this frame in it
+            self._all_is_written()
 
     def flush(self) -> None:
         """Write the open chunk, so that no frame added before can be lost.
@@ -127,7 +130,7 @@ class RecordingWriter:
         """
         try:
             self._writer.flush()  # type: ignore[no-untyped-call]
-            self._intact_bytes = self._file.tell()
+            self._all_is_written()
         except OSError as error:
             raise self._rescue(error) from error
 
@@ -140,11 +143,17 @@ class RecordingWriter:
         if self._file.closed:
             return
         try:
+            self._writer.flush()  # type: ignore[no-untyped-call]
+            self._all_is_written()
             self._writer.finish()  # type: ignore[no-untyped-call]
-            self._intact_bytes = self._file.tell()
+            self._all_is_written()
             self._file.close()
         except OSError as error:
             raise self._rescue(error) from error
+
+    def _all_is_written(self) -> None:
+        self._intact_bytes = self._file.tell()
+        self.frames = Counter(self._added)
 
     @property
     def bytes_written(self) -> int:
@@ -169,7 +178,7 @@ class RecordingWriter:
         end = RecordBuilder()
         DataEnd(data_section_crc=0).write(end)
         Footer(summary_start=0, summary_offset_start=0, summary_crc=0).write(end)
-        state = f"the file ends after {self._intact_bytes} bytes and can be replayed"
+        state = f"the file ends after {self.frames.total()} frames and can be replayed"
         try:
             self._file.truncate(self._intact_bytes)
             self._file.write(cast("bytes", end.end()) + MCAP0_MAGIC)  # type: ignore[no-untyped-call]

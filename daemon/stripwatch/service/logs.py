@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
 from stripwatch.config import Service
+from stripwatch.service.log_stream import LogStream
+
+STDERR = 2
 
 
-def set_up_logs(service: Service, stream: TextIO = sys.stderr) -> None:
-    """Configure structlog for the process."""
+def set_up_logs(service: Service) -> LogStream:
+    """Configure structlog for the process; the caller closes the stream at the end."""
+    stream = LogStream(STDERR)
     # Pillow warns on stderr of damaged images: a peer must not be able to fill our log.
     warnings.filterwarnings("ignore", module="PIL")
     console = service.log_format == "console" or (service.log_format == "auto" and stream.isatty())
@@ -31,6 +34,7 @@ def set_up_logs(service: Service, stream: TextIO = sys.stderr) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[service.log_level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=False,
     )
+    return stream

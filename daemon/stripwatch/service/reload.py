@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,28 @@ class Reload:
     model: Model
     factory: EngineFactory | None  # None: the engine stays the same
     ignored: tuple[str, ...]  # sections and keys that have changed and need a restart
+
+
+class Reading:
+    """A reload that a thread of its own reads: files may be large, or on a slow disk.
+
+    Any thread may wait for `over` and then read `reload` and `error`.
+    """
+
+    def __init__(self, path: Path, running: Config, model: Model) -> None:
+        """Start to read; the arguments are those of `load_reload`."""
+        self.over = threading.Event()
+        self.reload: Reload | None = None
+        self.error: Exception | None = None  # why there is none
+
+        def read() -> None:
+            try:
+                self.reload = load_reload(path, running, model)
+            except Exception as error:  # noqa: BLE001 - whatever it is, inspection continues
+                self.error = error
+            self.over.set()
+
+        threading.Thread(target=read, name="reload", daemon=True).start()
 
 
 def load_reload(path: Path, running: Config, model: Model) -> Reload:

@@ -18,6 +18,7 @@ class Notifier:
         """Use the value of $NOTIFY_SOCKET; None or "" makes every call do nothing."""
         self._socket: socket.socket | None = None
         self._owed = ""
+        self._is_failing = False  # reported once, until a message arrives again
         if address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.setblocking(False)
@@ -61,7 +62,12 @@ class Notifier:
         except BlockingIOError:
             return  # its queue is full; inspection does not wait, the next message comes soon
         except OSError as error:
-            # Inspection does not depend on the service manager: warn once and continue without.
-            structlog.get_logger().warning("cannot notify the service manager", error=str(error))
-            self.close()
+            # Inspection does not depend on the service manager. It may be restarting: READY=1 is
+            # still owed, and the next message is tried again.
+            if not self._is_failing:
+                self._is_failing = True
+                log = structlog.get_logger()
+                log.warning("cannot notify the service manager", error=str(error))
+            return
+        self._is_failing = False
         self._owed = ""

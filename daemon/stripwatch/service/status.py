@@ -7,17 +7,27 @@ import time
 from collections import Counter
 from typing import Literal
 
+import msgspec
 import structlog
 
+from stripwatch.inspect.coverage import saturated
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
 from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.receive import Receiver
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Status
+from stripwatch.wire.event import CameraStatus, Status
 
-State = Literal["running", "overload", "degraded", "stopping"]
+State = Literal["running", "overload", "conflict", "degraded", "stopping"]
+SILENT_S_MAX = 10.0  # after the start, without a frame of a camera of the configuration
+
+_EVENTS = {  # log events of causes for which no frame is missed
+    Cause.LATE: "messages rejected",
+    Cause.STRAY: "messages rejected",
+    Cause.BAD_OPTION: "header keys ignored",
+    Cause.BAD_CLOCK: "camera clock is wrong",
+}
 
 
 class Telemetry:
@@ -43,12 +53,15 @@ class Telemetry:
         self._started_s = self._last_s = time.monotonic()
         self._last_inspected = 0
         self._fault_states = FaultStates()
+        self._silence_reported = False
         self.latest: Status | None = None
 
     def tick(self) -> None:
         """Publish a status and log what has changed since the last one."""
         faults = self._faults()
-        self._log_changes(faults)
+        arrivals = self._receiver.arrivals
+        self._log_changes(faults + arrivals.remarks)
+        self._log_silent_cameras()
         status = self._status(faults)
         self._deliverer.outbox.send([status])
         self.latest = status
@@ -56,8 +69,14 @@ class Telemetry:
     def _faults(self) -> Counter[FaultKey]:
         """Frames missed and messages rejected since the start, by camera ("" if unknown)."""
         faults = Counter(self._deliverer.ledger.missed)
-        for cause, count in list(self._receiver.rejected.items()):
-            faults["", cause] += count
+        arrivals = self._receiver.arrivals
+        known: Counter[Cause] = Counter()
+        for (camera, cause), count in list(arrivals.rejected_of.items()):
+            faults[camera, cause] += count
+            known[cause] += count
+        for cause, count in list(arrivals.rejected.items()):
+            if count > known[cause]:
+                faults["", cause] += count - known[cause]
         return faults
 
     def _log_changes(self, faults: Counter[FaultKey]) -> None:
@@ -66,9 +85,29 @@ class Telemetry:
             if change.ended:
                 self._log.info("fault ended", **fault, count=change.count)
             else:
-                endpoint, detail = self._receiver.last_faults.get(change.cause, ("", ""))
-                event = "frames missed" if change.camera else "messages rejected"
+                endpoint, detail = self._receiver.fault_of(change.cause)
+                event = _EVENTS.get(change.cause, "frames missed")
+                if not change.camera:
+                    event = "messages rejected"
                 self._log.warning(event, **fault, endpoint=endpoint, detail=detail)
+
+    def _log_silent_cameras(self) -> None:
+        """Report once which cameras have sent nothing since the start."""
+        if self._silence_reported or time.monotonic() - self._started_s < SILENT_S_MAX:
+            return
+        self._silence_reported = True
+        for camera in self._silent_cameras():
+            self._log.warning(
+                "nothing has come from a camera",
+                camera=camera,
+                endpoints=list(self._receiver.endpoints),
+                detail=f"check that camera {camera} runs, that its endpoint and pattern (pub to "
+                f"sub, push to pull) are those of the configuration, and its topic frame.{camera}",
+            )
+
+    def _silent_cameras(self) -> tuple[str, ...]:
+        seen = self._deliverer.ledger.cameras()
+        return tuple(name for name in self._receiver.arrivals.trackers if name not in seen)
 
     def _state(self) -> State:
         if self._stop.is_set():
@@ -77,6 +116,8 @@ class Telemetry:
             return "degraded"
         if self._fault_states.is_under_way(Cause.OVERLOAD):
             return "overload"
+        if self._fault_states.is_under_way(Cause.SECOND_SENDER):
+            return "conflict"
         return "running"
 
     def _status(self, faults: Counter[FaultKey]) -> Status:
@@ -96,8 +137,23 @@ class Telemetry:
             frames_per_s=round(frames_per_s, 2),
             frames_inspected=ledger.inspected,
             latency_ms=self._deliverer.latency.take(),
-            drops=dict(drops),
-            cameras=ledger.statuses(),
+            drops=saturated(drops),
+            cameras=self._cameras(),
+            silent_cameras=self._silent_cameras(),
             subscribers=self._publisher.subscriptions,
             last_event_seq=self._deliverer.outbox.last_seq,
         )
+
+    def _cameras(self) -> dict[str, CameraStatus]:
+        """The counts of every camera seen, with what is wrong about its messages."""
+        arrivals = self._receiver.arrivals
+        cameras = {}
+        for name, counts in self._deliverer.ledger.statuses().items():
+            rivals = arrivals.trackers[name].rivals
+            cameras[name] = msgspec.structs.replace(
+                counts,
+                late=arrivals.rejected_of[name, Cause.LATE],
+                stray=arrivals.rejected_of[name, Cause.STRAY],
+                second_sender=rivals and rivals[1],
+            )
+        return cameras

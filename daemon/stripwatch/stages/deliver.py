@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 
 from stripwatch.config import Config
-from stripwatch.inspect.coverage import Entry, Ledger, Miss, Row, misses_of_rows
+from stripwatch.inspect.coverage import Entry, Ledger, Miss, Row, joined, misses_of_rows
 from stripwatch.inspect.inspector import Inspector, Output
 from stripwatch.outputs.outbox import Outbox
 from stripwatch.outputs.publish import Publisher
@@ -38,32 +39,43 @@ class Deliverer:
         self.outbox = Outbox(publisher)
         self.ledger = Ledger()
         self.latency = LatencyWindow()
+        self._next_tick_s = 0.0
 
     def run(self, tick: Callable[[], None]) -> None:
         """Deliver until the engine closes the ring; call `tick` once a second."""
         cv2.setNumThreads(1)  # the cores belong to the engine
-        next_tick_s = time.monotonic() + STATUS_PERIOD_S
-        while not self._ring.done_closed:
-            self._heartbeat.beat()
-            self._publisher.read_subscriptions()
-            left_s = next_tick_s - time.monotonic()
-            slot = self._ring.take_done(max(0, min(left_s, IDLE_S)))
-            if slot is not None:
-                self._deliver(slot)
-                self._ring.release(slot)
-            if time.monotonic() >= next_tick_s:
-                tick()
-                next_tick_s += STATUS_PERIOD_S
-        tick()
+        self._next_tick_s = time.monotonic() + STATUS_PERIOD_S
+        try:
+            while not self._ring.done_closed:
+                self._heartbeat.beat()
+                self._publisher.read_subscriptions()
+                left_s = self._next_tick_s - time.monotonic()
+                slot = self._ring.take_done(max(0, min(left_s, IDLE_S)))
+                if slot is not None:
+                    self._deliver(slot, tick)
+                    self._ring.release(slot)
+                self._tick_if_due(tick)
+            tick()
+        finally:
+            self._ring.break_off()
 
-    def _deliver(self, slot: Slot) -> None:
+    def _tick_if_due(self, tick: Callable[[], None]) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._next_tick_s:
+            tick()
+            # After a stop of the process no more than one is due.
+            self._next_tick_s = max(self._next_tick_s + STATUS_PERIOD_S, now_s)
+
+    def _deliver(self, slot: Slot, tick: Callable[[], None]) -> None:
         """Publish everything that a slot carries, in order, and then book it as published."""
-        entries: Sequence[Entry] = slot.entries
+        self._publisher.read_subscriptions()  # that came while waiting: the first image counts
+        entries = joined(slot.entries)  # images that could not be decoded have become misses
         if slot.result is None:
             entries = misses_of_rows(entries, Cause.ENGINE_ERROR)
         outputs: list[Output] = []
         for entry in entries:
             self._heartbeat.beat()
+            self._tick_if_due(tick)
             outputs += self._outputs(entry, slot)
         inspected_ns = time.monotonic_ns()
         self.outbox.send(outputs)
@@ -84,7 +96,7 @@ class Deliverer:
 
 
 def _latency_ms(row: Row, slot: Slot, inspected_ns: int, published_ns: int) -> tuple[float, ...]:
-    """Latency of one frame in every stage, in the order of `Stage`."""
+    """Latency of one frame in every stage, in the order of `Stage`; NaN where it is unknown."""
     stages_ns = (
         slot.submitted_ns - row.received_ns,
         slot.done_ns - slot.submitted_ns,
@@ -93,4 +105,5 @@ def _latency_ms(row: Row, slot: Slot, inspected_ns: int, published_ns: int) -> t
         published_ns - row.received_ns,
     )
     *stages_ms, since_receipt_ms = (stage_ns / 1e6 for stage_ns in stages_ns)
-    return (row.receive_ms, *stages_ms, row.receive_ms + since_receipt_ms)
+    receive_ms = math.nan if row.receive_ms is None else row.receive_ms
+    return (receive_ms, *stages_ms, receive_ms + since_receipt_ms)

@@ -30,23 +30,23 @@ class LatencyWindow:
         self._frames = 0
 
     def add(self, values_ms: tuple[float, ...]) -> None:
-        """Add one frame's latency of every stage, in the order of `Stage`."""
+        """Add one frame's latency of every stage, in the order of `Stage`; NaN: unknown."""
         self._values_ms[self._frames % WINDOW_FRAMES] = values_ms
         self._frames += 1
 
     def take(self) -> dict[str, dict[Percentile, float]]:
-        """p50, p99 and max in ms by stage since the last take; empty when there was no frame."""
-        values = self._values_ms[: min(self._frames, WINDOW_FRAMES)]
+        """p50, p99 and max in ms by stage since the last take, of the stages that are known."""
+        values_ms = self._values_ms[: min(self._frames, WINDOW_FRAMES)]
         self._frames = 0
-        if not len(values):
-            return {}
-        p50, p99 = np.percentile(values, (50, 99), axis=0)
-        top = values.max(axis=0)
-        return {
-            stage.name.lower(): {
-                "p50": round(float(p50[stage]), 3),
-                "p99": round(float(p99[stage]), 3),
-                "max": round(float(top[stage]), 3),
-            }
-            for stage in Stage
-        }
+        taken: dict[str, dict[Percentile, float]] = {}
+        for stage in Stage:
+            column_ms = values_ms[:, stage]
+            known_ms = column_ms[~np.isnan(column_ms)]
+            if len(known_ms):
+                p50, p99, top = np.percentile(known_ms, (50, 99, 100)).tolist()
+                taken[stage.name.lower()] = {
+                    "p50": round(p50, 3),
+                    "p99": round(p99, 3),
+                    "max": round(top, 3),
+                }
+        return taken

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 import zmq
 
 from stripwatch.config import Config
-from stripwatch.inspect.coverage import Entry, Miss, Row, SequenceTracker, add_miss, miss_of
-from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
-from stripwatch.net.sockets import Context, Socket
+from stripwatch.inspect.coverage import Entry, Miss, Row, add_miss, miss_of
+from stripwatch.net.inputs import PARTS_MAX, FrameInput, close_inputs, open_inputs
+from stripwatch.net.sockets import Context
+from stripwatch.stages.arrivals import Arrivals
+from stripwatch.stages.decode import CodedFrame, Decoders
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.overload import Overload
 from stripwatch.stages.slots import Slot, SlotRing
@@ -24,9 +26,8 @@ from stripwatch.wire.frame import (
     FrameId,
     check_raw_length,
     check_shape,
-    decode_image,
-    parse_header,
     payload_bytes_max,
+    read_header,
 )
 
 POLL_MS = 100  # longest wait for a message, so that a stop is seen
@@ -34,14 +35,18 @@ CROWDED_POLL_MS = 2  # while the engine is behind: look this often whether it ha
 BURST_MESSAGES = 64  # from one socket before the others get their turn
 ENTRIES_MAX = 1024  # in one slot: a stream of misses closes it, too
 PENDING_MISSES_MAX = 1024  # without a slot to carry them; then nothing more is read
-FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
 
 
 class Receiver:
     """Owns the input sockets, the frame numbers, and the slot that is being filled."""
 
     def __init__(
-        self, config: Config, ring: SlotRing, context: Context, heartbeat: Heartbeat
+        self,
+        config: Config,
+        ring: SlotRing,
+        decoders: Decoders,
+        context: Context,
+        heartbeat: Heartbeat,
     ) -> None:
         """Open the input sockets.
 
@@ -49,25 +54,43 @@ class Receiver:
             AddressError: an endpoint cannot be bound or connected.
         """
         self._ring = ring
+        self._decoders = decoders
         self._heartbeat = heartbeat
         self._frame_shape = config.line.frame_shape
         self._batch_wait_ms = config.batch.wait_ms
-        self._trackers = {camera.name: SequenceTracker() for camera in config.cameras}
         self._slot: Slot | None = None
         self._overload = Overload()
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
-        self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
-        self.last_faults: dict[Cause, tuple[str, str]] = {}  # endpoint and detail, by cause
+        self.arrivals = Arrivals([camera.name for camera in config.cameras])
         self._inputs = open_inputs(context, config.inputs, payload_bytes_max(self._frame_shape))
+
+    @property
+    def rejected(self) -> Counter[Cause]:
+        """Messages outside the coverage identity, by cause."""
+        return self.arrivals.rejected
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints of the inputs."""
+        return tuple(entry.endpoint for entry in self._inputs)
+
+    def fault_of(self, cause: Cause) -> tuple[str, str]:
+        """Endpoint and detail of the latest fault of a cause, for the log."""
+        found = self.arrivals.last_faults.get(cause) or self._decoders.last_faults.get(cause)
+        return found or ("", "")
 
     def run(self, stop: threading.Event) -> None:
         """Receive until `stop` is set; then close the inputs and hand on the open slot."""
-        while not stop.is_set():
-            self._heartbeat.beat()
-            self._step()
-        self.close()
-        self._flush()
-        self._ring.close_ready()
+        try:
+            while not stop.is_set():
+                self._heartbeat.beat()
+                self._step()
+            self.close()
+            self._flush()
+        finally:  # also where this thread fails: the others must see the end
+            self.close()
+            self._decoders.close()
+            self._ring.close_ready()
 
     def close(self) -> None:
         """Close the sockets."""
@@ -89,7 +112,7 @@ class Receiver:
                 try:
                     topic = frame_input.socket.recv(zmq.NOBLOCK)
                 except zmq.Again:
-                    self._overload.queue_is_empty(frame_input.endpoint)
+                    self._queue_is_empty(frame_input)
                     break
                 self._receive(frame_input, topic)
                 self._close_if_due()
@@ -100,11 +123,18 @@ class Receiver:
         poller = zmq.Poller()
         for entry in inputs:
             poller.register(entry.socket, zmq.POLLIN)
+        started_ns = time.monotonic_ns()
         ready = {socket for socket, _ in poller.poll(timeout_ms)}
+        # No more than asked for: a process that was stopped meanwhile has not waited.
+        self.arrivals.waited(min(time.monotonic_ns() - started_ns, timeout_ms * 1_000_000))
         for entry in inputs:
             if entry.socket not in ready:
-                self._overload.queue_is_empty(entry.endpoint)
+                self._queue_is_empty(entry)
         return [entry for entry in inputs if entry.socket in ready]
+
+    def _queue_is_empty(self, frame_input: FrameInput) -> None:
+        self._overload.queue_is_empty(frame_input.endpoint)
+        self.arrivals.queue_is_empty(frame_input.endpoint)
 
     def _may_read(self, frame_input: FrameInput) -> bool:
         """Whether a frame of this input has a slot, or is to be dropped now."""
@@ -117,34 +147,41 @@ class Receiver:
     def _receive(self, frame_input: FrameInput, topic: bytes) -> None:
         """Take the rest of one message; whatever is wrong with it, the next is not harmed."""
         try:
-            header = parse_header(topic, _header_part(frame_input.socket))
+            header, ignored = read_header(topic, _header_part(frame_input))
         except BadFrame as error:
-            self._refuse(error, frame_input)
+            if error.frame is None:
+                self.arrivals.reject(error.cause, frame_input, error.detail)
+            else:
+                self._arrive(error.frame, frame_input, error)
         else:
-            if self._arrives(header, frame_input):
-                try:
-                    self._fill(header, frame_input)
-                except BadFrame as error:
-                    self._last_fault(error.cause, frame_input, error.detail)
-                    self._miss(miss_of(header, error.cause))
-        while frame_input.socket.getsockopt(zmq.RCVMORE):
-            frame_input.socket.recv_into(bytearray())  # discards the part
+            if ignored:
+                self.arrivals.remark(Cause.BAD_OPTION, header.camera, frame_input, ignored)
+            self._arrive(header, frame_input)
+        if not frame_input.discard_rest():
+            self.arrivals.reject(Cause.BAD_PARTS, frame_input, f"more than {PARTS_MAX} parts")
+            frame_input.reopen(self._heartbeat.beat)
 
-    def _arrives(self, frame: FrameHeader | FrameId, frame_input: FrameInput) -> bool:
-        """Book a frame's arrival and what was lost before it; False: it is not to be inspected."""
-        tracker = self._trackers.get(frame.camera)
-        if tracker is None:
-            self._reject(Cause.UNKNOWN_CAMERA, frame_input, repr(frame.camera))
-            return False
-        if tracker.is_late(frame):
-            self._reject(
-                Cause.LATE, frame_input, f"{frame.camera} {frame.session} frame {frame.seq}"
-            )
-            return False
-        lost = tracker.accept(frame)
-        if lost is not None:
-            self._miss(lost)
-        return True
+    def _arrive(
+        self, frame: FrameHeader | FrameId, frame_input: FrameInput, fault: BadFrame | None = None
+    ) -> None:
+        """Book a frame's arrival and what was lost before it; inspect it, or book it as missed."""
+        arrival = self.arrivals.arrive(frame, frame_input)
+        if arrival is None:
+            return
+        if arrival.lost is not None:
+            self._miss(arrival.lost)
+        if arrival.cause is not None:
+            self._miss(miss_of(arrival.frame, arrival.cause))
+        elif fault is not None or not isinstance(arrival.frame, FrameHeader):
+            assert fault is not None
+            self.arrivals.fault(fault.cause, frame_input, fault.detail)
+            self._miss(miss_of(arrival.frame, fault.cause))
+        else:
+            try:
+                self._fill(arrival.frame, frame_input)
+            except BadFrame as error:
+                self.arrivals.fault(error.cause, frame_input, error.detail)
+                self._miss(miss_of(arrival.frame, error.cause))
 
     def _fill(self, header: FrameHeader, frame_input: FrameInput) -> None:
         """Put a frame's pixels into the open slot's next row.
@@ -155,26 +192,31 @@ class Receiver:
         slot = self._open_slot()
         if slot is None:
             self._overload.frame_dropped(time.monotonic_ns())
+            self.arrivals.fault(Cause.OVERLOAD, frame_input, "no slot was free")
             self._miss(miss_of(header, Cause.OVERLOAD))
             return
         check_shape(header, self._frame_shape)
-        if not frame_input.socket.getsockopt(zmq.RCVMORE):
+        if not frame_input.has_more():
             raise BadFrame(Cause.BAD_PARTS, "the payload is missing", header)
         lines = header.shape[0]
         row = slot.frames[slot.rows]
+        payload = b""
         if header.codec == "raw":
             length = frame_input.socket.recv_into(row[:lines].reshape(-1))
             check_raw_length(header, length)
         else:
-            row[:lines] = decode_image(header, frame_input.socket.recv())
-        if frame_input.socket.getsockopt(zmq.RCVMORE):
+            payload = frame_input.socket.recv()
+        if frame_input.has_more():
             raise BadFrame(Cause.BAD_PARTS, "more than three parts", header)
         row[lines:] = 0  # a short frame at the strip's end; what was there before must not show
         now_ns = time.monotonic_ns()
-        receive_ms = (time.time_ns() - header.t_ns) / 1e6
+        receive_ms = self.arrivals.receive_ms(header, frame_input)
         slot.opened_ns = slot.opened_ns or now_ns
         slot.entries.append(Row(header, slot.rows, now_ns, receive_ms))
         slot.rows += 1
+        if header.codec != "raw":
+            entry = len(slot.entries) - 1
+            self._decoders.add(CodedFrame(slot, entry, payload, frame_input.endpoint))
 
     def _miss(self, miss: Miss) -> None:
         """Let a miss travel with the frames, so that events come out in order."""
@@ -184,21 +226,6 @@ class Receiver:
             return
         slot.opened_ns = slot.opened_ns or time.monotonic_ns()
         add_miss(slot.entries, miss)
-
-    def _refuse(self, error: BadFrame, frame_input: FrameInput) -> None:
-        """Book a message whose header breaks the protocol."""
-        if error.frame is None:
-            self._reject(error.cause, frame_input, error.detail)
-        elif self._arrives(error.frame, frame_input):
-            self._last_fault(error.cause, frame_input, error.detail)
-            self._miss(miss_of(error.frame, error.cause))
-
-    def _reject(self, cause: Cause, frame_input: FrameInput, detail: str) -> None:
-        self.rejected[cause] += 1
-        self._last_fault(cause, frame_input, detail)
-
-    def _last_fault(self, cause: Cause, frame_input: FrameInput, detail: str) -> None:
-        self.last_faults[cause] = (frame_input.endpoint, detail[:FAULT_CHARACTERS_MAX])
 
     def _open_slot(self) -> Slot | None:
         """The slot that is being filled; None while all are with the engine or delivery."""
@@ -238,6 +265,8 @@ class Receiver:
     def _flush(self) -> None:
         """Hand on, or put back, the open slot; misses still pending wait for one."""
         while self._open_slot() is None:
+            if self._ring.broken:
+                return
             self._heartbeat.beat()
             self._take_slot(self._ring.open(timeout_s=POLL_MS / 1000))
         if self._slot is not None and self._slot.entries:
@@ -247,12 +276,12 @@ class Receiver:
         self._slot = None
 
 
-def _header_part(socket: Socket) -> bytes:
+def _header_part(frame_input: FrameInput) -> bytes:
     """The second part of a message.
 
     Raises:
         BadFrame: there is none.
     """
-    if not socket.getsockopt(zmq.RCVMORE):
+    if not frame_input.has_more():
         raise BadFrame(Cause.BAD_PARTS, "one part; expected topic, header, payload", None)
-    return socket.recv()
+    return frame_input.socket.recv()

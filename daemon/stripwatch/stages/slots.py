@@ -4,11 +4,16 @@ This file alone decides who may touch a slot. A slot's memory belongs to the thr
 and a slot carries misses in order with its frames (ADR 3). It moves through three queues:
 
     receive --ready--> engine --done--> deliver --free--> receive
+
+Images are decoded into their rows meanwhile. A closed slot becomes ready when its last image is
+decoded and every slot that was closed before it is ready (ADR 15).
 """
 
 from __future__ import annotations
 
 import queue
+import threading
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -24,6 +29,7 @@ class State(Enum):
 
     FREE = "free"  # in the free queue
     FILLING = "filling"  # with the receive thread
+    CLOSED = "closed"  # waits until its images are decoded
     READY = "ready"  # in the ready queue
     RUNNING = "running"  # with the engine thread
     DONE = "done"  # in the done queue, or with the deliver thread
@@ -31,7 +37,8 @@ class State(Enum):
 
 _ALLOWED = {
     (State.FREE, State.FILLING),
-    (State.FILLING, State.READY),
+    (State.FILLING, State.CLOSED),
+    (State.CLOSED, State.READY),
     (State.FILLING, State.FREE),  # the daemon stops and nothing was in it
     (State.READY, State.RUNNING),
     (State.RUNNING, State.DONE),
@@ -44,7 +51,7 @@ def slot_count() -> int:
     return sum(
         (
             1,  # FILLING in the receive thread
-            1,  # READY, so that the engine never waits for the receiver
+            1,  # CLOSED or READY, so that the engine never waits for the receiver
             IN_FLIGHT,  # RUNNING
             1,  # DONE, being inspected and published
             1,  # DONE, waiting while the one before it is published
@@ -61,6 +68,7 @@ class Slot:
     state: State = State.FREE
     rows: int = 0
     entries: list[Entry] = field(default_factory=list)
+    decoding: int = 0  # images that are still being decoded; guarded by the ring's lock
     opened_ns: int = 0  # first entry
     submitted_ns: int = 0
     done_ns: int = 0
@@ -90,6 +98,9 @@ class SlotRing:
         self._done: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         self.ready_closed = False  # engine thread: no slot will follow
         self.done_closed = False  # deliver thread: no slot will follow
+        self._closed: deque[Slot] = deque()  # in order; the first still has images to decode
+        self._lock = threading.Lock()  # of `_closed` and the slots' `decoding`
+        self._broken = threading.Event()  # no slot will be released any more
         for slot in self.slots:
             self._free.put(slot)
 
@@ -101,13 +112,34 @@ class SlotRing:
         return slot
 
     def close(self, slot: Slot) -> None:
-        """Receive thread: hand a filled slot to the engine."""
-        slot.move(State.READY)
-        self._ready.put(slot)
+        """Receive thread: hand a filled slot on; it is ready once its images are decoded."""
+        slot.move(State.CLOSED)
+        with self._lock:
+            self._closed.append(slot)
+            self._pass_on()
+
+    def begin_decoding(self, slot: Slot) -> None:
+        """Receive thread: an image of this slot is about to be decoded."""
+        with self._lock:
+            slot.decoding += 1
+
+    def end_decoding(self, slot: Slot) -> None:
+        """Decode thread: an image of this slot is decoded, or was found to be bad."""
+        with self._lock:
+            slot.decoding -= 1
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Move the closed slots that are complete to the engine, in order; holds the lock."""
+        while self._closed and not self._closed[0].decoding:
+            slot = self._closed.popleft()
+            if slot is not _CLOSED:
+                slot.move(State.READY)
+            self._ready.put(slot)
 
     def engine_is_behind(self) -> bool:
-        """Receive thread: a slot that was closed before still waits for the engine."""
-        return not self._ready.empty()
+        """Receive thread: a slot that was closed before still waits for decoding or the engine."""
+        return bool(self._closed) or not self._ready.empty()
 
     def put_back(self, slot: Slot) -> None:
         """Receive thread: return an open slot in which nothing was put."""
@@ -117,7 +149,9 @@ class SlotRing:
 
     def close_ready(self) -> None:
         """Receive thread: no slot will follow."""
-        self._ready.put(_CLOSED)
+        with self._lock:
+            self._closed.append(_CLOSED)
+            self._pass_on()
 
     def take_ready(self, timeout_s: float) -> Slot | None:
         """Engine thread: the next slot to run; None when none came in time or none will come."""
@@ -153,6 +187,15 @@ class SlotRing:
         slot.model = slot.result = None
         slot.move(State.FREE)
         self._free.put(slot)
+
+    def break_off(self) -> None:
+        """Deliver thread, on its failure: no slot will be released, so none is to be waited for."""
+        self._broken.set()
+
+    @property
+    def broken(self) -> bool:
+        """Whether waiting for a free slot is in vain."""
+        return self._broken.is_set()
 
     def assert_all_free(self) -> None:
         """After the threads have ended: every slot came back."""

@@ -9,6 +9,7 @@ import cv2
 
 from stripwatch.client.subscriber import FrameImage
 from stripwatch.errors import StorageError
+from stripwatch.files import write_whole
 from stripwatch.view.overlay import draw_overlay
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import Defect
@@ -75,7 +76,7 @@ class OverlayWriter:
         encoded, png = cv2.imencode(".png", overlay)
         assert encoded
         try:
-            path.write_bytes(png.tobytes())
+            write_whole(path, png.tobytes())
         except OSError as error:
             raise StorageError(f"{path} cannot be written: {error.strerror}") from error
         self.written += 1

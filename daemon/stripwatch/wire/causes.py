@@ -14,6 +14,7 @@ class Cause(StrEnum):
     LOST = "lost"  # its number was skipped
     OVERLOAD = "overload"  # no slot was free
     ENGINE_ERROR = "engine_error"  # the device failed while it was in a batch
+    SECOND_SENDER = "second_sender"  # another sender uses the same camera name
 
     # The message breaks the protocol. Where the frame's number could be read it becomes a gap.
     BAD_PARTS = "bad_parts"  # not exactly [topic, header, payload]
@@ -27,7 +28,12 @@ class Cause(StrEnum):
 
     # Outside the coverage identity: the frame is not ours, or was counted before.
     UNKNOWN_CAMERA = "unknown_camera"
-    LATE = "late"  # number not above the last of its session, or a session that has ended
+    LATE = "late"  # number not above the last of its session
+    STRAY = "stray"  # number far from its session's others, and no second frame confirmed it
+
+    # The frame is inspected; something about it is wrong.
+    BAD_OPTION = "bad_option"  # an optional key was ignored
+    BAD_CLOCK = "bad_clock"  # time of capture far from this computer's clock
 
     # Other formats.
     BAD_EVENT = "bad_event"

@@ -17,6 +17,7 @@ from msgspec import Meta
 from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.names import (
     CLASSES_MAX,
+    SIDE_MAX,
     CameraName,
     ClassName,
     Count,
@@ -29,6 +30,7 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Millimetres = float
+Pixel = Annotated[int, Meta(ge=0, lt=SIDE_MAX)]
 Percentile = Literal["p50", "p99", "max"]
 
 
@@ -63,7 +65,7 @@ class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect
     score: Annotated[Unit, Meta(description="mean probability over the mask")]
     peak: Annotated[Unit, Meta(description="largest probability over the mask")]
     area_px: Annotated[int, Meta(ge=1)]
-    bbox_px: Annotated[tuple[int, int, int, int], Meta(description="x, y, width, height")]
+    bbox_px: Annotated[tuple[Pixel, Pixel, Side, Side], Meta(description="x, y, width, height")]
     centroid_px: Annotated[tuple[float, float], Meta(description="x, y")]
     position: Position
     size_mm: Annotated[
@@ -79,6 +81,10 @@ class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect
         str, Meta(description="equal for pieces of one defect cut apart by frame seams")
     ]
     model: Annotated[str, Meta(description="hash of the engine")]
+    mask_block_px: Annotated[
+        int,
+        Meta(ge=1, description="1: the mask is exact; else it covers the defect in such blocks"),
+    ] = 1
 
 
 class Gap(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="gap"):
@@ -125,6 +131,15 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     inspected: Count
     missed: dict[Cause, Count]
     sessions: Annotated[Count, Meta(description="sessions seen since the daemon started")]
+    late: Annotated[
+        Count, Meta(description="messages since the start whose number was counted before")
+    ] = 0
+    stray: Annotated[
+        Count, Meta(description="messages since the start whose number is far from the others")
+    ] = 0
+    second_sender: Annotated[
+        SessionId | None, Meta(description="another session that sends under the same name now")
+    ] = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
@@ -132,7 +147,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
 
     stream: str
     t_ns: int
-    state: Literal["starting", "running", "overload", "degraded", "stopping"]
+    state: Literal["starting", "running", "overload", "conflict", "degraded", "stopping"]
     uptime_s: float
     model: str
     frames_per_s: float
@@ -143,6 +158,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     ]
     drops: Annotated[dict[Cause, Count], Meta(description="frames and messages since the start")]
     cameras: dict[CameraName, CameraStatus]
+    silent_cameras: Annotated[
+        tuple[CameraName, ...], Meta(description="configured; no frame has come since the start")
+    ] = ()
     subscribers: Annotated[Count, Meta(description="subscriptions to the event endpoint")]
     last_event_seq: Count
     v: Literal[1] = 1

@@ -15,9 +15,11 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.image_file import pixel_parts
 from stripwatch.wire.names import CameraName, Count, SessionId, Side, StripId
 
 HEADER_BYTES_MAX = 4096
@@ -59,7 +61,6 @@ class BadFrame(WireError):
 
 
 _header_decoder = msgspec.json.Decoder(FrameHeader)
-_id_decoder = msgspec.json.Decoder(FrameId)
 _CAUSE_OF_KEY = {  # keys that have a cause of their own; of the others it is BAD_HEADER
     "v": Cause.BAD_VERSION,
     "shape": Cause.BAD_SHAPE,
@@ -67,6 +68,7 @@ _CAUSE_OF_KEY = {  # keys that have a cause of their own; of the others it is BA
     "codec": Cause.BAD_CODEC,
 }
 _HEADER_KEYS = msgspec.structs.fields(FrameHeader)
+_KEY_NAMES = frozenset(key.name for key in _HEADER_KEYS)
 
 
 def frame_topic(camera: str) -> bytes:
@@ -85,7 +87,23 @@ def payload_bytes_max(frame_shape: tuple[int, int]) -> int:
 
 
 def parse_header(topic: bytes, header: bytes) -> FrameHeader:
+    """The header of a frame message; see `read_header`.
+
+    Raises:
+        BadFrame: the topic or header breaks the protocol.
+    """
+    return read_header(topic, header)[0]
+
+
+def read_header(topic: bytes, header: bytes) -> tuple[FrameHeader, str]:
     """Parse and check the first two parts of a frame message.
+
+    A whole number may be written with a decimal point (64.0), as MATLAB, R and Lua do. An optional
+    key that breaks its rule is ignored: it must not cost the frame.
+
+    Returns:
+        The header, and the optional keys that were ignored with what is wrong about them, as
+        text; "" = none.
 
     Raises:
         BadFrame: the topic or header breaks the protocol.
@@ -95,16 +113,17 @@ def parse_header(topic: bytes, header: bytes) -> FrameHeader:
     if len(header) > HEADER_BYTES_MAX:
         detail = f"{len(header)} bytes, at most {HEADER_BYTES_MAX}"
         raise BadFrame(Cause.BAD_HEADER, detail, None)
+    ignored = ""
     try:
         parsed = _header_decoder.decode(header)
     except msgspec.ValidationError as error:
-        raise BadFrame(_cause_of(header), str(error), _parse_id(topic, header)) from None
+        parsed, ignored = _parse_leniently(topic, header, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame(Cause.BAD_HEADER, str(error), None) from None
     if topic != frame_topic(parsed.camera):
         detail = f"{topic!r} carries a frame of camera {parsed.camera!r}"
         raise BadFrame(Cause.BAD_TOPIC, detail, None)
-    return parsed
+    return parsed, ignored
 
 
 def check_shape(header: FrameHeader, frame_shape: tuple[int, int]) -> None:
@@ -133,25 +152,32 @@ def check_raw_length(header: FrameHeader, length: int) -> None:
 def decode_image(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
     """Decode a png or jpeg payload to grey pixels, uint8 [lines, pixels].
 
-    The size is read and checked before a pixel is decoded, so a small file that claims to be huge
-    costs nothing.
+    Size, number of parts and number of scans are checked before a pixel is decoded, so that a
+    small file cannot cost much (ADR 15).
 
     Raises:
         BadFrame: the payload is not such an image of the header's shape.
     """
     try:
-        with Image.open(io.BytesIO(payload), formats=[header.codec.upper()]) as image:
-            if image.size != (header.shape[1], header.shape[0]):
-                detail = f"{header.codec} of {image.size[1]}x{image.size[0]}, header {header.shape}"
-                raise BadFrame(Cause.BAD_SHAPE, detail, header)
-            if image.mode not in ("L", "RGB"):
-                detail = f"{header.codec} of mode {image.mode}, expected 8 bit grey or RGB"
-                raise BadFrame(Cause.BAD_DTYPE, detail, header)
-            return np.asarray(image.convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        return _decode(header, payload)
+    except BadFrame:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a decoder raises, the frame is bad
         raise BadFrame(Cause.BAD_CODEC, f"{header.codec}: {error}", header) from None
-    except Image.DecompressionBombError as error:
-        raise BadFrame(Cause.BAD_SHAPE, str(error), header) from None
+
+
+def _decode(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
+    assert header.codec != "raw"
+    kind = PngImageFile if header.codec == "png" else JpegImageFile
+    # Not `Image.open`: its limit on the size of images is not ours.
+    with kind(io.BytesIO(pixel_parts(header.codec, payload))) as image:
+        if image.size != (header.shape[1], header.shape[0]):
+            detail = f"{header.codec} of {image.size[1]}x{image.size[0]}, header {header.shape}"
+            raise BadFrame(Cause.BAD_SHAPE, detail, header)
+        if image.mode not in ("L", "RGB"):
+            detail = f"{header.codec} of mode {image.mode}, expected 8 bit grey or RGB"
+            raise BadFrame(Cause.BAD_DTYPE, detail, header)
+        return np.asarray(image.convert("L"))
 
 
 def build_frame(header: FrameHeader, payload: bytes | memoryview) -> list[bytes | memoryview]:
@@ -159,15 +185,41 @@ def build_frame(header: FrameHeader, payload: bytes | memoryview) -> list[bytes 
     return [frame_topic(header.camera), msgspec.json.encode(header), payload]
 
 
-def _cause_of(header: bytes) -> Cause:
+def _parse_leniently(topic: bytes, header: bytes, fault: str) -> tuple[FrameHeader, str]:
+    """The header as `read_header` returns it, of one that strict parsing refuses."""
+    try:
+        table = msgspec.json.decode(header, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadFrame(Cause.BAD_HEADER, fault, None) from None
+    table = {key: _whole(value) for key, value in table.items() if key in _KEY_NAMES}
+    ignored = []
+    for key in _HEADER_KEYS:
+        if not key.required and key.name in table:
+            try:
+                msgspec.convert(table[key.name], key.type)
+            except msgspec.ValidationError as error:
+                ignored.append(f"{key.name} {table[key.name]!r:.40} ignored: {error}")
+                del table[key.name]
+    try:
+        return msgspec.convert(table, FrameHeader), "; ".join(ignored)
+    except msgspec.ValidationError as error:
+        raise BadFrame(_cause_of(table), str(error), _id_of(topic, table)) from None
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - any value of a JSON object
+    """A number like 64.0 as the int that it is; of a list, each entry."""
+    if isinstance(value, list):
+        return [_whole(entry) for entry in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _cause_of(table: dict[str, Any]) -> Cause:
     """The cause of a header that breaks a rule: that of its first wrong key, in their order.
 
     The keys are checked one by one, because the wording of msgspec's errors may change.
     """
-    try:
-        table = msgspec.json.decode(header, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Cause.BAD_HEADER
     for key in _HEADER_KEYS:
         try:
             if key.required or key.name in table:
@@ -177,9 +229,9 @@ def _cause_of(header: bytes) -> Cause:
     return Cause.BAD_HEADER
 
 
-def _parse_id(topic: bytes, header: bytes) -> FrameId | None:
+def _id_of(topic: bytes, table: dict[str, Any]) -> FrameId | None:
     try:
-        frame = _id_decoder.decode(header)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        frame = msgspec.convert(table, FrameId)
+    except msgspec.ValidationError:
         return None
     return frame if topic == frame_topic(frame.camera) else None

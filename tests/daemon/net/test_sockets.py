@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import pytest
 import zmq
 
 from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.engines.fake import fake_factory
+from stripwatch.errors import AddressError
 from stripwatch.inspect.model import Model
+from stripwatch.net.sockets import Context, Socket, open_socket
 from stripwatch.pipeline import Pipeline
 from stripwatch.testing import CLASSES, FakeCamera
 
@@ -43,15 +49,15 @@ def test_every_pattern_and_attachment_works_side_by_side(tmp_path: Path) -> None
         pipeline.start()
         cameras = {}
         for entry, name in zip(inputs, NAMES, strict=True):
-            socket = context.socket(zmq.XPUB if entry.pattern == "sub" else zmq.PUSH)
+            sender = context.socket(zmq.XPUB if entry.pattern == "sub" else zmq.PUSH)
             if entry.attach == "bind":
-                socket.connect(entry.endpoint)
+                sender.connect(entry.endpoint)
             else:
-                socket.bind(entry.endpoint)
+                sender.bind(entry.endpoint)
             if entry.pattern == "sub":
-                assert socket.poll(20_000), "the daemon has not subscribed"
-                socket.recv()
-            cameras[name] = FakeCamera(socket, SHAPE)
+                assert sender.poll(20_000), "the daemon has not subscribed"
+                sender.recv()
+            cameras[name] = FakeCamera(sender, SHAPE)
         for seq in range(FRAMES):
             for name, camera in cameras.items():
                 camera.send(name, "s", seq)
@@ -67,3 +73,63 @@ def test_every_pattern_and_attachment_works_side_by_side(tmp_path: Path) -> None
     assert {name: (row.inspected, row.missed) for name, row in statuses.items()} == dict.fromkeys(
         NAMES, (FRAMES, {})
     )
+
+
+def bind(context: Context, endpoint: str) -> Socket:
+    return open_socket(context, "pull", endpoint, attach="bind", queue=5, message_bytes_max=1000)
+
+
+def test_a_path_that_a_living_process_serves_is_refused(tmp_path: Path) -> None:
+    """libzmq would take it away without a word; the file that a killed one left is taken over."""
+    endpoint = f"ipc://{tmp_path}/x"
+    with zmq.Context() as context:
+        code = (
+            "import sys, time, zmq; s = zmq.Context().socket(zmq.PULL); s.bind(sys.argv[1]); "
+            "print('bound', flush=True); time.sleep(60)"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", code, endpoint], stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"bound\n"
+            with pytest.raises(AddressError, match="another process has it"):
+                bind(context, endpoint)
+            other.kill()
+        bind(context, endpoint).close(0)
+
+
+def test_what_is_not_a_socket_is_never_replaced(tmp_path: Path) -> None:
+    """libzmq would delete a file; a folder it calls an address in use."""
+    (tmp_path / "file").write_text("kept")
+    with zmq.Context() as context:
+        with pytest.raises(AddressError, match="is a file; choose another path"):
+            bind(context, f"ipc://{tmp_path}/file")
+        with pytest.raises(AddressError, match="is a folder; choose another path"):
+            bind(context, f"ipc://{tmp_path}")
+        with pytest.raises(AddressError, match="longer than 107 bytes"):
+            bind(context, f"ipc://{tmp_path}/{'x' * 100}")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_frames_arrive_over_ipv6() -> None:
+    with zmq.Context() as context:
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+                port = probe.getsockname()[1]
+        except OSError:
+            pytest.skip("this computer has no IPv6")
+        pull = bind(context, f"tcp://[::1]:{port}")
+        push = open_socket(
+            context,
+            "push",
+            f"tcp://[::1]:{port}",
+            attach="connect",
+            queue=5,
+            message_bytes_max=1000,
+        )
+        push.send(b"frame")
+        assert pull.poll(20_000)
+        assert pull.recv() == b"frame"
+        push.close(0)
+        pull.close(0)

@@ -158,7 +158,7 @@ def test_a_full_disk_ends_the_file_so_that_it_can_be_replayed(tmp_path: Path) ->
     resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, before[1]))
     try:
         writer = RecordingWriter(path)
-        with pytest.raises(StorageError, match=r"free space.*can (still )?be replayed"):
+        with pytest.raises(StorageError, match=r"free space.*can (still )?be replayed") as failure:
             add_frames(writer, 400)
         writer.close()
     finally:
@@ -166,4 +166,6 @@ def test_a_full_disk_ends_the_file_so_that_it_can_be_replayed(tmp_path: Path) ->
         signal.signal(signal.SIGXFSZ, handler)
     frames, _ = read(path)
     assert 20 < len(frames) < 400
+    assert writer.frames.total() == len(frames)  # what is said is what the file holds
+    assert f"after {len(frames)} frames" in str(failure.value)
     assert [bytes(frame.payload) for frame in frames] == [noise(seq) for seq in range(len(frames))]

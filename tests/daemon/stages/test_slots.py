@@ -15,7 +15,7 @@ MISS = Miss("top", "s", 0, 0, Cause.LOST)
 
 
 def test_a_slot_goes_round_and_comes_back_empty() -> None:
-    """free -> filling -> ready -> running -> done -> free, with nothing left of its last turn."""
+    """free, filling, closed, ready, running, done, free: with nothing left of its last turn."""
     ring = SlotRing(2, (4, 8))
     slot = ring.open()
     assert slot is not None
@@ -36,7 +36,8 @@ def test_every_other_transition_is_an_assertion() -> None:
     """Only the pairs of the table are allowed."""
     allowed = {
         ("free", "filling"),
-        ("filling", "ready"),
+        ("filling", "closed"),
+        ("closed", "ready"),
         ("filling", "free"),
         ("ready", "running"),
         ("running", "done"),
@@ -90,3 +91,24 @@ def test_closing_is_seen_by_the_next_thread_only_after_the_last_slot() -> None:
     assert ring.take_done(0) is slot
     assert ring.take_done(0) is None
     assert ring.done_closed
+
+
+def test_a_slot_is_ready_when_its_images_are_decoded_and_those_before_it_are_ready() -> None:
+    """Slots keep their order, whichever image takes longest; the end comes behind all of them."""
+    ring = SlotRing(2, (1, 1))
+    first, second = ring.open(), ring.open()
+    assert first is not None
+    assert second is not None
+    for slot in (first, first, second):
+        ring.begin_decoding(slot)
+    ring.close(first)
+    ring.close(second)
+    ring.close_ready()
+    assert ring.engine_is_behind()
+    ring.end_decoding(second)
+    ring.end_decoding(first)
+    assert ring.take_ready(0) is None
+    ring.end_decoding(first)
+    assert [ring.take_ready(0), ring.take_ready(0)] == [first, second]
+    assert ring.take_ready(0) is None
+    assert ring.ready_closed

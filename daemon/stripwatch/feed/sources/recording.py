@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import zstandard
-from mcap.exceptions import EndOfFile, InvalidMagic, McapError
-from mcap.reader import make_reader
-from mcap.records import Chunk, McapRecord, Message
-from mcap.stream_reader import StreamReader, breakup_chunk
 
-from stripwatch.errors import ConfigError, StorageError
+from stripwatch.errors import ConfigError
 from stripwatch.feed.sources.frame import Source, SourceFrame
-from stripwatch.wire.frame import FrameHeader
-
-RECORD_BYTES_MAX = 1024 * 1024 * 1024  # a record that claims to be longer is damage
-_DAMAGE = (McapError, struct.error, ValueError, KeyError, zstandard.ZstdError)
+from stripwatch.feed.sources.mcap_file import Faults, read_counts, read_messages
+from stripwatch.wire.frame import BadFrame, FrameHeader, frame_topic, read_header
 
 
 @dataclass(slots=True)
@@ -28,28 +20,38 @@ class Reading:
 
     frames: int = 0
     foreign_messages: int = 0  # messages that are not frames of ours
-    damaged_chunks: int = 0
-    cut_off: bool = False  # the end is missing: the recorder was killed or the file truncated
+    faults: Faults = field(default_factory=Faults)
+    is_over: bool = False  # the pass has come to the end of the file
 
     def remark(self) -> str:
         """One sentence about what could not be read, or an empty text."""
-        faults = []
-        if self.cut_off:
-            faults.append("is cut off")
-        if self.damaged_chunks:
-            faults.append(f"has {self.damaged_chunks} damaged chunks, which were left out")
+        faults = self.faults
+        said = []
+        if faults.cut_off:
+            said.append("is cut off")
+        if faults.damaged_chunks:
+            said.append(f"has {faults.damaged_chunks} damaged chunks, which were left out")
+        if faults.damaged_records:
+            said.append(f"has {faults.damaged_records} damaged records, which were left out")
+        missing = faults.stated - faults.messages
+        if not said and self.is_over and missing > 0:
+            said.append(f"is damaged: {missing} of its {faults.stated} messages cannot be found")
         if self.foreign_messages:
-            faults.append(f"has {self.foreign_messages} messages that are not frames of stripwatch")
-        if not faults:
+            said.append(f"has {self.foreign_messages} messages that are not frames of stripwatch")
+        if not said:
             return ""
-        return f"the recording {' and '.join(faults)}; {self.frames} frames were read"
+        return f"the recording {' and '.join(said)}; {self.frames} frames were read"
 
 
 class _Recorded(msgspec.Struct, frozen=True):
     """The part of a recorded message that a replay needs."""
 
-    stripwatch: FrameHeader
+    stripwatch: msgspec.Raw  # the header as it was sent
     data: bytes
+
+
+class _Camera(msgspec.Struct, frozen=True):
+    camera: str
 
 
 def read_recording(path: Path, reading: Reading) -> Iterator[tuple[FrameHeader, bytes]]:
@@ -61,14 +63,18 @@ def read_recording(path: Path, reading: Reading) -> Iterator[tuple[FrameHeader, 
         StorageError: the file cannot be read, or is not an MCAP file.
     """
     decoder = msgspec.json.Decoder(_Recorded)
-    for message in _messages(path, reading):
+    camera_decoder = msgspec.json.Decoder(_Camera)
+    for message in read_messages(path, reading.faults):
         try:
             recorded = decoder.decode(message.data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            text = bytes(recorded.stripwatch)
+            header, _ = read_header(frame_topic(camera_decoder.decode(text).camera), text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError, MemoryError, BadFrame):
             reading.foreign_messages += 1
             continue
         reading.frames += 1
-        yield recorded.stripwatch, recorded.data
+        yield header, recorded.data
+    reading.is_over = True
 
 
 def recording_source(path: Path, cameras: tuple[str, ...] = ()) -> Source:
@@ -79,7 +85,7 @@ def recording_source(path: Path, cameras: tuple[str, ...] = ()) -> Source:
         StorageError: the file cannot be read, or is no MCAP file.
     """
     counts, reading = _count(path)
-    for camera in cameras or ():
+    for camera in cameras:
         if camera not in counts:
             raise ConfigError(
                 f"{path} holds no frames of camera {camera!r}; it holds: {', '.join(counts)}"
@@ -95,7 +101,7 @@ def recording_source(path: Path, cameras: tuple[str, ...] = ()) -> Source:
     def frames() -> Iterator[SourceFrame]:
         latest[0] = Reading()
         for header, payload in read_recording(path, latest[0]):
-            if header.camera in chosen:
+            if not cameras or header.camera in cameras:
                 yield SourceFrame(
                     payload=payload,
                     shape=header.shape,
@@ -118,66 +124,23 @@ def recording_source(path: Path, cameras: tuple[str, ...] = ()) -> Source:
 
 
 def _count(path: Path) -> tuple[dict[str, int], Reading]:
-    """Frames by camera: from the index, or without one by reading the whole file."""
-    try:
-        with path.open("rb") as file:
-            summary = make_reader(file).get_summary()
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    except _DAMAGE:
-        summary = None
-    counts: dict[str, int] = {}
-    if summary is not None and summary.statistics is not None:
-        for number, channel in summary.channels.items():
-            camera = channel.metadata.get("camera")
+    """Frames by camera: from the index, or by reading the whole file.
+
+    The index is used only where it is intact and speaks of frames of ours alone: it need not name
+    the channels at all.
+    """
+    index = read_counts(path)
+    if index is not None:
+        total, by_channel, channels = index
+        counts: dict[str, int] = {}
+        for number, count in by_channel.items():
+            camera = channels[number].metadata.get("camera") if number in channels else None
             if camera is not None:
-                frames = summary.statistics.channel_message_counts.get(number, 0)
-                counts[camera] = counts.get(camera, 0) + frames
-        return counts, Reading(frames=sum(counts.values()))
+                counts[camera] = counts.get(camera, 0) + count
+        if total and sum(counts.values()) == total:
+            return counts, Reading(frames=total)
     reading = Reading()
+    counts = {}
     for header, _ in read_recording(path, reading):
         counts[header.camera] = counts.get(header.camera, 0) + 1
     return counts, reading
-
-
-def _messages(path: Path, reading: Reading) -> Iterator[Message]:
-    try:
-        with path.open("rb") as file:
-            reader = StreamReader(file, emit_chunks=True, record_size_limit=RECORD_BYTES_MAX)
-            for record in _records(path, reader, reading):
-                if isinstance(record, Chunk):
-                    yield from _messages_of_chunk(record, reading)
-                elif isinstance(record, Message):
-                    yield record
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _records(path: Path, reader: StreamReader, reading: Reading) -> Iterator[McapRecord]:
-    """The records up to the file's end, or up to the first that cannot be read."""
-    records = reader.records
-    first = True
-    while True:
-        try:
-            record = next(records, None)
-        except (InvalidMagic, EndOfFile, *_DAMAGE) as error:
-            if first:
-                raise StorageError(f"{path} is not an MCAP recording: {error}") from error
-            reading.cut_off = True
-            return
-        if record is None:
-            return
-        first = False
-        yield record
-
-
-def _messages_of_chunk(chunk: Chunk, reading: Reading) -> list[Message]:
-    try:
-        claimed = zstandard.frame_content_size(chunk.data) if chunk.compression == "zstd" else 0
-        if max(claimed, chunk.uncompressed_size) > RECORD_BYTES_MAX:
-            raise ValueError("chunk claims to be too long")
-        records = breakup_chunk(chunk, validate_crc=True)
-    except _DAMAGE:
-        reading.damaged_chunks += 1
-        return []
-    return [record for record in records if isinstance(record, Message)]

@@ -16,8 +16,9 @@ from stripwatch.config import Config, Input
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
 from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
 from stripwatch.feed.sources import Source
-from stripwatch.inspect.coverage import SequenceTracker
+from stripwatch.inspect.sequence import SequenceTracker
 from stripwatch.lab.processes import Process, daemon_process
+from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Status
 from stripwatch.wire.frame import FrameHeader
 
@@ -124,9 +125,9 @@ class _Sending:
         even where a recording ends with it.
         """
         tracker = self._trackers.setdefault(header.camera, SequenceTracker())
-        if not tracker.is_late(header):
-            tracker.accept(header)
-            self.last_seqs[header.camera] = (header.session, header.seq)
+        arrival = tracker.arrive(header)
+        if arrival.cause not in (Cause.LATE, Cause.STRAY):
+            self.last_seqs[header.camera] = (arrival.frame.session, header.seq)
 
 
 @contextmanager

@@ -1,0 +1,150 @@
+"""Frame numbers of one camera as its messages arrive: lost, late and stray frames, and sessions.
+
+No single message can silence a camera (ADR 16):
+
+- A session ends only by sending nothing more. One that continues after another has begun is
+  inspected as before, so a stray message from elsewhere takes nothing away.
+- A number far above the last one counts when a second frame of its session confirms it.
+- A session that counts from the beginning again is followed under a name of its own.
+- Where two sessions continue side by side, two senders use one camera name. The frames of the one
+  that has sent less are missed with the cause `second_sender` until the other has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from msgspec.structs import replace as with_values
+
+from stripwatch.inspect.coverage import Miss
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.frame import FrameHeader, FrameId
+
+SESSIONS_MAX = 16  # that are remembered; an older one that sends again counts as new
+JUMP_MAX = 1_000_000  # frames that are lost at once without doubt; 1,000 s at 1,000 frames/s
+AGAIN_FRAMES = 8  # late frames in order, after which a session counts from the beginning
+STEADY_FRAMES = 64  # in a row from one session: it has no rival any more
+RETURNS_MAX = 8  # of an older session, with frames captured after the newer one began
+CHANGES_MAX = 80  # between sessions; frames that still queue when a camera restarts make fewer
+_STEM_CHARACTERS = 56  # of a session's name, so that a number fits behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What becomes of a frame that has arrived."""
+
+    frame: FrameHeader | FrameId  # its session renamed where that counts from the beginning again
+    cause: Cause | None = None  # LATE, STRAY: not counted; SECOND_SENDER: missed; None: inspect it
+    lost: Miss | None = None  # the frames lost before it
+
+
+@dataclass(slots=True)
+class _Session:
+    name: str
+    last_seq: int
+    begun_ns: int = 0  # time of capture of its first frame; 0 if unknown
+    frames: int = 0
+    again: int = 0  # how often it has counted from the beginning again
+    strip: str | None = None
+    line_end: int | None = None
+    suspect_seq: int = -1  # a number far above the last, not confirmed
+    late_seq: int = -1  # of the latest late frame
+    late_frames: int = 0  # in a row and in order
+
+
+class SequenceTracker:
+    """Follows the sessions and frame numbers of one camera."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, _Session] = {}  # by the name that is sent; the oldest first
+        self._current: _Session | None = None  # the one that is inspected
+        self._latest: _Session | None = None  # the one that sent the latest frame
+        self._row = 0  # frames in a row of the latest
+        self._away = 0  # frames of others since the current one sent
+        self._returns = self._changes = 0
+        self.rivals: tuple[str, str] | None = None  # inspected and second sender, while there are
+
+    def arrive(self, frame: FrameHeader | FrameId) -> Arrival:
+        """Follow one frame.
+
+        A camera's first session counts from the first frame seen, since the daemon may have
+        started later; every later session counts from 0.
+        """
+        session = self._sessions.get(frame.session) or self._begin(frame)
+        if frame.seq <= session.last_seq:
+            if not _begins_again(session, frame.seq):
+                return Arrival(frame, Cause.LATE)
+            session = self._begin(frame, after=session)
+        elif frame.seq - session.last_seq > JUMP_MAX:
+            confirmed = 0 <= session.suspect_seq < frame.seq <= session.suspect_seq + JUMP_MAX
+            session.suspect_seq = frame.seq
+            if not confirmed:
+                return Arrival(frame, Cause.STRAY)
+        session.suspect_seq, session.late_frames = -1, 0
+        if frame.session != session.name:
+            frame = with_values(frame, session=session.name)
+        cause = self._follow(session, frame)
+        lost = _lost_before(session, frame) if frame.seq > session.last_seq + 1 else None
+        session.frames += 1
+        session.last_seq = frame.seq
+        session.line_end = None
+        if isinstance(frame, FrameHeader):
+            session.strip = frame.strip
+            session.line_end = None if frame.line is None else frame.line + frame.shape[0]
+        return Arrival(frame, cause, lost)
+
+    def _begin(self, frame: FrameId, after: _Session | None = None) -> _Session:
+        """A new session; `after` is the one of the same name, where it counts again."""
+        again = after.again + 1 if after else 0
+        name = f"{frame.session[:_STEM_CHARACTERS]}-{again + 1}" if again else frame.session
+        last_seq = -1 if self._sessions else frame.seq - 1
+        if after:  # the frames that were late until now are lost in it
+            last_seq = frame.seq - AGAIN_FRAMES
+        session = _Session(name, last_seq, _captured_ns(frame), again=again)
+        if after is None and len(self._sessions) == SESSIONS_MAX:
+            oldest = (key for key, entry in self._sessions.items() if entry is not self._current)
+            del self._sessions[next(oldest)]
+        self._sessions[frame.session] = session
+        return session
+
+    def _follow(self, session: _Session, frame: FrameHeader | FrameId) -> Cause | None:
+        """Choose the session to inspect; the cause of a frame of another one."""
+        latest, self._latest = self._latest, session
+        self._row = self._row + 1 if session is latest else 1
+        self._away = 0 if session is self._current else self._away + 1
+        if latest is not None and session is not latest and session.frames:
+            self._changes += 1
+            self._returns += session.begun_ns < latest.begun_ns <= _captured_ns(frame)
+        if self._row >= STEADY_FRAMES:
+            self._changes = self._returns = 0
+        if self._returns < RETURNS_MAX and self._changes < CHANGES_MAX:
+            self.rivals = None
+            self._current = session
+        elif self.rivals is None and latest is not None:
+            self._current = latest if latest.frames > session.frames else session
+        elif self._away >= STEADY_FRAMES:
+            self._current = session
+        if self._current is None or session is self._current:
+            return None
+        self.rivals = (self._current.name, session.name)
+        return Cause.SECOND_SENDER
+
+
+def _begins_again(session: _Session, seq: int) -> bool:
+    """Whether late frames come in order: the session counts from the beginning."""
+    session.late_frames = session.late_frames + 1 if seq == session.late_seq + 1 else 1
+    session.late_seq = seq
+    return session.late_frames >= AGAIN_FRAMES
+
+
+def _captured_ns(frame: FrameHeader | FrameId) -> int:
+    return frame.t_ns if isinstance(frame, FrameHeader) else 0
+
+
+def _lost_before(session: _Session, frame: FrameHeader | FrameId) -> Miss:
+    miss = Miss(frame.camera, frame.session, session.last_seq + 1, frame.seq - 1, Cause.LOST)
+    if not isinstance(frame, FrameHeader) or frame.strip != session.strip:
+        return miss  # lost between two strips: they may belong to either
+    end, line = session.line_end, frame.line
+    lines = (end, line) if end is not None and line is not None and line >= end else None
+    return replace(miss, strip=frame.strip, lines=lines, t_ns=frame.t_ns)

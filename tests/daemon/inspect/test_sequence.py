@@ -1,0 +1,166 @@
+"""Sessions and frame numbers of a camera: no single message silences it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from stripwatch.inspect.sequence import AGAIN_FRAMES, JUMP_MAX, STEADY_FRAMES, SequenceTracker
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.frame import FrameHeader
+from stripwatch.wire.names import COUNT_MAX
+
+
+class Sender:
+    """Frames of one session, in order; `time` is shared by all."""
+
+    time_ns = 0
+
+    def __init__(self, tracker: SequenceTracker, session: str, seq: int = 0) -> None:
+        self.tracker, self.session, self.seq = tracker, session, seq
+        self.fates: Counter[Cause | None] = Counter()
+        self.lost = 0
+        self.names: list[str] = []
+
+    def send(self, count: int = 1, seq: int | None = None) -> None:
+        for _ in range(count):
+            number = self.seq if seq is None else seq
+            Sender.time_ns += 1_000_000
+            header = FrameHeader(
+                v=1,
+                camera="top",
+                session=self.session,
+                seq=number,
+                t_ns=Sender.time_ns,
+                shape=(8, 32),
+                dtype="u8",
+                codec="raw",
+            )
+            arrival = self.tracker.arrive(header)
+            self.fates[arrival.cause] += 1
+            self.lost += arrival.lost.count if arrival.lost else 0
+            self.names.append(arrival.frame.session)
+            self.seq = self.seq + 1 if seq is None else self.seq
+
+
+@pytest.fixture
+def tracker() -> SequenceTracker:
+    return SequenceTracker()
+
+
+def test_a_stray_message_of_another_session_takes_nothing_away(tracker: SequenceTracker) -> None:
+    camera, rogue = Sender(tracker, "camera"), Sender(tracker, "rogue")
+    camera.send(50)
+    rogue.send()
+    camera.send(500)
+    assert (camera.fates, camera.lost) == ({None: 550}, 0)
+    assert rogue.fates == {None: 1}
+    assert tracker.rivals is None
+
+
+@pytest.mark.parametrize("jump", [JUMP_MAX + 1, COUNT_MAX - 9])
+def test_a_number_far_above_the_last_needs_a_second_frame(
+    tracker: SequenceTracker, jump: int
+) -> None:
+    """A single one is counted as stray; what follows continues where the camera was."""
+    camera = Sender(tracker, "camera")
+    camera.send(10)
+    camera.send(seq=9 + jump)
+    camera.send(500)
+    assert (camera.fates, camera.lost) == ({None: 510, Cause.STRAY: 1}, 0)
+
+
+def test_a_camera_that_was_away_for_long_is_taken_up_again(tracker: SequenceTracker) -> None:
+    """The second frame behind a long gap confirms it, and the gap is counted as lost."""
+    camera = Sender(tracker, "camera")
+    camera.send(10)
+    camera.seq = 5 * JUMP_MAX
+    camera.send(10)
+    assert camera.fates == {None: 19, Cause.STRAY: 1}
+    assert camera.lost == 5 * JUMP_MAX - 10 + 1  # with the frame that was not believed
+
+
+def test_a_new_session_takes_over_with_its_first_frame(tracker: SequenceTracker) -> None:
+    """And frames of the old one that still queued somewhere are inspected, too."""
+    old, new = Sender(tracker, "old"), Sender(tracker, "new", seq=3)
+    old.send(100)
+    old.send(0)
+    before_ns = Sender.time_ns
+    new.send()
+    assert (new.fates, new.lost) == ({None: 1}, 3)
+    for _ in range(32):
+        after_ns, Sender.time_ns = Sender.time_ns, before_ns - 40_000_000
+        old.send()
+        Sender.time_ns = after_ns
+        new.send()
+    assert (old.fates, new.fates) == ({None: 132}, {None: 33})
+    assert tracker.rivals is None
+
+
+@pytest.mark.parametrize("clocks_agree", [True, False])
+def test_two_senders_under_one_name_are_noticed(
+    tracker: SequenceTracker, clocks_agree: bool
+) -> None:
+    """One goes on undisturbed, every frame of the other is inspected or missed by name."""
+    first, second = Sender(tracker, "first"), Sender(tracker, "second")
+    first.send(5)
+    for _ in range(300):
+        second.send()
+        if clocks_agree:
+            first.send()
+        else:
+            Sender.time_ns -= 3_600_000_000_000
+            first.send()
+            Sender.time_ns += 3_600_000_000_000
+    assert tracker.rivals == ("first", "second")
+    assert (first.fates, first.lost, second.lost) == ({None: 305}, 0, 0)
+    assert second.fates[Cause.SECOND_SENDER] > 200
+    assert second.fates.total() == 300
+
+
+def test_the_second_sender_takes_over_when_the_first_has_ended(tracker: SequenceTracker) -> None:
+    first, second = Sender(tracker, "first"), Sender(tracker, "second")
+    for _ in range(200):
+        first.send()
+        second.send()
+    second.fates.clear()
+    second.send(STEADY_FRAMES + 100)
+    assert second.fates[Cause.SECOND_SENDER] < STEADY_FRAMES
+    assert second.fates[None] > 100
+    assert tracker.rivals is None
+
+
+def test_of_two_senders_one_is_inspected_when_the_first_restarts(tracker: SequenceTracker) -> None:
+    """Neither of the two that are left may wait for one that has ended."""
+    first, second = Sender(tracker, "first"), Sender(tracker, "second")
+    for _ in range(200):
+        first.send()
+        second.send()
+    again = Sender(tracker, "again")
+    second.fates.clear()
+    for _ in range(300):
+        again.send()
+        second.send()
+    assert max(again.fates[None], second.fates[None]) > 200
+
+
+def test_a_session_that_counts_from_the_beginning_again_gets_a_name_of_its_own(
+    tracker: SequenceTracker,
+) -> None:
+    """A sender with a fixed session must not be silent for ever after its restart."""
+    camera = Sender(tracker, "fixed")
+    camera.send(100)
+    restarted = Sender(tracker, "fixed")
+    restarted.send(50)
+    assert restarted.fates == {Cause.LATE: AGAIN_FRAMES - 1, None: 50 - AGAIN_FRAMES + 1}
+    assert restarted.lost == AGAIN_FRAMES - 1
+    assert set(restarted.names[AGAIN_FRAMES:]) == {"fixed-2"}
+
+
+def test_repeated_and_reordered_frames_stay_late(tracker: SequenceTracker) -> None:
+    camera = Sender(tracker, "camera")
+    camera.send(10)
+    camera.send(20, seq=9)
+    camera.send(20, seq=4)
+    assert camera.fates == {None: 10, Cause.LATE: 40}
