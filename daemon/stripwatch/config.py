@@ -13,6 +13,7 @@ from stripwatch.config_errors import ENDPOINT_PATTERN, PATH_PATTERN, explain
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
+from stripwatch.files import read_utf8
 from stripwatch.wire.names import CameraName, Side
 
 Positive = Annotated[float, Meta(gt=0, le=1e6)]  # not infinite
@@ -126,7 +127,7 @@ def load_config(path: Path) -> Config:
         ConfigError: the file cannot be read, or breaks a rule.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_utf8(path).decode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # also numbers and nesting beyond any reader

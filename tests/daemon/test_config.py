@@ -135,9 +135,17 @@ def test_any_value_of_any_key_is_good_or_a_config_error(
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read: No such file"):
         load_config(tmp_path / "nothing.toml")
-    (tmp_path / "line.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "line.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_config(tmp_path / "line.toml")
+
+
+def test_a_byte_order_mark_makes_no_difference(tmp_path: Path) -> None:
+    """Notepad writes one, PowerShell writes UTF-16 with one."""
+    path = tmp_path / "line.toml"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_bytes(GOOD.encode(encoding))
+        assert load_config(path) == load_config(write(tmp_path, GOOD))
 
 
 def test_classes_come_from_the_engine_and_may_be_overridden(tmp_path: Path) -> None:
