@@ -6,6 +6,7 @@ import argparse
 
 from stripwatch._version import __version__
 from stripwatch.cli import bench, check, demo, events, record, replay, run
+from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
 
 
@@ -24,5 +25,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    args = make_parser().parse_args(argv)
-    return guarded(lambda: args.command(args))
+    return guarded(lambda: _run(make_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> ExitCode:
+    code: ExitCode = args.command(args)
+    return code
