@@ -22,14 +22,22 @@ _MARKS = (
 def read_utf8(path: Path) -> bytes:
     """The content of a text file as UTF-8 without a byte-order mark.
 
-    Editors and shells of Windows write such a mark, and UTF-16 with it. A file without a mark
-    comes back as it is, valid UTF-8 or not.
-
     Raises:
         OSError: it cannot be read.
         UnicodeDecodeError: it is not in the encoding that its mark names.
     """
-    data = path.read_bytes()
+    return to_utf8(path.read_bytes())
+
+
+def to_utf8(data: bytes) -> bytes:
+    """Text as UTF-8 without a byte-order mark.
+
+    Editors and shells of Windows write such a mark, and UTF-16 with it. Text without a mark comes
+    back as it is, valid UTF-8 or not.
+
+    Raises:
+        UnicodeDecodeError: it is not in the encoding that its mark names.
+    """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding).encode()

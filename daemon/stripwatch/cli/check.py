@@ -30,7 +30,7 @@ def _check(args: argparse.Namespace) -> ExitCode:
     config = load_config(args.config)
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
-    classes = resolve_classes(config, manifest)
+    classes = resolve_classes(config, manifest, args.config)
     engine_factory(folder, manifest, config.engine)  # loads nothing
     sys.stdout.write(_summary(args.config, config, manifest, classes))
     return ExitCode.OK
