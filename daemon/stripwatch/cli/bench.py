@@ -37,6 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "bench",
+        allow_abbrev=False,
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, and memory over many frames; or, with "

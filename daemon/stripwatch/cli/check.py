@@ -19,6 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "check",
+        allow_abbrev=False,
         help="check a configuration without starting anything",
         description="Check a configuration and the engine that it names, without opening a socket "
         "or loading the engine.",

@@ -14,10 +14,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="stripwatch",
+        allow_abbrev=False,
         description="Inspect moving steel strip: frames in over ZeroMQ, defect events out.",
     )
     parser.add_argument("--version", action="version", version=f"stripwatch {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    # An abbreviated flag changes its meaning with the next flag that begins alike.
     for module in (run, check, demo, replay, record, events, bench):
         module.add_parser(commands)
     return parser
