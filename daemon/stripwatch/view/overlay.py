@@ -28,6 +28,7 @@ FILL_SHARE = 0.38  # of the class's colour over the steel, inside the mask
 FONT_LINES_SHARE = 14  # frame height / text height
 FONT_PX_MIN, FONT_PX_MAX = 11, 26
 PADDING_PX = 3
+CAPTION_COLOUR, CAPTION_BACKGROUND = (235, 235, 235), (24, 24, 24)
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 Image8 = NDArray[np.uint8]
@@ -65,6 +66,25 @@ def draw_overlay(pixels: Image8, defects: Sequence[Defect]) -> Image8:
         text = f"{defect.class_name} {defect.score:.2f}"
         taken.append(_label(draw, font, text, defect, taken, image.size))
     return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+
+def add_caption(overlay: Image8, text: str) -> Image8:
+    """Write a line of text under an overlay, where it hides nothing.
+
+    Args:
+        overlay: BGR uint8 [lines, pixels, 3].
+        text: what does not fit its width is cut off.
+
+    Returns:
+        BGR uint8 [lines and those of the caption, pixels, 3].
+    """
+    lines, pixels = overlay.shape[:2]
+    size_px = min(FONT_PX_MAX, max(FONT_PX_MIN, lines // FONT_LINES_SHARE))
+    bar = Image.new("RGB", (pixels, size_px + 2 * PADDING_PX), CAPTION_BACKGROUND)
+    font = ImageFont.load_default(size_px)
+    draw = ImageDraw.Draw(bar)
+    draw.text((PADDING_PX, bar.height // 2), text, CAPTION_COLOUR, font, anchor="lm")
+    return np.concatenate((overlay, np.asarray(bar)[:, :, ::-1]))
 
 
 def draw_masks(pixels: Image8, defects: Sequence[Defect]) -> Image8:

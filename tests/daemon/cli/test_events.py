@@ -40,7 +40,7 @@ def test_the_command_prints_events_and_saves_overlays(tmp_path: Path, *, as_json
         assert [msgspec.json.decode(row, type=Defect) for row in rows] == published[:3]
     else:
         assert all("kind1" in row for row in rows)
-    assert (tmp_path / "top-s-0.png").is_file()
+    assert (tmp_path / "no-coil_top_000000000_s.png").is_file()
 
 
 def test_where_no_daemon_is_heard_the_command_prints_so(endpoint: str) -> None:
