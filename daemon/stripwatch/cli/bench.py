@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -103,8 +102,6 @@ def _bench(args: argparse.Namespace) -> ExitCode:
         with ProgressBar() as progress:
             for number, name in enumerate(wanted):
                 progress.show(f"measuring {name}", number, len(wanted))
-                if not sys.stderr.isatty():
-                    sys.stderr.write(f"measuring {name} ({number + 1} of {len(wanted)})\n")
                 figures[name] = steps[name]()
     for table in _tables(figures):
         Console().print(table)

@@ -58,8 +58,8 @@ def draw_overlay(pixels: Image8, defects: Sequence[Defect]) -> Image8:
     size_px = min(FONT_PX_MAX, max(FONT_PX_MIN, lines // FONT_LINES_SHARE))
     font = ImageFont.load_default(size_px)
     for defect in defects:
-        left, top, width, height = defect.bbox_px
-        box = (left - 2, top - 2, left + width + 1, top + height + 1)
+        left, top, right, bottom = _box(defect, image.size)
+        box = (left - 2, top - 2, right + 1, bottom + 1)
         draw.rectangle(box, outline=class_colour(defect.class_id))
     taken: list[Box] = []
     for defect in sorted(defects, key=lambda defect: -defect.area_px):
@@ -127,9 +127,9 @@ def _label(
     """Write a label where it fits: above its box, below it, or further along the strip's edge."""
     _, ascent, right, descent = (round(value) for value in draw.textbbox((0, 0), text, font=font))
     width, height = right + 2 * PADDING_PX, descent - ascent + 2 * PADDING_PX
-    x, y, _, box_height = defect.bbox_px
+    x, y, _, bottom = _box(defect, size)
     left = max(0, min(x - 2, size[0] - width))
-    below = y + box_height + 2
+    below = bottom + 2
     tops = [y - 2 - height, below, *range(y + 1, max(y + 2, below - height), height + 1)]
     fitting = [top for top in tops if 0 <= top <= size[1] - height]
     places = [(left, top, left + width, top + height) for top in fitting]
@@ -138,6 +138,13 @@ def _label(
     draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), class_colour(defect.class_id))
     draw.text((place[0] + PADDING_PX, place[1] + PADDING_PX - ascent), text, (16, 16, 16), font)
     return place
+
+
+def _box(defect: Defect, size: tuple[int, int]) -> Box:
+    """The box of a defect inside the picture: the numbers come from a peer."""
+    left, top, width, height = defect.bbox_px
+    x, y = min(left, size[0]), min(top, size[1])
+    return x, y, min(left + width, size[0]), min(top + height, size[1])
 
 
 def _overlap(one: Box, other: Box) -> bool:

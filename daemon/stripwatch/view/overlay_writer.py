@@ -83,6 +83,7 @@ class OverlayWriter:
         try:
             path.write_bytes(png.tobytes())
         except OSError as error:
+            path.unlink(missing_ok=True)  # a part of a picture is none
             raise StorageError(f"{path} cannot be written: {error.strerror}") from error
         self.written += 1
         return path
