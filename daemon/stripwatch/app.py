@@ -59,7 +59,7 @@ class App:
         self._notifier.status("starting: loading the engine")
         folder = Path(self._config.engine.folder)
         manifest = load_manifest(folder)
-        classes = resolve_classes(self._config, manifest)
+        classes = resolve_classes(self._config, manifest, self._path)
         factory = engine_factory(folder, manifest, self._config.engine)
         model = model_of(manifest, classes)
         pipeline = Pipeline(self._config, model, factory)

@@ -11,7 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.config_errors import ENDPOINT_PATTERN, PATH_PATTERN, explain
+from stripwatch.config_errors import (
+    ENDPOINT_PATTERN,
+    PATH_PATTERN,
+    explain,
+    explain_all,
+    in_one_text,
+)
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
@@ -138,11 +144,16 @@ def load_config(path: Path) -> Config:
     try:
         config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {explain(str(error), table, Config)}") from None
-    _check_unique(path, "cameras.name", [camera.name for camera in config.cameras])
+        mistakes = explain_all(table, Config) or [explain(str(error), table, Config)]
+        raise ConfigError(in_one_text(path, mistakes)) from None
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
-    _check_unique(path, "endpoint", endpoints)
-    _check_unique(path, "inspect.classes.name", [entry.name for entry in config.inspect.classes])
+    mistakes = [
+        *_repeated("cameras.name", [camera.name for camera in config.cameras]),
+        *_repeated("endpoint", endpoints),
+        *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
+    ]
+    if mistakes:
+        raise ConfigError(in_one_text(path, mistakes))
     return _with_absolute_paths(config, path.parent)
 
 
@@ -160,7 +171,7 @@ def _read_text(path: Path) -> str:
         content = file.read(CONFIG_BYTES_MAX + 1)
     if len(content) > CONFIG_BYTES_MAX:
         raise ConfigError(f"{path}: is longer than {CONFIG_BYTES_MAX} bytes; give a file in TOML")
-    return content.decode("utf-8")
+    return to_utf8(content).decode()
 
 
 def _with_absolute_paths(config: Config, folder: Path) -> Config:
@@ -183,9 +194,9 @@ def _absolute(endpoint: str, folder: Path) -> str:
     return f"ipc://{folder.resolve() / path}"
 
 
-def _check_unique(path: Path, key: str, values: list[str]) -> None:
-    for value in values:
-        if values.count(value) > 1:
-            raise ConfigError(
-                f"{path}: {key} = {value!r} is given twice; names and endpoints must be unique"
-            )
+def _repeated(key: str, values: list[str]) -> list[str]:
+    return [
+        f"{key} = {value!r} is given twice; names and endpoints must be unique"
+        for value in dict.fromkeys(values)
+        if values.count(value) > 1
+    ]

@@ -5,7 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 import types
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from stripwatch.wire.names import NAME_PATTERN
 
@@ -20,6 +24,7 @@ PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
     PATH_PATTERN: "the path of a folder",
 }
+MISTAKES_SHOWN_MAX = 20
 KIND_WORDS = {  # msgspec names types, the author of the file thinks in TOML
     "`object`": "a section",
     "`array`": "a list",
@@ -28,6 +33,50 @@ KIND_WORDS = {  # msgspec names types, the author of the file thinks in TOML
     "`str`": "text in quotes",
     "`bool`": "true or false",
 }
+
+
+def explain_all(table: dict[str, Any], root: type) -> list[str]:
+    """Every mistake in a configuration, in the order of the file, as `explain` words each.
+
+    Args:
+        table: as read from the file.
+        root: the struct that the whole file is converted to.
+    """
+    return [explain(message, table, root) for message in _messages(table, root, "$")]
+
+
+def in_one_text(path: Path, mistakes: Sequence[str]) -> str:
+    """The mistakes of a file as the text of one error."""
+    if len(mistakes) == 1:
+        return f"{path}: {mistakes[0]}"
+    shown = [f"  {mistake}" for mistake in mistakes[:MISTAKES_SHOWN_MAX]]
+    if len(mistakes) > MISTAKES_SHOWN_MAX:
+        shown.append(f"  and {len(mistakes) - MISTAKES_SHOWN_MAX} more")
+    return "\n".join((f"{path}: {len(mistakes)} mistakes:", *shown))
+
+
+def _messages(value: Any, kind: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - as below
+    """The messages that msgspec, which stops at the first, would give for each mistake."""
+    bare = _bare(kind)
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and isinstance(value, dict):
+        fields = {field.name: field for field in msgspec.structs.fields(bare)}
+        for key, entry in value.items():
+            if key in fields:
+                yield from _messages(entry, fields[key].type, f"{place}.{key}")
+            else:
+                yield f"Object contains unknown field `{key}` - at `{place}`"
+        for name, field in fields.items():
+            if field.required and name not in value:
+                yield f"Object missing required field `{name}` - at `{place}`"
+    elif get_origin(bare) is tuple and isinstance(value, list) and value:
+        for index, entry in enumerate(value):
+            yield from _messages(entry, get_args(bare)[0], f"{place}[{index}]")
+    else:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            what, _, inner = str(error).partition(" - at `$")
+            yield f"{what} - at `{place}{inner.rstrip('`')}`"
 
 
 def explain(message: str, table: dict[str, Any], root: type) -> str:
@@ -75,7 +124,12 @@ def _allowed(root: type, what: str, steps: list[str]) -> str:
 def _type_at(root: type, steps: list[str]) -> Any:  # noqa: ANN401 - walks arbitrary annotations
     here: Any = root
     for step in steps:
-        here = get_args(here)[0] if step.isdigit() else get_type_hints(here)[step]
-        while get_origin(here) in (Annotated, Union, types.UnionType):
-            here = get_args(here)[0]
+        here = _bare(get_args(here)[0] if step.isdigit() else get_type_hints(here)[step])
     return here
+
+
+def _bare(kind: Any) -> Any:  # noqa: ANN401 - an arbitrary annotation
+    """A type without its limits, and without None."""
+    while get_origin(kind) in (Annotated, Union, types.UnionType):
+        kind = get_args(kind)[0]
+    return kind

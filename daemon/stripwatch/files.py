@@ -1,9 +1,47 @@
-"""Files written whole: a reader, or a power cut, sees the old content or the new one."""
+"""Files written whole, and text files read whatever byte-order mark stands before them.
+
+Written whole: a reader, or a power cut, sees the old content or the new one.
+"""
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
+
+# UTF-32 before UTF-16, whose mark is the beginning of that of UTF-32.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def read_utf8(path: Path) -> bytes:
+    """The content of a text file as UTF-8 without a byte-order mark.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not in the encoding that its mark names.
+    """
+    return to_utf8(path.read_bytes())
+
+
+def to_utf8(data: bytes) -> bytes:
+    """Text as UTF-8 without a byte-order mark.
+
+    Editors and shells of Windows write such a mark, and UTF-16 with it. Text without a mark comes
+    back as it is, valid UTF-8 or not.
+
+    Raises:
+        UnicodeDecodeError: it is not in the encoding that its mark names.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding).encode()
+    return data
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -119,6 +119,46 @@ def test_a_mistake_names_file_key_value_and_what_is_allowed(
         assert word in str(caught.value)
 
 
+def test_all_mistakes_are_named_in_one_go(tmp_path: Path) -> None:
+    """In the order of the file; what is missing after what is wrong, in each section."""
+    text = GOOD.replace("frame_lines = 256", "frame_limes = 256").replace("0.6", "-1")
+    text = text.replace('name = "top"', 'name = "Top"\nmirrored = 1').replace('"engine"', "5")
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, text + "queue_events = 0\n[service]\nlog_level = 'loud'\n"))
+    head, *rows = str(caught.value).splitlines()
+    assert head == f"{tmp_path / 'line.toml'}: 8 mistakes:"
+    for row, words in zip(
+        rows,
+        (
+            "[line] has no key frame_limes (did you mean frame_lines?)",
+            "line.mm_per_pixel = -1",
+            "[line] lacks the key frame_lines",
+            "cameras[0].name = 'Top'",
+            "cameras[0].mirrored = 1",
+            "engine.folder = 5",
+            "publish.queue_events = 0",
+            "service.log_level = 'loud'",
+        ),
+        strict=True,
+    ):
+        assert words in row
+
+
+def test_what_does_not_fit_the_engine_names_the_file(tmp_path: Path) -> None:
+    text = GOOD + "[batch]\nrows = 9\n[[inspect.classes]]\nname = 'rust'\n"
+    path = write(tmp_path, text)
+    narrow = msgspec.structs.replace(manifest((64, 1600)), batch=(1, 4))
+    with pytest.raises(ConfigError) as caught:
+        resolve_classes(load_config(path), narrow, path)
+    head, *rows = str(caught.value).splitlines()
+    assert head == f"{path}: 3 mistakes:"
+    assert [row.split()[0] for row in rows] == [
+        "batch.rows",
+        "line.frame_lines",
+        "inspect.classes.name",
+    ]
+
+
 @given(st.sampled_from(LINES), st.sampled_from(VALUES))
 def test_any_value_of_any_key_is_good_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, line: str, value: str
@@ -135,9 +175,17 @@ def test_any_value_of_any_key_is_good_or_a_config_error(
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read: No such file"):
         load_config(tmp_path / "nothing.toml")
-    (tmp_path / "line.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "line.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not TOML"):
         load_config(tmp_path / "line.toml")
+
+
+def test_a_byte_order_mark_makes_no_difference(tmp_path: Path) -> None:
+    """Notepad writes one, PowerShell writes UTF-16 with one."""
+    path = tmp_path / "line.toml"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_bytes(GOOD.encode(encoding))
+        assert load_config(path) == load_config(write(tmp_path, GOOD))
 
 
 def test_classes_come_from_the_engine_and_may_be_overridden(tmp_path: Path) -> None:

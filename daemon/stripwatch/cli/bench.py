@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from stripwatch._version import __version__
 from stripwatch.errors import ConfigError, ExitCode, StorageError
+from stripwatch.files import write_whole
+from stripwatch.service.console import ProgressBar
 
 if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.engines.base import EngineFactory
@@ -37,6 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "bench",
+        allow_abbrev=False,
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, and memory over many frames; or, with "
@@ -89,23 +91,23 @@ def _bench(args: argparse.Namespace) -> ExitCode:
     for path in (args.torch, args.onnx):
         if path is not None and not path.is_file():
             raise ConfigError(f"{path} is no file; --torch and --onnx name the network's files")
+    if args.json and not args.json.resolve().parent.is_dir():  # known before minutes of measuring
+        raise StorageError(f"--json {args.json}: the folder does not exist; make it first")
     manifest = load_manifest(args.engine) if args.engine else None
     if manifest and (args.rows is not None or "end-to-end" in wanted):
         check_rows("--rows", args.rows or ROWS, args.engine, manifest)
     figures: dict[str, object] = {"machine": _machine()}
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as sockets:
         steps = _steps(args, manifest, Path(sockets), wanted)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, transient=True) as progress:
-            for name in wanted:
-                task = progress.add_task(f"measuring {name}")
+        with ProgressBar() as progress:
+            for number, name in enumerate(wanted):
+                progress.show(f"measuring {name}", number, len(wanted))
                 figures[name] = steps[name]()
-                progress.remove_task(task)
     for table in _tables(figures):
         Console().print(table)
     if args.json:
         try:
-            args.json.write_text(json.dumps(figures, indent=2) + "\n")
+            write_whole(args.json, (json.dumps(figures, indent=2) + "\n").encode())
         except OSError as error:
             raise StorageError(f"{args.json} cannot be written: {error.strerror}") from error
     return ExitCode.OK

@@ -6,11 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from stripwatch.config import Config, load_config
+from stripwatch.config import Config, Input, Publish, load_config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, Verification, load_manifest
 from stripwatch.engines.manifest_text import batch_text, class_text, gate_text
 from stripwatch.errors import ExitCode
+from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
 
 
@@ -18,6 +19,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "check",
+        allow_abbrev=False,
         help="check a configuration without starting anything",
         description="Check a configuration and the engine that it names, without opening a socket "
         "or loading the engine.",
@@ -30,8 +32,12 @@ def _check(args: argparse.Namespace) -> ExitCode:
     config = load_config(args.config)
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
-    classes = resolve_classes(config, manifest)
+    classes = resolve_classes(config, manifest, args.config)
     engine_factory(folder, manifest, config.engine)  # loads nothing
+    ends: tuple[Input | Publish, ...] = (*config.inputs, config.publish)
+    for end in ends:
+        if end.attach == "bind":
+            check_local(end.endpoint)
     sys.stdout.write(_summary(args.config, config, manifest, classes))
     return ExitCode.OK
 

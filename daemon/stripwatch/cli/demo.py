@@ -12,12 +12,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "demo",
+        allow_abbrev=False,
         help="watch cameras, daemon and subscriber at work; needs no camera, GPU or configuration",
         description="Build the engine of the embedded model, run the daemon with it, send a "
         "synthetic strip from two cameras, and show the defects. A folder keeps the engine, "
         "config.toml, logs, overlays and summary.json.",
     )
     parser.add_argument(
+        "-o",
         "--output",
         type=Path,
         default=Path("stripwatch-demo"),

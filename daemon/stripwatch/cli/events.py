@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from rich.console import Console
 from stripwatch.cli.address import add_address
 from stripwatch.client.subscriber import NUMBERED_TOPICS, FrameImage, Received, Subscriber
 from stripwatch.config import Attach, load_config
-from stripwatch.errors import ExitCode
+from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.net.peer import peer_endpoint
 from stripwatch.service.signals import stop_on_signals
 from stripwatch.view.event_text import format_event
 from stripwatch.view.overlay_writer import OverlayWriter
-from stripwatch.wire.event import Defect
+from stripwatch.wire.event import Defect, Status
 
+# The beginnings of all topics; docs/wire-formats.md.
+TOPICS = ("defect", "gap", "strip", "status", "frame", "image")
+SILENT_S = 3.0  # without a status, of which a daemon publishes one each second
 LAST_IMAGE_S = 1.0  # wait after the last event
 POLL_S = 0.1  # longest wait for an event, so that a stop is seen
 
@@ -30,6 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "events",
+        allow_abbrev=False,
         help="show the events that a daemon publishes",
         description="Show the events that a daemon publishes, until Ctrl-C or a limit.",
     )
@@ -41,6 +46,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--topic",
         action="append",
+        type=_topic,
         metavar="PREFIX",
         help="for example defect.top, gap, status; may be given more than once "
         f"(default: {', '.join(NUMBERED_TOPICS)})",
@@ -60,18 +66,55 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _events(args: argparse.Namespace) -> ExitCode:
     endpoint: str = args.endpoint
     attach: Attach = "connect"
-    if args.config:
-        publish = load_config(args.config).publish
-        endpoint, attach = peer_endpoint(publish.endpoint, publish.attach)
     topics = tuple(args.topic or NUMBERED_TOPICS)
+    if args.config:
+        config = load_config(args.config)
+        _check_cameras(topics, [camera.name for camera in config.cameras])
+        endpoint, attach = peer_endpoint(config.publish.endpoint, config.publish.attach)
     writer = OverlayWriter(args.save_overlays) if args.save_overlays else None
-    if writer:
-        topics = tuple(dict.fromkeys((*topics, "defect", "image")))
+    with_status = any("status".startswith(topic) for topic in topics)
+    topics = tuple(dict.fromkeys((*topics, *(("defect", "image") if writer else ()), "status")))
     show = _show_json if args.json else partial(_show_line, Console(highlight=False))
+    silence = Silence(endpoint)
     with stop_on_signals() as stop, Subscriber(endpoint, topics, attach=attach) as events:
-        show_events(events, show, stop, writer, count=args.count, duration_s=args.duration)
+        show_events(
+            events,
+            show,
+            stop,
+            writer,
+            silence=silence,
+            with_status=with_status,
+            count=args.count,
+            duration_s=args.duration,
+        )
         sys.stderr.write(_faults(events, writer))
-    return ExitCode.OK
+    ended_in_silence = args.duration and args.duration >= SILENT_S and not silence.ever_heard
+    return ExitCode.ADDRESS if ended_in_silence and not stop.is_set() else ExitCode.OK
+
+
+class Silence:
+    """Prints that no daemon is heard: a running one publishes its status each second."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._since_s = time.monotonic()
+        self._printed = False
+        self.ever_heard = False
+
+    def note(self, *, heard: bool) -> None:
+        """Note that something was received, or that nothing was for a moment."""
+        now_s = time.monotonic()
+        if heard:
+            if self._printed:
+                sys.stderr.write(f"a daemon is heard again at {self._endpoint}\n")
+            self._since_s, self._printed, self.ever_heard = now_s, False, True
+        elif not self._printed and now_s - self._since_s >= SILENT_S:
+            self._printed = True
+            sys.stderr.write(
+                f"no daemon has been heard at {self._endpoint} for {SILENT_S:g} s; check that "
+                "stripwatch run is running and that its publish.endpoint is this address; "
+                "still listening\n"
+            )
 
 
 def show_events(
@@ -80,19 +123,22 @@ def show_events(
     stop: threading.Event,
     writer: OverlayWriter | None = None,
     *,
+    silence: Silence,
+    with_status: bool,
     count: int | None = None,
     duration_s: float | None = None,
 ) -> None:
     """Show events, and write overlays, until `stop`, `count` events or `duration_s`.
 
-    Images are not shown and not counted.
+    Images are not shown and not counted, nor is a status unless `with_status`.
 
     Raises:
         StorageError: an overlay cannot be written.
     """
     shown = 0
-    for received in _until(events, stop, duration_s):
-        if not isinstance(received.event, FrameImage):
+    for received in _until(events, stop, duration_s, silence):
+        hidden = FrameImage if with_status else FrameImage | Status
+        if not isinstance(received.event, hidden):
             show(received)
             shown += 1
         if writer:
@@ -100,20 +146,53 @@ def show_events(
         if count and shown >= count:
             break
     if writer and writer.waiting:  # the image of the last frame comes after its defects
-        for received in _until(events, stop, LAST_IMAGE_S):
+        for received in _until(events, stop, LAST_IMAGE_S, silence):
             _draw(writer, received)
-            if not writer.waiting or not isinstance(received.event, FrameImage | Defect):
+            if not writer.waiting or not isinstance(received.event, FrameImage | Defect | Status):
                 break
 
 
 def _until(
-    events: Subscriber, stop: threading.Event, duration_s: float | None
+    events: Subscriber, stop: threading.Event, duration_s: float | None, silence: Silence
 ) -> Iterator[Received]:
     until_s = None if duration_s is None else time.monotonic() + duration_s
     while not stop.is_set() and (until_s is None or time.monotonic() < until_s):
+        malformed = events.malformed
         received = events.receive_message(POLL_S)
+        silence.note(heard=received is not None or events.malformed > malformed)
         if received is not None:
             yield received
+
+
+def _topic(text: str) -> str:
+    """A prefix of a topic that exists, from the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one.
+    """
+    begin, dot, _ = text.partition(".")
+    exists = begin in TOPICS if dot else any(topic.startswith(begin) for topic in TOPICS)
+    if not exists:
+        close = difflib.get_close_matches(begin, TOPICS, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise argparse.ArgumentTypeError(
+            f"no topic begins with {text!r}{hint}; topics: {', '.join(TOPICS)}, followed by "
+            ".CAMERA, for example defect.top"
+        )
+    return text
+
+
+def _check_cameras(topics: Sequence[str], cameras: Sequence[str]) -> None:
+    """Refuse topics of cameras that the configuration does not have."""
+    for topic in topics:
+        _, dot, rest = topic.partition(".")
+        name, whole, _ = rest.partition(".")
+        known = name in cameras if whole else any(camera.startswith(name) for camera in cameras)
+        if dot and not known:
+            raise ConfigError(
+                f"--topic {topic}: the configuration has no camera {name}; it has: "
+                f"{', '.join(cameras)}"
+            )
 
 
 def _draw(writer: OverlayWriter, received: Received) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from stripwatch._version import __version__
 from stripwatch.cli import bench, check, demo, events, record, replay, run
+from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
 
 
@@ -13,10 +14,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="stripwatch",
+        allow_abbrev=False,
         description="Inspect moving steel strip: frames in over ZeroMQ, defect events out.",
     )
     parser.add_argument("--version", action="version", version=f"stripwatch {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    # An abbreviated flag changes its meaning with the next flag that begins alike.
     for module in (run, check, demo, replay, record, events, bench):
         module.add_parser(commands)
     return parser
@@ -24,5 +27,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    args = make_parser().parse_args(argv)
-    return guarded(lambda: args.command(args))
+    return guarded(lambda: _run(make_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> ExitCode:
+    code: ExitCode = args.command(args)
+    return code

@@ -22,6 +22,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "record",
+        allow_abbrev=False,
         help="record the frames that cameras send into an MCAP file",
         description=(
             "Receive frames at the daemon's inputs and write them into an MCAP file, until Ctrl-C, "

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from stripwatch.cli.address import add_address
+from stripwatch.cli.sending_progress import sending_progress
 from stripwatch.client.event_file import load_events
 from stripwatch.client.subscriber import Received
 from stripwatch.config import Config, load_config
@@ -36,7 +25,6 @@ from stripwatch.lab.compare.event_diff import compare_events
 from stripwatch.lab.compare.report import print_comparison
 from stripwatch.service.signals import stop_on_signals
 from stripwatch.wire.event import NumberedEvent
-from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.names import CameraName, StripId
 
 PUB_FRAMES_PER_S = 10.0  # slow enough for most machines; a daemon drops what is too fast
@@ -46,13 +34,13 @@ _ALLOWED = {
     "--camera": "1 to 32 of the characters a-z 0-9 _ -",
     "--strip": "1 to 64 printable ASCII characters",
 }
-OnSent = Callable[[FrameHeader], None]
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "replay",
+        allow_abbrev=False,
         help="send images, a video, a recording or the synthetic strip as cameras do",
         description=(
             "Send frames as cameras do. With --expect or --write-events: start another daemon "
@@ -60,7 +48,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             "a file, or write them into one."
         ),
     )
-    parser.add_argument("source", metavar="SOURCE", help="folder, video, .mcap, or: synthetic")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="folder of images, image, video, recording (.mcap), or: synthetic",
+    )
     add_address(
         parser,
         config_help="of the daemon: send to its first input",
@@ -131,7 +123,7 @@ def _replay(args: argparse.Namespace) -> ExitCode:
     schedule = _schedule(args, config, source, "push" if own_daemon else link.pattern)
     if config is not None:
         _check_cameras(config, schedule)
-    with stop_on_signals() as stop, _progress_bar(source, schedule) as on_sent:
+    with stop_on_signals() as stop, sending_progress(source, schedule) as on_sent:
         if not own_daemon:
             sent = send_frames(source, link, schedule, stop, on_sent=on_sent)
             for camera, entry in sent.items():
@@ -200,37 +192,8 @@ def _check_cameras(config: Config, schedule: Schedule) -> None:
             )
 
 
-@contextmanager
-def _progress_bar(source: Source, schedule: Schedule) -> Iterator[OnSent]:
-    """A bar with frames, frames/s and time left, on a terminal."""
-    console = Console(stderr=True)
-    copies = 1 if source.cameras else len(schedule.cameras)
-    limits = [
-        n for n in (None if schedule.loop else source.count, schedule.frame_count) if n is not None
-    ]
-    with Progress(
-        TextColumn("sending"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames"),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("", total=min(limits) * copies if limits else None)
-        yield lambda _: progress.advance(task)
-
-
-class _Rate(ProgressColumn):
-    """Frames per second at present."""
-
-    def render(self, task: Task) -> Text:
-        """The column's text."""
-        return Text(f"{task.speed or 0:.1f} frames/s")
-
-
 def _write_events(path: Path, received: list[Received]) -> None:
+    replaced = ", in place of those that it held" if path.is_file() else ""
     lines = b"".join(entry.payload + b"\n" for entry in received)
     try:
         if path.exists() and not path.is_file():  # a pipe or a terminal
@@ -239,7 +202,7 @@ def _write_events(path: Path, received: list[Received]) -> None:
             write_whole(path, lines)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
-    sys.stdout.write(f"{path}: {len(received)} events\n")
+    sys.stdout.write(f"{path}: {len(received)} events{replaced}\n")
 
 
 def _report(expected: list[NumberedEvent], received: list[Received]) -> ExitCode:

@@ -14,6 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the subcommand."""
     parser = commands.add_parser(
         "run",
+        allow_abbrev=False,
         help="run the daemon",
         description="Receive frames, inspect them, publish defect events, until SIGTERM or "
         "Ctrl-C. SIGHUP changes the engine, thresholds and minimum areas without a stop.",

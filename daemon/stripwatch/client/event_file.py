@@ -7,7 +7,14 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import read_utf8
 from stripwatch.wire.event import NumberedEvent
+
+_TELEMETRY = ("status", "frame")  # not numbered, and not the same in any two runs
+
+
+class _TypeTag(msgspec.Struct, frozen=True):
+    type: str
 
 
 def load_events(path: Path) -> list[NumberedEvent]:
@@ -18,17 +25,21 @@ def load_events(path: Path) -> list[NumberedEvent]:
         ConfigError: a line is not an event of version 1.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_utf8(path).splitlines()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not a file of events: {error}") from None
+    tag_decoder = msgspec.json.Decoder(_TypeTag)
     decoder = msgspec.json.Decoder(NumberedEvent)
     events: list[NumberedEvent] = []
     for number, line in enumerate(lines, 1):
-        if not line.strip() or b'"type":"status"' in line or b'"type":"frame"' in line:
+        if not line.strip():
             continue
         try:
-            events.append(decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if tag_decoder.decode(line).type not in _TELEMETRY:
+                events.append(decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(
                 f"{path}, line {number} is not an event ({error}); "
                 "write such a file with: stripwatch replay ... --write-events FILE"

@@ -176,7 +176,7 @@ def _driver() -> Any:  # noqa: ANN401 - pycuda carries no types
     except ModuleNotFoundError as error:
         raise ModelError(
             f"this engine runs on a GPU and needs {error.name}, which is not installed here; "
-            "install it with: pip install 'stripwatch[cuda]'"
+            "install it in the folder of stripwatch with: pip install '.[cuda]'"
         ) from None
     except ImportError as error:  # the driver's library is missing
         raise DeviceError(f"no CUDA device can be used here: {error}") from error

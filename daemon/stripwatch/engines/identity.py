@@ -53,7 +53,7 @@ def installed_version(target: GpuTarget) -> str:
     except importlib.metadata.PackageNotFoundError:
         raise ModelError(
             f"an engine of target {target} needs {library.title}, which is not installed here; "
-            f"install it with: pip install 'stripwatch[{target}]'"
+            f"install it in the folder of stripwatch with: pip install '.[{target}]'"
         ) from None
 
 
@@ -69,7 +69,7 @@ def load_library(target: GpuTarget) -> Any:  # noqa: ANN401 - a module that depe
     except ImportError as error:
         raise ModelError(
             f"an engine of target {target} needs {library.title}, which cannot be loaded here "
-            f"({error}); install it with: pip install 'stripwatch[{target}]'"
+            f"({error}); install it in the folder of stripwatch with: pip install '.[{target}]'"
         ) from None
 
 

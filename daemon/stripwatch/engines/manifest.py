@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import ModelError
+from stripwatch.files import read_utf8
 from stripwatch.wire.names import CLASSES_MAX, ClassName, Side, class_bit
 
 MANIFEST_NAME = "manifest.json"
@@ -156,7 +157,7 @@ def load_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     rebuild = f"build it with: engine-build MODEL.onnx --output {folder}"
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(read_utf8(path), type=Manifest)
     except FileNotFoundError:
         raise ModelError(
             f"{folder} holds no engine ({MANIFEST_NAME} is missing); {rebuild}"

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from stripwatch.config import Config, load_config
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.lab.processes import Process, command_process, daemon_process
 from stripwatch.resources import resource_path
-from stripwatch.view.event_text import format_event
+from stripwatch.view.event_text import event_heading, format_event
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect, Event, Gap, Status
 
@@ -51,7 +52,8 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     model = resource_path("models/edge/model.onnx")
     engine = output / ENGINE_FOLDER
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
-    _build_engine(model, engine, output / "engine-build.log")
+    with console.status("building and verifying the engine, about 10 s"):
+        _build_engine(model, engine, output / "engine-build.log")
     config, path = _demo_config(), output / "config.toml"
     view = _View(output, frame_count)
     console.print(f"[bold]2.[/] stripwatch run {path}", soft_wrap=True)
@@ -59,22 +61,38 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
         Subscriber(config.publish.endpoint, TOPICS) as events,
         daemon_process(config, path, output / "daemon.log") as daemon,
     ):
-        _wait_until_running(events, daemon, view)
-        replay = ["replay", "synthetic", "--config", str(path), "--seed", str(seed)]
-        replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
-        for camera in CAMERAS:
-            replay += ["--camera", camera]
-        console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
-        log = output / "camera.log"
-        with (
-            command_process("stripwatch", replay, END_TIMEOUT_S, log) as camera_process,
-            Live(view, console=console, refresh_per_second=8, transient=True),
-        ):
-            _watch(events, (daemon, camera_process), view)
+        with console.status("starting the daemon"):
+            _wait_until_running(events, daemon, view)
+        with ExitStack() as cameras:
+            processes = []
+            for number, camera in enumerate(CAMERAS):
+                # Another seed for each: the two sides of a strip have defects of their own.
+                replay = ["replay", "synthetic", "--config", str(path), "--camera", camera]
+                replay += ["--seed", str(seed + number), "--strip", f"demo-{seed}"]
+                replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
+                console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
+                log = output / f"camera-{camera}.log"
+                process = command_process("stripwatch", replay, END_TIMEOUT_S, log)
+                processes.append(cameras.enter_context(process))
+            cameras.enter_context(Live(view, console=console, refresh_per_second=8, transient=True))
+            _watch(events, daemon, processes, view)
     view.write_summary()
     console.print(view.summary_table())
-    console.print(f"overlays: {view.overlays.written} PNGs in {output / 'overlays'}")
+    console.print(_next_steps(output, view.overlays.written), soft_wrap=True, highlight=False)
     return ExitCode.OK
+
+
+def _next_steps(output: Path, overlays: int) -> str:
+    """What to look at after the demo, and what to try."""
+    config = output / "config.toml"
+    return (
+        f"Open {output / 'overlays'}: {overlays} frames with their defects drawn in.\n"
+        "Then try, in three terminals:\n"
+        f"  stripwatch run {config}\n"
+        f"  stripwatch events --config {config}\n"
+        f"  stripwatch replay synthetic --config {config} --loop\n"
+        "What comes next: docs/tutorial-first-subscriber.md, docs/tutorial-first-model.md"
+    )
 
 
 class _View:
@@ -131,7 +149,9 @@ class _View:
         counts = "   ".join(f"{name} {count}" for name, count in sorted(self.defects.items()))
         return Group(
             Panel(head, title="stripwatch", title_align="left"),
-            Panel(Group(*self._lines), title=f"events   {counts}", title_align="left"),
+            Panel(
+                Group(event_heading(), *self._lines), title=f"events   {counts}", title_align="left"
+            ),
         )
 
     def summary(self) -> dict[str, object]:
@@ -202,13 +222,13 @@ def _wait_until_running(events: Subscriber, daemon: Process, view: _View) -> Non
             view.add(event)
 
 
-def _watch(events: Subscriber, processes: Sequence[Process], view: _View) -> None:
+def _watch(events: Subscriber, daemon: Process, cameras: Sequence[Process], view: _View) -> None:
     """Show events until every frame is accounted for."""
     until_s: float | None = None
     while view.accounted() < view.frames_expected:
-        if processes[-1].poll() is not None and until_s is None:
-            until_s = time.monotonic() + END_TIMEOUT_S  # the camera is done
-        _assert_healthy(processes, until_s, view)
+        if until_s is None and all(camera.poll() is not None for camera in cameras):
+            until_s = time.monotonic() + END_TIMEOUT_S  # the cameras are done
+        _assert_healthy((daemon, *cameras), until_s, view)
         event = events.receive(0.1)
         if event:
             view.add(event)

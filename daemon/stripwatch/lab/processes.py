@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,10 +49,20 @@ def command_process(
     try:
         yield process
     except StripwatchError as error:
-        tail = log.read_text(errors="replace")[-LOG_CHARACTERS:] if log else ""
-        raise type(error)(f"{error}\n{log}:\n{tail}" if tail else str(error)) from error
+        raise type(error)(f"{error}{_log_tail(log)}") from error
     finally:
         end_process(process, stop_timeout_s)
+
+
+def _log_tail(log: Path | None) -> str:
+    """The end of a log as the rest of an error; a full disk in place of a log that is empty."""
+    if log is None:
+        return ""
+    tail = log.read_text(errors="replace")[-LOG_CHARACTERS:]
+    if tail:
+        return f"\n{log}:\n{tail}"
+    full = shutil.disk_usage(log.parent).free < LOG_CHARACTERS
+    return f"; the disk of {log.parent} is full, free some space" if full else ""
 
 
 @contextmanager

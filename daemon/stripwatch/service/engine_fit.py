@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from stripwatch.config import ClassOverride, Config
+from stripwatch.config_errors import in_one_text
 from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
 
 
-def resolve_classes(config: Config, manifest: Manifest) -> tuple[DefectClass, ...]:
+def resolve_classes(
+    config: Config, manifest: Manifest, path: Path | None = None
+) -> tuple[DefectClass, ...]:
     """The classes to report: the manifest's, with the configuration's overrides applied.
+
+    Args:
+        config: the configuration.
+        manifest: of the engine.
+        path: of the configuration, to name in errors.
 
     Raises:
         ConfigError: the engine is for another frame shape or other batches, or an override names
-            no class.
+            no class; names every such mistake.
     """
-    check_rows("batch.rows", config.batch.rows, Path(config.engine.folder), manifest)
+    mistakes = list(_mistakes(config, manifest))
+    if mistakes:
+        raise ConfigError(in_one_text(path or Path("the configuration"), mistakes))
+    overrides = {entry.name: entry for entry in config.inspect.classes}
+    return tuple(_apply(entry, overrides.get(entry.name)) for entry in manifest.classes)
+
+
+def _mistakes(config: Config, manifest: Manifest) -> Iterator[str]:
+    try:
+        check_rows("batch.rows", config.batch.rows, Path(config.engine.folder), manifest)
+    except ConfigError as error:
+        yield str(error)
     if manifest.frame_shape != config.line.frame_shape:
-        raise ConfigError(
+        yield (
             f"line.frame_lines x line.frame_pixels is {_by(config.line.frame_shape)}, but the "
             f"engine in {config.engine.folder} takes {_by(manifest.frame_shape)}; change one, or "
             f"rebuild with: engine-build MODEL.onnx --frame {_by(config.line.frame_shape)}"
         )
-    overrides = {entry.name: entry for entry in config.inspect.classes}
     names = [entry.name for entry in manifest.classes]
-    for name in overrides.keys() - set(names):
-        raise ConfigError(
-            f"inspect.classes.name = {name!r}: the engine has no such class; "
-            f"allowed: {', '.join(names)}"
-        )
-    return tuple(_apply(entry, overrides.get(entry.name)) for entry in manifest.classes)
+    for entry in config.inspect.classes:
+        if entry.name not in names:
+            yield (
+                f"inspect.classes.name = {entry.name!r}: the engine has no such class; "
+                f"allowed: {', '.join(names)}"
+            )
 
 
 def check_rows(key: str, rows: int, folder: Path, manifest: Manifest) -> None:

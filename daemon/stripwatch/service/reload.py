@@ -66,7 +66,7 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     manifest = load_manifest(folder)
     # Other sections need a restart and stay as they are; the engine must fit those.
     fitted = msgspec.structs.replace(running, engine=config.engine, inspect=config.inspect)
-    wanted = model_of(manifest, resolve_classes(fitted, manifest))
+    wanted = model_of(manifest, resolve_classes(fitted, manifest, path))
     names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))
     if names != running_names:
         raise ConfigError(

@@ -12,6 +12,14 @@ from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, Strip
 UNKNOWN = "-"
 
 
+def event_heading() -> Text:
+    """The names of the columns of `format_event`."""
+    front = f"{'time':<12}  {'camera':<8}  {'coil':<14}  "
+    return Text(
+        f"{front}{'along strip':>12}  {'across':>11}  {'class':<12}  {'size':^22}", "dim italic"
+    )
+
+
 def format_event(event: Event) -> Text:
     """One line for one event."""
     match event:

@@ -28,6 +28,7 @@ FILL_SHARE = 0.38  # of the class's colour over the steel, inside the mask
 FONT_LINES_SHARE = 14  # frame height / text height
 FONT_PX_MIN, FONT_PX_MAX = 11, 26
 PADDING_PX = 3
+CAPTION_COLOUR, CAPTION_BACKGROUND = (235, 235, 235), (24, 24, 24)
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 Image8 = NDArray[np.uint8]
@@ -57,14 +58,33 @@ def draw_overlay(pixels: Image8, defects: Sequence[Defect]) -> Image8:
     size_px = min(FONT_PX_MAX, max(FONT_PX_MIN, lines // FONT_LINES_SHARE))
     font = ImageFont.load_default(size_px)
     for defect in defects:
-        left, top, width, height = defect.bbox_px
-        box = (left - 2, top - 2, left + width + 1, top + height + 1)
+        left, top, right, bottom = _box(defect, image.size)
+        box = (left - 2, top - 2, right + 1, bottom + 1)
         draw.rectangle(box, outline=class_colour(defect.class_id))
     taken: list[Box] = []
     for defect in sorted(defects, key=lambda defect: -defect.area_px):
         text = f"{defect.class_name} {defect.score:.2f}"
         taken.append(_label(draw, font, text, defect, taken, image.size))
     return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+
+def add_caption(overlay: Image8, text: str) -> Image8:
+    """Write a line of text under an overlay, where it hides nothing.
+
+    Args:
+        overlay: BGR uint8 [lines, pixels, 3].
+        text: what does not fit its width is cut off.
+
+    Returns:
+        BGR uint8 [lines and those of the caption, pixels, 3].
+    """
+    lines, pixels = overlay.shape[:2]
+    size_px = min(FONT_PX_MAX, max(FONT_PX_MIN, lines // FONT_LINES_SHARE))
+    bar = Image.new("RGB", (pixels, size_px + 2 * PADDING_PX), CAPTION_BACKGROUND)
+    font = ImageFont.load_default(size_px)
+    draw = ImageDraw.Draw(bar)
+    draw.text((PADDING_PX, bar.height // 2), text, CAPTION_COLOUR, font, anchor="lm")
+    return np.concatenate((overlay, np.asarray(bar)[:, :, ::-1]))
 
 
 def draw_masks(pixels: Image8, defects: Sequence[Defect]) -> Image8:
@@ -107,9 +127,9 @@ def _label(
     """Write a label where it fits: above its box, below it, or further along the strip's edge."""
     _, ascent, right, descent = (round(value) for value in draw.textbbox((0, 0), text, font=font))
     width, height = right + 2 * PADDING_PX, descent - ascent + 2 * PADDING_PX
-    x, y, _, box_height = defect.bbox_px
+    x, y, _, bottom = _box(defect, size)
     left = max(0, min(x - 2, size[0] - width))
-    below = y + box_height + 2
+    below = bottom + 2
     tops = [y - 2 - height, below, *range(y + 1, max(y + 2, below - height), height + 1)]
     fitting = [top for top in tops if 0 <= top <= size[1] - height]
     places = [(left, top, left + width, top + height) for top in fitting]
@@ -118,6 +138,13 @@ def _label(
     draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), class_colour(defect.class_id))
     draw.text((place[0] + PADDING_PX, place[1] + PADDING_PX - ascent), text, (16, 16, 16), font)
     return place
+
+
+def _box(defect: Defect, size: tuple[int, int]) -> Box:
+    """The box of a defect inside the picture: the numbers come from a peer."""
+    left, top, width, height = defect.bbox_px
+    x, y = min(left, size[0]), min(top, size[1])
+    return x, y, min(left + width, size[0]), min(top + height, size[1])
 
 
 def _overlap(one: Box, other: Box) -> bool:

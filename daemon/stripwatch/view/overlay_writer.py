@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -10,10 +13,13 @@ import cv2
 from stripwatch.client.subscriber import FrameImage
 from stripwatch.errors import StorageError
 from stripwatch.files import write_whole
-from stripwatch.view.overlay import draw_overlay
+from stripwatch.view.overlay import add_caption, draw_overlay
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import Defect
+from stripwatch.wire.frame import FrameHeader
 
+NO_COIL = "no-coil"
+FRAME_DIGITS = 9  # so that names sort as frames follow each other, for weeks
 FRAMES_MAX = 64  # with defects that wait for their image
 DEFECTS_PER_FRAME_MAX = 1000  # drawn; a frame with more is illegible anyway
 
@@ -72,8 +78,8 @@ class OverlayWriter:
         except WireError:
             self.malformed += 1
             return None
-        path = self._folder / f"{header.camera}-{header.session}-{header.seq}.png"
-        encoded, png = cv2.imencode(".png", overlay)
+        path = self._folder / _file_name(header)
+        encoded, png = cv2.imencode(".png", add_caption(overlay, _caption(header, defects)))
         assert encoded
         try:
             write_whole(path, png.tobytes())
@@ -81,3 +87,31 @@ class OverlayWriter:
             raise StorageError(f"{path} cannot be written: {error.strerror}") from error
         self.written += 1
         return path
+
+
+def _file_name(header: FrameHeader) -> str:
+    """A name that sorts by coil, camera and frame; the session keeps it from being used twice."""
+    coil = re.sub(r"[^A-Za-z0-9.-]", "-", header.strip or NO_COIL).strip(".")
+    return f"{coil}_{header.camera}_{header.seq:0{FRAME_DIGITS}d}_{header.session}.png"
+
+
+def _caption(header: FrameHeader, defects: Sequence[Defect]) -> str:
+    """Coil, camera, frame, place of the defects on the strip, and local time."""
+    moment = datetime.fromtimestamp(header.t_ns / 1e9).astimezone()
+    parts = [
+        f"coil {header.strip or '-'}",
+        f"camera {header.camera}",
+        f"frame {header.seq}",
+        _place(defects),
+        moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}",
+    ]
+    return "    ".join(filter(None, parts))
+
+
+def _place(defects: Sequence[Defect]) -> str:
+    places = [entry.position.downweb_mm for entry in defects]
+    known = [place / 1000 for place in places if place is not None]
+    if not known:
+        return ""
+    first, last = f"{min(known):.3f}", f"{max(known):.3f}"
+    return f"at {first} m" if first == last else f"at {first} to {last} m"

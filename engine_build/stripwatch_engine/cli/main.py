@@ -26,11 +26,11 @@ EXTRA = ("onnx", "onnxruntime")  # of the extra `build`; the daemon runs without
 def main(argv: list[str] | None = None) -> int:
     """Build or show an engine and return the exit code."""
     given = sys.argv[1:] if argv is None else argv
+    return guarded(lambda: _run(given))
+
+
+def _run(given: list[str]) -> ExitCode:
     args = make_parser().parse_intermixed_args(given)  # models may stand between flags
-    return guarded(lambda: _run(args, given))
-
-
-def _run(args: argparse.Namespace, given: list[str]) -> ExitCode:
     for text in given:
         if any("\udc80" <= character <= "\udcff" for character in text):  # how Python marks it
             raise ConfigError(f"{text!a} is not UTF-8, as the manifest is; rename it")

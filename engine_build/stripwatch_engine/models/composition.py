@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import write_whole
+from stripwatch.files import read_utf8, write_whole
 from stripwatch.wire.names import CLASSES_MAX
 
 Role = Literal["segmentation", "gate", "classifier"]  # of a model in a deployment
@@ -53,7 +53,7 @@ def load_composition(path: Path) -> Composition:
         ConfigError: it cannot be read, or breaks a rule.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_utf8(path).decode())
         composition = msgspec.convert(table, Composition, strict=False)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error

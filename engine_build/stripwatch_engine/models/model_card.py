@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from stripwatch.engines.manifest import DefectClass, check_classes
 from stripwatch.errors import ModelError
+from stripwatch.files import read_utf8
 from stripwatch.wire.names import CLASSES_MAX
 
 CARD_NAME = "model.json"
@@ -69,7 +70,7 @@ def load_card(model: Path) -> ModelCard:
     """
     path = card_path(model)
     try:
-        card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
+        card = msgspec.json.decode(read_utf8(path), type=ModelCard)
     except FileNotFoundError:
         raise ModelError(
             f"{path} is missing; it describes the model's classes, input and output, and "

@@ -10,6 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from stripwatch.cli.main import main
+from stripwatch.errors import ExitCode
+from stripwatch.resources import resource_path
 from stripwatch.testing import fake_line
 from stripwatch.wire.event import Defect
 
@@ -37,4 +40,40 @@ def test_the_command_prints_events_and_saves_overlays(tmp_path: Path, *, as_json
         assert [msgspec.json.decode(row, type=Defect) for row in rows] == published[:3]
     else:
         assert all("kind1" in row for row in rows)
-    assert (tmp_path / "top-s-0.png").is_file()
+    assert (tmp_path / "no-coil_top_000000000_s.png").is_file()
+
+
+def test_where_no_daemon_is_heard_the_command_prints_so(endpoint: str) -> None:
+    """A running daemon publishes its status each second, so that silence is known."""
+    command = [sys.executable, "-m", "stripwatch", "events", "--endpoint", endpoint]
+    done = subprocess.run(
+        [*command, "--duration", "3.5"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == ExitCode.ADDRESS
+    assert (
+        f"no daemon has been heard at {endpoint} for 3 s; check that stripwatch run" in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("nonsense", "no topic begins with 'nonsense'; topics: defect, gap"),
+        ("defects", "did you mean defect?"),
+        ("def.top", "did you mean defect?"),
+    ],
+)
+def test_a_topic_that_does_not_exist_is_refused(
+    topic: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["events", "--endpoint", "tcp://127.0.0.1:1", "--topic", topic])
+    assert words in capsys.readouterr().err
+
+
+def test_a_topic_of_a_camera_that_does_not_exist_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = str(resource_path("config.toml"))
+    assert main(["events", "--config", config, "--topic", "gap.topp"]) == ExitCode.CONFIG
+    assert "has no camera topp; it has: top, bottom" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def test_numbered_events_come_back_in_order(tmp_path: Path, make_defect: MakeDef
     rows = [first, b"", b'{"type":"status","v":1}', b'{"type":"frame","v":1}', second]
     path.write_bytes(b"\n".join(rows) + b"\n")
     assert load_events(path) == defects
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_events_that_another_program_wrote_again_are_the_same(
+    tmp_path: Path, make_defect: MakeDefect, encoding: str
+) -> None:
+    """Blanks, the order of keys, line ends and a byte-order mark make no difference."""
+    path = tmp_path / "events.jsonl"
+    defect = json.loads(build_event(make_defect())[1])
+    rows = [{"v": 1, "type": "status"}, dict(reversed(defect.items())), {"v": 1, "type": "frame"}]
+    path.write_bytes("\r\n".join(json.dumps(row) for row in rows).encode(encoding))
+    assert load_events(path) == [make_defect()]
 
 
 @pytest.mark.parametrize("row", [b"{", b"\xff", b'{"type":"defect"}', b'{"type":"other"}', b"[]"])

@@ -115,7 +115,7 @@ def test_a_gpu_engine_needs_its_library(
 ) -> None:
     """Where it is not installed, the sentence says how to install it."""
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(ModelError, match=rf"pip install 'stripwatch\[{target}\]'$"):
+    with pytest.raises(ModelError, match=rf"pip install '\.\[{target}\]'$"):
         engine_factory(HERE, manifest(plan(), target))
 
 

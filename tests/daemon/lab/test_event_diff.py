@@ -25,6 +25,23 @@ def test_events_are_compared_by_what_they_say_not_by_when(make_defect: MakeDefec
     assert "score 0.9 -> 0.5" in format_difference(difference)
 
 
+def test_part_of_is_compared_as_a_partition(make_defect: MakeDefect) -> None:
+    """Other names for the same groups are no difference; another grouping is one."""
+
+    def run(*names: str) -> list[Defect]:
+        return [make_defect(frame_seq=seq, part_of=name) for seq, name in enumerate(names)]
+
+    assert compare_events(run("a", "a", "b", "c"), run("x", "x", "a", "b")).differences == ()
+    split = compare_events(run("a", "a", "a", "b"), run("a", "c", "c", "b")).differences
+    assert [entry.changes for entry in split] == [(("part_of", "a", "c"),)] * 2
+    joined = compare_events(run("a", "b"), run("a", "a")).differences
+    assert [entry.changes for entry in joined] == [(("part_of", "b", "a"),)]
+    # A defect that is gone regroups nobody else.
+    assert [entry.kind for entry in compare_events(run("a", "a"), run("z")[:1]).differences] == [
+        "missing"
+    ]
+
+
 def test_missing_and_new_events_are_told_apart(make_defect: MakeDefect) -> None:
     gap = Gap(
         stream="a",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from stripwatch.view.overlay import draw_overlay
+from stripwatch.view.overlay import add_caption, draw_overlay
 from stripwatch.wire.event import Defect
 
 MakeDefect = Callable[..., Defect]
@@ -22,3 +23,19 @@ def test_colour_is_drawn_on_the_mask_and_the_rest_is_left_grey(make_defect: Make
     assert (colour[8:12, 20:30] > 0).all()
     assert (overlay[31] == 90).all()
     assert (draw_overlay(pixels, []) == 90).all()
+
+
+@pytest.mark.parametrize("box", [(0, 0, 2**53 - 1, 2**53 - 1), (2**53 - 1, 2**53 - 1, 1, 1)])
+def test_a_box_beyond_the_picture_costs_nothing(
+    make_defect: MakeDefect, box: tuple[int, int, int, int]
+) -> None:
+    """A publisher may claim any box; only what lies in the picture is drawn."""
+    assert draw_overlay(np.zeros(SHAPE, np.uint8), [make_defect(bbox_px=box)]).shape == (*SHAPE, 3)
+
+
+def test_a_caption_is_added_below_and_hides_nothing() -> None:
+    overlay = np.full((64, 200, 3), 90, np.uint8)
+    captioned = add_caption(overlay, "coil 7")
+    assert (captioned[:64] == overlay).all()
+    assert captioned.shape[1:] == (200, 3)
+    assert captioned[64:].max() > 200

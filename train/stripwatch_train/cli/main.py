@@ -26,6 +26,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    args = make_parser().parse_args(argv)
+    return guarded(lambda: _run(make_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> ExitCode:
     run: Callable[[argparse.Namespace], ExitCode] = args.command
-    return guarded(lambda: run(args))
+    return run(args)

@@ -12,6 +12,7 @@ import msgspec
 from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.files import read_utf8
 from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch_train.data.samples import class_name, make_classes
 
@@ -91,9 +92,11 @@ def read_coverage(path: Path) -> Coverage:
 
 def read_labels(path: Path) -> list[LocatedLabel]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_utf8(path).splitlines()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not text: {error}") from None
     placed: list[LocatedLabel] = []
     for number, line in enumerate(lines, 1):
         where = f"{path}, line {number}"

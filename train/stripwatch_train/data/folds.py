@@ -26,7 +26,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import write_whole
+from stripwatch.files import read_utf8, write_whole
 from stripwatch_train.data.duplicates import (
     find_groups,
     known_groups,
@@ -158,7 +158,7 @@ def read_folds(path: Path) -> FoldFile:
         ConfigError: it is missing or damaged.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=FoldFile)
+        return msgspec.json.decode(read_utf8(path), type=FoldFile)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

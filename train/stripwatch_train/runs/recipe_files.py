@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.errors import ConfigError
+from stripwatch.files import read_utf8
 from stripwatch_train.runs.recipe import Member, Recipe
 
 Table = dict[str, Any]
@@ -76,7 +77,7 @@ def _read(name: str) -> Table:
         text = (resources.files("stripwatch_train") / "recipes" / f"{name}.toml").read_text("utf-8")
         return tomllib.loads(text)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_utf8(path).decode()
         if path.suffix == ".toml":
             return tomllib.loads(text)
         return msgspec.json.decode(text, type=Table)

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import write_whole
+from stripwatch.files import read_utf8, write_whole
 from stripwatch_engine.models.composition import Role
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import load_folds
@@ -86,7 +86,7 @@ def load_run(folder: Path) -> RunFile:
     """
     path = folder / RUN_NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=RunFile)
+        return msgspec.json.decode(read_utf8(path), type=RunFile)
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}; `stripwatch-train fit` writes it"

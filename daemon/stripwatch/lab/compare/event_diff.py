@@ -1,7 +1,8 @@
 """Comparing the events of two runs over the same frames.
 
 Fields that differ between any two runs are ignored: the stream and its numbers, the session, the
-times. The model's hash is compared once for all events.
+times. The model's hash is compared once for all events. The names in `part_of` are numbers that
+shift with every defect before them: which defects share one is compared, not the name.
 """
 
 from __future__ import annotations
@@ -54,12 +55,16 @@ def compare_events(
     for event in actual:
         pool[_key(event)].append(event)
     differences: list[Difference] = []
+    pairs: list[tuple[NumberedEvent, NumberedEvent]] = []
     for event in expected:
         partners = pool[_key(event)]
-        if not partners:
+        if partners:
+            pairs.append((event, partners.pop(0)))
+        else:
             differences.append(Difference("missing", event))
-            continue
-        changes = _changes(event, partners.pop(0))
+    regrouped = _regrouped(pairs)
+    for index, (event, partner) in enumerate(pairs):
+        changes = _changes(event, partner, regrouped=index in regrouped)
         if changes:
             differences.append(Difference("changed", event, changes))
     differences += [Difference("new", event) for events in pool.values() for event in events]
@@ -113,17 +118,37 @@ def _position(event: NumberedEvent) -> tuple[str, int]:
     return event.camera, event.first_frame_seq if isinstance(event, Gap) else event.frame_seq
 
 
-def _changes(expected: NumberedEvent, actual: NumberedEvent) -> tuple[tuple[str, Any, Any], ...]:
+def _regrouped(pairs: Sequence[tuple[NumberedEvent, NumberedEvent]]) -> set[int]:
+    """Indices of the pairs of defects whose `part_of` groups them differently in the two runs.
+
+    Each group is named by its first pair; members without a partner are missing or new themselves.
+    """
+    firsts: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    found: set[int] = set()
+    for index, pair in enumerate(pairs):
+        groups = [
+            first.setdefault(event.part_of, index)
+            for first, event in zip(firsts, pair, strict=True)
+            if isinstance(event, Defect)
+        ]
+        if len(set(groups)) > 1:
+            found.add(index)
+    return found
+
+
+def _changes(
+    expected: NumberedEvent, actual: NumberedEvent, *, regrouped: bool
+) -> tuple[tuple[str, Any, Any], ...]:
     before, after = _fields(expected), _fields(actual)
     return tuple(
-        (field, before[field], after[field]) for field in before if before[field] != after[field]
+        (field, before[field], after[field])
+        for field in before
+        if (regrouped if field == "part_of" else before[field] != after[field])
     )
 
 
 def _fields(event: NumberedEvent) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(event)
-    if isinstance(event, Defect):
-        fields["part_of"] = event.part_of.replace(f"-{event.session}-", "-SESSION-")
     return {name: value for name, value in fields.items() if name not in IGNORED}
 
 

@@ -18,6 +18,7 @@ from pycocotools import mask as coco
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
+from stripwatch.files import read_utf8
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_coco, encode_coco, runs_of_mask
 from stripwatch_train.data.formats.coco_images import LocatedImages, locate_images, unique_images
@@ -81,7 +82,7 @@ def read_coco(
 
 def _read(path: Path) -> Instances:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Instances)
+        return msgspec.json.decode(read_utf8(path), type=Instances)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

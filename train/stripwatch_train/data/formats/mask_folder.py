@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
+from stripwatch.files import read_utf8
 from stripwatch_train.data.images import image_files
 from stripwatch_train.data.samples import DataSet, MaskFile, Sample, make_classes
 
@@ -90,7 +91,7 @@ def _class_names(masks: Path) -> tuple[str, ...]:
             f"{places[1]}, one a line"
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_utf8(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     return tuple(line.strip() for line in lines if line.strip())

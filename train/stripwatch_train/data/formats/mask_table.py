@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
+from stripwatch.files import read_utf8
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_severstal
 
@@ -79,7 +81,7 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, Record]]]:
     """
     limit = csv.field_size_limit(CELL_CHARACTERS_MAX)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.StringIO(read_utf8(path).decode(), newline="") as file:
             reader = csv.DictReader(file, strict=True)
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = columns
