@@ -36,6 +36,7 @@ def make_card(shape: tuple[int, int] = (16, 48), channels: int = 1, **changes: A
         "std": 0.25,
         "activation": "sigmoid",
         "classes": numbered_classes(3),
+        "trained_on": "synthetic",
     }
     return ModelCard(input=size, **(fields | changes))
 

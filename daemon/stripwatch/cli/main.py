@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from stripwatch._version import __version__
 from stripwatch.cli import bench, check, demo, events, record, replay, run
+from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
 
 
@@ -24,5 +26,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: list[str] | None) -> ExitCode:
     args = make_parser().parse_args(argv)
-    return guarded(lambda: args.command(args))
+    command: Callable[[argparse.Namespace], ExitCode] = args.command
+    return command(args)

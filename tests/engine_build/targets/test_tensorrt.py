@@ -29,6 +29,7 @@ from stripwatch_engine.verify.frame_sample import VERIFICATION_SEED, sample_fram
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPE = (32, 96)
+ALLOW = BuildOptions(allow_unverified=True)  # one small frame shows no class well
 MAGIC = b"vtrt"  # how TensorRT-RTX 1.7's engines begin
 
 
@@ -46,7 +47,7 @@ def settings_of(composition: Composition, **changes: Any) -> BuildSettings:
 
 def check_build(settings: BuildSettings, folder: Path) -> tuple[Manifest, Outcome]:
     """Build, and compare the manifest with the settings and with the file."""
-    outcome = build(settings, folder)
+    outcome = build(settings, folder, ALLOW)
     manifest = load_manifest(folder)
     assert manifest == outcome.manifest
     assert (manifest.target, manifest.precision) == ("tensorrt-rtx", settings.precision)
@@ -257,7 +258,7 @@ def test_a_capability_that_the_library_lacks_is_refused(tiny: Net, tmp_path: Pat
     """The sentence lists those that there are."""
     settings = settings_of(Composition(models=(str(tiny.path),)), capabilities=("9.0",))
     with pytest.raises(ConfigError, match=r"--capability 9\.0.*8\.9, 12\.0"):
-        build(settings, tmp_path / "engine")
+        build(settings, tmp_path / "engine", ALLOW)
     assert not (tmp_path / "engine").exists()
 
 
@@ -271,7 +272,7 @@ def test_an_operator_that_the_library_lacks_is_named(tiny: Net, tmp_path: Path) 
     onnx.save(model, tiny.path)
     settings = settings_of(Composition(models=(str(tiny.path),)), precision="fp32")
     with pytest.raises(ModelError, match=r"cannot take this model: node \S*determinant \(Det\)"):
-        build(settings, tmp_path / "engine")
+        build(settings, tmp_path / "engine", ALLOW)
     assert not (tmp_path / "engine").exists()
 
 
@@ -291,7 +292,7 @@ def test_flags_that_a_target_lacks_are_refused(
     """Rather than ignored."""
     settings = settings_of(Composition(models=(str(tiny.path),)), **changes)
     with pytest.raises(ConfigError, match=f"{flag} does not exist for --target {settings.target}"):
-        build(settings, tmp_path / "engine")
+        build(settings, tmp_path / "engine", ALLOW)
 
 
 def test_a_timing_cache_is_refused_where_there_is_none(tiny: Net, tmp_path: Path) -> None:
@@ -311,14 +312,14 @@ def test_a_missing_library_is_asked_for_by_its_extra(
     monkeypatch.setitem(sys.modules, module, None)
     settings = settings_of(Composition(models=(str(tiny.path),)), target=target)
     with pytest.raises(ModelError, match=rf"pip install 'stripwatch\[{target}\]'"):
-        build(settings, tmp_path / "engine")
+        build(settings, tmp_path / "engine", ALLOW)
     assert not (tmp_path / "engine").exists()
 
 
 def test_progress_is_reported(tiny: Net, tmp_path: Path) -> None:
     """Phases by name, with steps done and steps in all."""
     seen: list[tuple[str, int, int]] = []
-    options = BuildOptions(progress=lambda *step: seen.append(step))
+    options = BuildOptions(progress=lambda *step: seen.append(step), allow_unverified=True)
     build(settings_of(Composition(models=(str(tiny.path),))), tmp_path / "engine", options)
     phases = [phase for phase, _, _ in seen]
     assert phases[0] == "reading the models"
@@ -333,7 +334,7 @@ def test_progress_is_reported(tiny: Net, tmp_path: Path) -> None:
 def test_control_c_ends_a_build_and_leaves_nothing(tiny: Net, tmp_path: Path, phase: str) -> None:
     """Wherever it comes, in the library's own phases too; an engine before it stays."""
     folder = tmp_path / "engine"
-    before = build(settings_of(Composition(models=(str(tiny.path),))), folder).manifest
+    before = build(settings_of(Composition(models=(str(tiny.path),))), folder, ALLOW).manifest
 
     def interrupt(name: str, _done: int, total: int) -> None:
         inside = phase == "library" and total > 0 and not name.startswith("converting")
@@ -343,7 +344,7 @@ def test_control_c_ends_a_build_and_leaves_nothing(tiny: Net, tmp_path: Path, ph
     for output in (folder, tmp_path / "new"):
         settings = settings_of(Composition(models=(str(tiny.path),)), batch=(1, 2))
         with pytest.raises(KeyboardInterrupt):
-            build(settings, output, BuildOptions(progress=interrupt))
+            build(settings, output, BuildOptions(progress=interrupt, allow_unverified=True))
     assert load_manifest(folder) == before
     assert len(list(folder.iterdir())) == 2
     assert not (tmp_path / "new").exists()
