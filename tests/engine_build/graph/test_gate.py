@@ -97,7 +97,9 @@ def make_gated(
         card = make_card(SHAPE, mean=0.3, classes=numbered_classes(3, CLASS_THRESHOLD))
         module = Classifier(1, [6.0, -6.0, 6.0], [0.0, 3.0, -9.0], rank)
         nets["classifier"] = save_net(folder, "classifier", module, card)
-    segmentation = segmenter(folder, make_card(), stride=2)
+    # A soft gate multiplies minimum areas: without one it is refused.
+    classes = numbered_classes(3, min_area_px=1)
+    segmentation = segmenter(folder, make_card(classes=classes), stride=2)
     composition = Composition(
         models=(str(segmentation.path),),
         gate_mode=mode,

@@ -66,7 +66,7 @@ def run_core(path: Path, image: Planes, card: ModelCard, stride: int) -> Planes:
         for x in range(3)
     )
     out = np.einsum("nihw,oi->nohw", np.maximum(inner, 0), second[:, :, 0, 0])
-    return np.asarray(np.tanh(out) if card.activation == "none" else out)
+    return np.asarray(1 / (1 + np.exp(-out)) if card.activation == "none" else out)
 
 
 def reference(path: Path, card: ModelCard, frames: NDArray[np.uint8], stride: int = 1) -> Planes:

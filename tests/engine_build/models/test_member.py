@@ -159,7 +159,7 @@ def test_the_background_can_be_taken_back(
     path, _ = make_model(background=True)
     assert run(path, "--no-background") == ExitCode.MODEL
     assert (
-        "output has 4 channels, but model.json names 4 classes and a background"
+        "output has 4 channels, but model.json names 3 classes (kind1, kind2, kind3); if"
         in capsys.readouterr().err
     )
     assert run(path, "--no-background", "--classes=a,b,c,d") == ExitCode.OK

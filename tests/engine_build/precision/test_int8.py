@@ -235,7 +235,7 @@ def test_openvino_keeps_the_same_convolutions_in_float32(squeezed: Net, tmp_path
             if source.get_type_name() == "Pad":
                 source = source.input_value(0).get_node()
             if source.get_type_name() == "FakeQuantize":
-                rounded.add(node.get_friendly_name().split("/")[2])
+                rounded.add(node.get_friendly_name().split("/")[3])
     assert rounded == {"first", "last"}
 
 
