@@ -17,6 +17,7 @@ from stripwatch_engine.models.deployment import Deployment, check_soft_gate, loa
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.targets.base import BuildInputs, Built
 from stripwatch_engine.targets.choose import target_module
+from stripwatch_engine.verify.first_difference import first_difference
 from stripwatch_engine.verify.frame_choice import calibration_frames, verification_frames
 from stripwatch_engine.verify.limits import refusal, refusal_of_frames
 from stripwatch_engine.verify.pictures import draw_report
@@ -89,7 +90,7 @@ def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOp
         manifest = _manifest(settings, deployment, built, draft, options.command, key)
         verified = verify(draft, manifest, reference, built.emulated, settings, options.progress)
         pictures = _draw(options.report, reference, verified, deployment)
-        _check_verdict(verified, reference, settings, options)
+        _check_verdict(verified, reference, deployment, settings, options)
         final = msgspec.structs.replace(
             manifest,
             files=hashed_names(built.files, manifest.engine_hash),
@@ -100,14 +101,21 @@ def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOp
 
 
 def _check_verdict(
-    verified: Verified, reference: Reference, settings: BuildSettings, options: BuildOptions
+    verified: Verified,
+    reference: Reference,
+    deployment: Deployment,
+    settings: BuildSettings,
+    options: BuildOptions,
 ) -> None:
     """Refuse an engine that did not pass, unless an option accepts it."""
     verification = verified.verification
     if _is_accepted(verification, options):
         return
     if verification.verdict == "degraded":
-        raise refusal(verification, settings)
+        is_exact = settings.target == "openvino" and settings.precision == "fp32"
+        frame = reference.sample.frames[0]
+        operator = first_difference(deployment, frame) if is_exact else ""
+        raise refusal(verification, settings, operator)
     raise refusal_of_frames([verification.remark], reference.sample, [])
 
 

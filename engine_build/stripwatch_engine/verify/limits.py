@@ -39,10 +39,18 @@ def faults(verification: Verification) -> list[str]:
     return found
 
 
-def refusal(verification: Verification, settings: BuildSettings) -> ModelError:
-    """The error for an engine that exceeds the limits."""
+def refusal(verification: Verification, settings: BuildSettings, operator: str = "") -> ModelError:
+    """The error for an engine that exceeds the limits.
+
+    Args:
+        verification: of the engine.
+        settings: of the build.
+        operator: of the models where the difference begins; "" = unknown.
+    """
+    start = f", beginning at {operator}" if operator else ""
     return ModelError(
-        f"the engine differs too much from the float32 model: {'; '.join(faults(verification))}; "
+        f"the engine differs too much from the float32 model{start}: "
+        f"{'; '.join(faults(verification))}; "
         f"it was not written. {REMEDIES[settings.precision]}, look at the frames with --report "
         "DIR, or write it nevertheless with --allow-degraded"
     )
@@ -91,6 +99,6 @@ def refusal_of_frames(found: list[str], sample: FrameSample, remarks: list[str])
     where = f"on {len(sample.frames)} frames ({sample.source})"
     return ModelError(
         f"the engine cannot be verified {where}: {'; '.join([*found, *remarks])}; it was not "
-        "written; name frames that show every class with --verify DIR, or write it unverified with "
-        "--allow-unverified"
+        "written; name frames that show every class with --verify DIR, or more of them with "
+        "--verify-frames N, or write it unverified with --allow-unverified"
     )
