@@ -15,10 +15,17 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch_engine.models.model_card import ModelCard, ModelInput
 
 
-def numbered_classes(count: int, threshold: float = 0.5) -> tuple[DefectClass, ...]:
+def numbered_classes(
+    count: int, threshold: float = 0.5, min_area_px: int = 0
+) -> tuple[DefectClass, ...]:
     """Classes kind1, kind2, ..."""
     return tuple(
-        DefectClass(id=index + 1, name=f"kind{index + 1}", threshold=threshold)
+        DefectClass(
+            id=index + 1,
+            name=f"kind{index + 1}",
+            threshold=threshold,
+            min_area_px=min_area_px,
+        )
         for index in range(count)
     )
 
@@ -36,6 +43,7 @@ def make_card(shape: tuple[int, int] = (16, 48), channels: int = 1, **changes: A
         "std": 0.25,
         "activation": "sigmoid",
         "classes": numbered_classes(3),
+        "trained_on": "synthetic",
     }
     return ModelCard(input=size, **(fields | changes))
 

@@ -1,17 +1,27 @@
-"""stripwatch: inspects moving steel strip and publishes every defect as a numbered event."""
+"""stripwatch: inspects moving steel strip and publishes every defect as a numbered event.
+
+Names are loaded when they are first used: a command that needs none of them starts sooner.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from stripwatch._version import __version__
-from stripwatch.client.subscriber import FrameImage, Subscriber
-from stripwatch.wire.event import (
-    Defect,
-    Event,
-    FrameResult,
-    Gap,
-    NumberedEvent,
-    Status,
-    StripEnd,
-    StripStart,
-)
+
+if TYPE_CHECKING:
+    from stripwatch.client.subscriber import FrameImage, Subscriber
+    from stripwatch.wire.event import (
+        Defect,
+        Event,
+        FrameResult,
+        Gap,
+        NumberedEvent,
+        Status,
+        StripEnd,
+        StripStart,
+    )
 
 __all__ = [
     "Defect",
@@ -26,3 +36,15 @@ __all__ = [
     "Subscriber",
     "__version__",
 ]
+_OF_SUBSCRIBER = ("FrameImage", "Subscriber")
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "client.subscriber" if name in _OF_SUBSCRIBER else "wire.event"
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

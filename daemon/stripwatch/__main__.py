@@ -1,7 +1,18 @@
-"""`python -m stripwatch`: the same as the `stripwatch` command."""
+"""`python -m stripwatch` and the command `stripwatch`."""
+
+from __future__ import annotations
 
 import sys
 
-from stripwatch.cli.main import main
+from stripwatch.service.start import loading
 
-sys.exit(main())
+
+def main() -> int:
+    """Load the command line, run it and return its exit code."""
+    with loading():
+        from stripwatch.cli.main import main as run
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

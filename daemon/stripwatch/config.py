@@ -21,6 +21,7 @@ from stripwatch.config_errors import (
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
+from stripwatch.files import to_utf8
 from stripwatch.wire.names import CameraName, Side
 
 CONFIG_BYTES_MAX = 1024 * 1024

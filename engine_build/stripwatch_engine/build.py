@@ -7,24 +7,21 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.engines.manifest import Manifest, load_manifest, sha256_files
+from stripwatch.engines.manifest import Manifest, Verification, load_manifest, sha256_files
+from stripwatch.engines.manifest_text import verdict_of
 from stripwatch.errors import ModelError
 from stripwatch.service.console import Progress
 from stripwatch_engine.build_key import build_key
 from stripwatch_engine.folder import hashed_names, locked, publish
-from stripwatch_engine.models.deployment import Deployment, load_deployment
+from stripwatch_engine.models.deployment import Deployment, check_soft_gate, load_deployment
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.targets.base import BuildInputs, Built
 from stripwatch_engine.targets.choose import target_module
-from stripwatch_engine.verify.frame_sample import (
-    CALIBRATION_SEED,
-    VERIFICATION_SEED,
-    FrameSample,
-    sample_frames,
-)
-from stripwatch_engine.verify.limits import refusal
+from stripwatch_engine.verify.first_difference import first_difference
+from stripwatch_engine.verify.frame_choice import calibration_frames, verification_frames
+from stripwatch_engine.verify.limits import refusal, refusal_of_frames
 from stripwatch_engine.verify.pictures import draw_report
-from stripwatch_engine.verify.verification import Verified, verify
+from stripwatch_engine.verify.verification import Reference, Verified, run_reference, verify
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,8 @@ class BuildOptions:
     command: str = ""  # stored in the manifest
     timing_cache: Path | None = None
     report: Path | None = None  # folder for pictures of the worst frames
-    allow_degraded: bool = False
+    allow_degraded: bool = False  # write an engine beyond the limits
+    allow_unverified: bool = False  # write one that the frames cannot show to be right
     force: bool = False  # build although nothing has changed
     progress: Progress = lambda *_: None
 
@@ -69,30 +67,30 @@ def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOp
         deployment = load_deployment(
             settings.composition, settings.frame_shape, settings.card_flags
         )
-        verification_frames = _verification_frames(settings)
-        calibration_frames = _calibration_frames(settings, target.calibration_count(settings))
-        key = build_key(settings, deployment, verification_frames, calibration_frames)
+        check_soft_gate(deployment)
+        sample = verification_frames(settings, deployment)
+        calibration = calibration_frames(settings, deployment, target.calibration_count(settings))
+        key = build_key(settings, deployment, sample, calibration)
         present = _present_engine(output, key, options)
         if present:
             return Outcome(present, up_to_date=True)
+        reference = run_reference(deployment, sample, settings, options.progress)
+        if reference.doubts and not options.allow_unverified:
+            raise refusal_of_frames(reference.doubts, sample, reference.remarks)
         built = target.build(
             BuildInputs(
                 deployment=deployment,
                 settings=settings,
-                calibration_frames=calibration_frames.frames if calibration_frames else None,
+                calibration_frames=calibration.frames if calibration else None,
                 draft=draft,
                 timing_cache=options.timing_cache,
                 progress=options.progress,
             )
         )
         manifest = _manifest(settings, deployment, built, draft, options.command, key)
-        options.progress(f"verifying on {len(verification_frames.frames)} frames", 0, 0)
-        verified = verify(
-            draft, manifest, deployment, built.emulated, verification_frames, settings
-        )
-        pictures = _draw(options.report, verification_frames, verified, deployment)
-        if not verified.verification.passed and not options.allow_degraded:
-            raise refusal(verified.verification, settings.precision)
+        verified = verify(draft, manifest, reference, built.emulated, settings, options.progress)
+        pictures = _draw(options.report, reference, verified, deployment)
+        _check_verdict(verified, reference, deployment, settings, options)
         final = msgspec.structs.replace(
             manifest,
             files=hashed_names(built.files, manifest.engine_hash),
@@ -102,16 +100,33 @@ def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOp
     return Outcome(final, kept=built.kept, pictures=pictures)
 
 
-def _verification_frames(settings: BuildSettings) -> FrameSample:
-    return sample_frames(
-        settings.verify, settings.frame_shape, settings.verify_frames, seed=VERIFICATION_SEED
-    )
+def _check_verdict(
+    verified: Verified,
+    reference: Reference,
+    deployment: Deployment,
+    settings: BuildSettings,
+    options: BuildOptions,
+) -> None:
+    """Refuse an engine that did not pass, unless an option accepts it."""
+    verification = verified.verification
+    if _is_accepted(verification, options):
+        return
+    if verification.verdict == "degraded":
+        is_exact = settings.target == "openvino" and settings.precision == "fp32"
+        frame = reference.sample.frames[0]
+        operator = first_difference(deployment, frame) if is_exact else ""
+        raise refusal(verification, settings, operator)
+    raise refusal_of_frames([verification.remark], reference.sample, [])
 
 
-def _calibration_frames(settings: BuildSettings, count: int) -> FrameSample | None:
-    if not count:
-        return None
-    return sample_frames(settings.calibration, settings.frame_shape, count, seed=CALIBRATION_SEED)
+def _is_accepted(verification: Verification, options: BuildOptions) -> bool:
+    match verdict_of(verification):
+        case "passed":
+            return True
+        case "not verified":
+            return options.allow_unverified
+        case "degraded":
+            return options.allow_degraded
 
 
 def _present_engine(output: Path, key: str, options: BuildOptions) -> Manifest | None:
@@ -122,10 +137,9 @@ def _present_engine(output: Path, key: str, options: BuildOptions) -> Manifest |
         manifest = load_manifest(output)
     except ModelError:
         return None
-    accepted = manifest.verification is not None and (
-        manifest.verification.passed or options.allow_degraded
-    )
-    return manifest if manifest.build_key == key and accepted else None
+    if manifest.build_key != key or manifest.verification is None:
+        return None
+    return manifest if _is_accepted(manifest.verification, options) else None
 
 
 def _manifest(
@@ -155,15 +169,15 @@ def _manifest(
 
 
 def _draw(
-    folder: Path | None, sample: FrameSample, verified: Verified, deployment: Deployment
+    folder: Path | None, reference: Reference, verified: Verified, deployment: Deployment
 ) -> tuple[Path, ...]:
     """Draw the worst frames, if a folder is given and something was compared."""
     if folder is None or verified.masks is None:
         return ()
     return draw_report(
         folder,
-        sample.frames,
-        verified.reference,
+        reference.sample.frames,
+        reference.masks,
         verified.masks,
         deployment.classes,
         verified.compared,

@@ -19,7 +19,7 @@ DEFAULT_PRECISIONS: dict[BuildTarget, Precision] = {
 }
 FRAME_SHAPE_DEFAULT = (256, 1600)  # lines, pixels
 BATCH_DEFAULT = (1, 16)  # fewest and most frames of a call
-SYNTHETIC = "synthetic"  # the default source of calibration and verification frames
+SYNTHETIC = "synthetic"  # source: the synthetic strip, for models that were trained on it
 CALIBRATION_FRAMES_DEFAULT = 64
 VERIFY_FRAMES_DEFAULT = 8
 # Limits of the difference to the float32 graph: lowest Dice of the masks of a class, largest mean
@@ -45,9 +45,9 @@ class BuildSettings(msgspec.Struct, frozen=True, kw_only=True):
     hardware_compatible: bool = False  # TensorRT
     version_compatible: bool = False  # TensorRT
     workspace_mib: Annotated[int, Meta(ge=1)] | None = None  # TensorRT; None = all of the memory
-    calibration: str = SYNTHETIC
+    calibration: str = ""  # source of frames; "" = chosen by the models
     calibration_frames: Annotated[int, Meta(ge=1)] = CALIBRATION_FRAMES_DEFAULT
-    verify: str = SYNTHETIC
+    verify: str = ""  # as above
     verify_frames: Annotated[int, Meta(ge=1)] = VERIFY_FRAMES_DEFAULT
     dice_min: float | None = None  # None = the precision's limit
     error_mean_max: float | None = None

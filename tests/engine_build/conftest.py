@@ -22,7 +22,7 @@ def conv_model(
 ) -> onnx.ModelProto:
     """Two convolutions with a ReLU between: float32 [n, channels, h, w] to [n, C, h', w']."""
     generator = np.random.default_rng(seed)
-    channels, outputs = card.input.channels, len(card.classes) + card.background
+    channels, outputs = card.input.channels, card.output_channels
     first = generator.normal(size=(6, channels, 3, 3)).astype(np.float32) / 2
     second = generator.normal(size=(outputs, 6, 1, 1)).astype(np.float32)
     nodes = [
@@ -35,7 +35,7 @@ def conv_model(
     size: list[Any] = [card.input.height, card.input.width] if fixed else ["h", "w"]
     if card.activation == "none":
         nodes[-1].output[0] = "raw"
-        nodes.append(helper.make_node("Tanh", ["raw"], ["out"]))
+        nodes.append(helper.make_node("Sigmoid", ["raw"], ["out"]))
     graph = helper.make_graph(
         nodes,
         "tiny",

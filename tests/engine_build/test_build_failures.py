@@ -25,13 +25,14 @@ from stripwatch_engine.models.model_card import ModelCard
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 BuildEngine = Callable[[Path, tuple[int, int], Path], Manifest]
 WAIT_S = 120.0
+ALLOW = "--allow-unverified"  # one small frame shows no class well
 # Many frames: the build goes on until it is stopped.
 ENDLESS = {"reading": "--verify-frames=200000", "verifying": "--verify-frames=500"}
 
 
 def arguments(path: Path, folder: Path, *flags: str) -> list[str]:
     """Of engine-build, for small frames."""
-    return [str(path), "--frame=32x80", "--verify-frames=1", f"--output={folder}", *flags]
+    return [str(path), "--frame=32x80", "--verify-frames=1", f"--output={folder}", *flags, ALLOW]
 
 
 def command(path: Path, folder: Path, *flags: str) -> list[str]:

@@ -104,7 +104,7 @@ def segmenter(
     folder: Path, card: ModelCard, *, seed: int = 1, stride: int = 1, opset: int = 17
 ) -> Net:
     """A tiny segmentation as the card describes it."""
-    outputs = len(card.classes) + card.background
+    outputs = card.output_channels
     module = Segmenter(seed, card.input.channels, outputs, stride)
     return save_net(folder, f"net{seed}", module, card, opset)
 
@@ -147,7 +147,7 @@ def model_output(net: Net, image: torch.Tensor) -> torch.Tensor:
             out = torch.softmax(out, 1)
         case "none":
             out = out.clamp(0, 1)
-    found: torch.Tensor = out[:, int(net.card.background) :]
+    found: torch.Tensor = out[:, net.card.first_channel :]
     return found
 
 

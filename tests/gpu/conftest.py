@@ -16,7 +16,7 @@ from tests.models import save_pits_and_cracks
 
 from stripwatch.engines.identity import GpuTarget
 from stripwatch.engines.manifest import Precision
-from stripwatch_engine.build import build
+from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
 
@@ -89,7 +89,7 @@ def build_gpu_engine(
             batch=(1, most),
             verify_frames=2,
         )
-        build(settings, folder)
+        build(settings, folder, BuildOptions(allow_unverified=True))
         return folder
 
     return build_one

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 from tests import models
 from tests.models import convolution, make_card
 
@@ -59,7 +60,15 @@ def save_model(
     offsets = np.array([offset for _, offset in lines], np.float32)
     fields: dict[str, Any] = {"mean": 0.0, "std": 1.0, "activation": "none", **changes}
     card = make_card(shape, classes=tuple(classes), **fields)
-    return models.save_model(path, convolution(shape, gains, offsets), card)
+    model = convolution(shape, gains, offsets)
+    if card.activation == "none":  # its planes are probabilities
+        model.graph.node[-1].output[0] = "raw"
+        limits = {"low": 0.0, "high": 1.0}
+        for name, value in limits.items():
+            limit = numpy_helper.from_array(np.array(value, np.float32), name)
+            model.graph.initializer.append(limit)
+        model.graph.node.append(helper.make_node("Clip", ["raw", *limits], ["out"]))
+    return models.save_model(path, model, card)
 
 
 def painted(shape: tuple[int, int], *boxes: tuple[int, int, int, int, int]) -> Bytes:

@@ -9,7 +9,13 @@ from pathlib import Path
 from stripwatch.config import Config, Input, Publish, load_config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, Verification, load_manifest
-from stripwatch.engines.manifest_text import batch_text, class_text, gate_text
+from stripwatch.engines.manifest_text import (
+    batch_text,
+    class_text,
+    classes_not_judged,
+    gate_text,
+    verdict_of,
+)
 from stripwatch.errors import ExitCode
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
@@ -66,18 +72,24 @@ def _summary(
 
 def _verification(verification: Verification | None) -> str:
     if verification is None or not verification.agreements:
-        reason = verification.remark if verification else ""
-        return f"not verified: {reason}" if reason else "not verified"
+        reason = verification.remark.replace("\n", "; ") if verification else ""
+        return f"NOT VERIFIED: {reason}" if reason else "NOT VERIFIED"
     agreements = verification.agreements
     dice = min((entry.dice for one in agreements for entry in one.classes), default=1.0)
     error = max(one.error_mean for one in agreements)
-    if verification.passed:
-        return (
-            f"verified on {verification.frames} frames: worst Dice {dice:.4g}, "
-            f"mean error {error:.2g}"
-        )
-    return (
-        f"DEGRADED on {verification.frames} frames: worst Dice {dice:.4g} (limit "
-        f"{verification.dice_min:g}), mean error {error:.2g} (limit "
-        f"{verification.error_mean_max:g})"
-    )
+    frames = f"{verification.frames} frames ({verification.source})"
+    not_judged = ", ".join(classes_not_judged(verification))
+    match verdict_of(verification):
+        case "passed":
+            return f"verified on {frames}: worst Dice {dice:.4g}, mean error {error:.2g}"
+        case "not verified":
+            about = f": they do not show {not_judged}" if not_judged else ""
+            return (
+                f"NOT VERIFIED by {frames}{about}; verify the engine on frames of the line: "
+                "engine-build --verify"
+            )
+        case "degraded":
+            return (
+                f"DEGRADED on {frames}: worst Dice {dice:.4g} (limit {verification.dice_min:g}), "
+                f"mean error {error:.2g} (limit {verification.error_mean_max:g})"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from stripwatch._version import __version__
 from stripwatch.cli import bench, check, demo, events, record, replay, run
@@ -27,9 +28,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    return guarded(lambda: _run(make_parser().parse_args(argv)))
+    return guarded(lambda: _run(argv))
 
 
-def _run(args: argparse.Namespace) -> ExitCode:
-    code: ExitCode = args.command(args)
-    return code
+def _run(argv: list[str] | None) -> ExitCode:
+    args = make_parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], ExitCode] = args.command
+    return command(args)

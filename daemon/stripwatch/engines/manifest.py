@@ -23,6 +23,8 @@ Target = Literal["openvino", "tensorrt", "tensorrt-rtx", "fake"]
 Precision = Literal["fp32", "fp16", "int8"]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)")]
 Probability = Annotated[float, Meta(gt=0, lt=1)]
+Verdict = Literal["passed", "not verified", "degraded"]
+JUDGED_PX_MIN = 256  # of a class, over all frames; below, single edge pixels decide its Dice
 
 
 class DefectClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +95,11 @@ class ClassAgreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference_px: int
     found_px: int
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the class has enough pixels for its Dice to mean something."""
+        return max(self.reference_px, self.found_px) >= JUDGED_PX_MIN
+
 
 class Agreement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One comparison with the float32 graph."""
@@ -112,8 +119,11 @@ class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dice_min: float  # the limits
     error_mean_max: float
     agreements: tuple[Agreement, ...]
-    passed: bool  # False: built with --allow-degraded
-    remark: str = ""  # what was not compared, and why
+    passed: bool  # False: built with --allow-degraded or --allow-unverified
+    remark: str = ""  # what was not compared, and why; what the float32 model does that is odd
+    # `not verified`: the frames do not show that the engine is right; "" = an older manifest.
+    verdict: Literal["", Verdict] = ""
+    not_judged: tuple[str, ...] = ()  # classes that the frames do not show enough of, or only
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

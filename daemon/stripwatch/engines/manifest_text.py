@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stripwatch.engines.manifest import DefectClass, Gate
+from stripwatch.engines.manifest import DefectClass, Gate, Verdict, Verification
 
 
 def class_text(entry: DefectClass) -> str:
@@ -13,6 +13,30 @@ def class_text(entry: DefectClass) -> str:
 def batch_text(batch: tuple[int, int] | None) -> str:
     """Number of frames that an engine takes in one call."""
     return f"{batch[0]} to {batch[1]}" if batch else "any number"
+
+
+def verdict_of(verification: Verification) -> Verdict:
+    """The verdict, also of manifests that are older than it.
+
+    Those call an engine passed although none of its classes was in the frames.
+    """
+    if verification.verdict:
+        return verification.verdict
+    if not verification.passed:
+        return "degraded"
+    is_whole = verification.agreements and not classes_not_judged(verification)
+    return "passed" if is_whole else "not verified"
+
+
+def classes_not_judged(verification: Verification) -> tuple[str, ...]:
+    """Names of the classes that the verification says nothing about."""
+    few = {
+        entry.name
+        for agreement in verification.agreements
+        for entry in agreement.classes
+        if not entry.is_judged
+    }
+    return tuple(sorted(few | set(verification.not_judged)))
 
 
 def gate_text(gate: Gate | None) -> str:

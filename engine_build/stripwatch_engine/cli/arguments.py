@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -64,12 +65,7 @@ def _composition(args: argparse.Namespace) -> Composition:
     """The models, from a composition file or from arguments."""
     files = [path for path in args.models if path.suffix == ".toml"]
     if files:
-        more = (args.gate, args.classifier, args.single, args.flip, args.gate_mode)
-        if len(args.models) > 1 or any(more) or args.min_area_factor is not None:
-            raise ConfigError(
-                f"{files[0]} lists all models of the engine; change it there and give no other "
-                "models or flags for several models"
-            )
+        _check_alone(args, files[0])
         return load_composition(files[0])
     single: dict[int, tuple[str, ...]] = {}
     for text in args.single:
@@ -94,6 +90,28 @@ def _composition(args: argparse.Namespace) -> Composition:
         classifier=tuple(map(str, args.classifier)),
         **changes,
     )
+
+
+def _check_alone(args: argparse.Namespace, file: Path) -> None:
+    """Refuse models and flags beside a composition file, which has a key for each of them."""
+    for flag, key, given in (
+        ("--class", "class_models", args.single),
+        ("--flip", "flip", args.flip),
+        ("--gate", "gate", args.gate),
+        ("--classifier", "classifier", args.classifier),
+        ("--gate-mode", "gate_mode", args.gate_mode),
+        ("--min-area-factor", "min_area_factor", args.min_area_factor is not None),
+    ):
+        if given:
+            raise ConfigError(
+                f"{file} lists all models of the engine and how they work together: set {key} in "
+                f"it, and leave out {flag}"
+            )
+    if len(args.models) > 1:
+        raise ConfigError(
+            f"{file} lists all models of the engine: add the others to its key models, and name "
+            "the file alone"
+        )
 
 
 def _card_flags(args: argparse.Namespace) -> CardFlags:

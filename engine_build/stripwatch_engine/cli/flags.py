@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 from pathlib import Path
 from typing import get_args
 
+from stripwatch._version import __version__
 from stripwatch.engines.manifest import Precision
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import SIDE_MAX
@@ -33,8 +35,12 @@ beside a model, describes its input, output and classes; flags override it."""
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser, with its flags in groups."""
-    parser = argparse.ArgumentParser(prog="engine-build", description=DESCRIPTION)
+    # No abbreviations: --version must not mean --version-compatible.
+    parser = argparse.ArgumentParser(
+        prog="engine-build", description=DESCRIPTION, allow_abbrev=False
+    )
     add = parser.add_argument
+    add("--version", action="version", version=f"engine-build {__version__}")
     add(
         "models",
         type=Path,
@@ -42,7 +48,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="MODEL.onnx",
         help="one model; several, which are averaged; or one composition file (.toml)",
     )
-    add("--output", type=Path, metavar="DIR", help="engine folder (default: beside the model)")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="engine folder (default: beside the model)",
+    )
     add(
         "--target",
         choices=get_args(BuildTarget),
@@ -63,11 +75,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--force", action="store_true", help="build although nothing has changed")
     add("--inspect", action="store_true", help="show the engine folders named, build nothing")
+    add("--json", action="store_true", help="print manifests as JSON instead of tables")
     _add_composition(parser)
     _add_card(parser)
     _add_tensorrt(parser)
     _add_verification(parser)
     return parser
+
+
+def parse(given: list[str]) -> argparse.Namespace:
+    """Parse a command line; models may stand between flags. Unknown flags end the program."""
+    parser = make_parser()
+    args, unknown = parser.parse_known_intermixed_args(given)
+    if unknown:
+        flags = re.findall(r"--[a-z-]+", parser.format_help())
+        close = [difflib.get_close_matches(text.partition("=")[0], flags, 1) for text in unknown]
+        names = dict.fromkeys(name for names in close for name in names)
+        hint = f"; did you mean {' or '.join(names)}?" if names else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return args
 
 
 def _add_composition(parser: argparse.ArgumentParser) -> None:
@@ -122,6 +148,13 @@ def _add_card(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="the output's first channel is the background, not a class",
     )
+    add(
+        "--background-last",
+        dest="background",
+        action="store_const",
+        const="last",
+        help="the output's last channel is the background, not a class",
+    )
     add("--mean", metavar="X[,X,X]", help="mean of the pixels, as 0 to 1")
     add("--std", metavar="X[,X,X]", help="standard deviation of the pixels, as 0 to 1")
     add("--input", metavar="HEIGHTxWIDTH", help="size of the image that the model takes")
@@ -158,7 +191,10 @@ def _add_tensorrt(parser: argparse.ArgumentParser) -> None:
 
 def _add_verification(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("calibration and verification").add_argument
-    source = f"images, a video, a recording or {SYNTHETIC} (default: {SYNTHETIC})"
+    source = (
+        f"images, a video, a recording or {SYNTHETIC} (default: the frames that a composition file "
+        f"names; {SYNTHETIC} for models trained on it; else a test pattern)"
+    )
     add("--calibration", metavar="SOURCE", help=f"frames for int8 and fp16: {source}")
     add(
         "--calibration-frames",
@@ -176,6 +212,11 @@ def _add_verification(parser: argparse.ArgumentParser) -> None:
     add("--dice-min", type=float, metavar="X", help="limit: lowest Dice of a class's masks")
     add("--error-mean-max", type=float, metavar="X", help="limit: largest mean error")
     add("--allow-degraded", action="store_true", help="write the engine even beyond the limits")
+    add(
+        "--allow-unverified",
+        action="store_true",
+        help="write the engine even where the frames do not show every class",
+    )
     add("--report", type=Path, metavar="DIR", help="draw the worst frames with both masks")
 
 

@@ -6,9 +6,11 @@ import argparse
 import shlex
 import sys
 import time
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -16,8 +18,9 @@ from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.service.console import ProgressBar, plain_console
 from stripwatch.service.exits import guarded
+from stripwatch.service.start import loading
 from stripwatch_engine.cli.arguments import settings_from
-from stripwatch_engine.cli.flags import make_parser
+from stripwatch_engine.cli.flags import parse
 from stripwatch_engine.cli.tables import engine_table, verification_tables
 
 EXTRA = ("onnx", "onnxruntime")  # of the extra `build`; the daemon runs without them
@@ -30,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> ExitCode:
-    args = make_parser().parse_intermixed_args(given)  # models may stand between flags
+    args = parse(given)
     for text in given:
         if any("\udc80" <= character <= "\udcff" for character in text):  # how Python marks it
             raise ConfigError(f"{text!a} is not UTF-8, as the manifest is; rename it")
@@ -55,19 +58,33 @@ def _check_extra() -> None:
         )
 
 
+def _load_libraries(args: argparse.Namespace) -> None:
+    """Import what the build needs later, while Ctrl-C still ends in silence."""
+    names = [*EXTRA]
+    if args.target == "openvino":
+        names += ["openvino", *(["nncf"] if args.precision == "int8" else [])]
+    for name in names:
+        if find_spec(name):
+            import_module(name)
+
+
 def _inspect(args: argparse.Namespace) -> ExitCode:
     if not args.models:
         raise ConfigError("--inspect: name the engine folders to show")
-    console = plain_console()
-    for folder in args.models:
-        manifest = load_manifest(folder)
-        console.print(engine_table(folder, manifest))
-        _print_verification(console, manifest)
+    engines = [(folder, load_manifest(folder)) for folder in args.models]
+    if args.json:
+        _print_json(engines)
+        return ExitCode.OK
+    for folder, manifest in engines:
+        _print_engine(plain_console(), engine_table(folder, manifest), manifest)
     return ExitCode.OK
 
 
 def _build(args: argparse.Namespace, command: str) -> ExitCode:
-    from stripwatch_engine.build import BuildOptions, build
+    with loading():
+        from stripwatch_engine.build import BuildOptions, build
+
+        _load_libraries(args)
 
     started_s = time.monotonic()
     settings = settings_from(args)
@@ -80,10 +97,14 @@ def _build(args: argparse.Namespace, command: str) -> ExitCode:
             timing_cache=args.timing_cache,
             report=args.report,
             allow_degraded=args.allow_degraded,
+            allow_unverified=args.allow_unverified,
             force=args.force,
             progress=progress.show,
         )
         outcome = build(settings, output, options)
+    if args.json:
+        _print_json([(output, outcome.manifest)])
+        return ExitCode.OK
     if outcome.up_to_date:
         console.print(
             f"{output} is up to date: models, settings and versions are unchanged since it was "
@@ -92,14 +113,24 @@ def _build(args: argparse.Namespace, command: str) -> ExitCode:
         )
         return ExitCode.OK
     manifest = outcome.manifest
-    console.print(engine_table(output, manifest, time.monotonic() - started_s, outcome.kept))
-    _print_verification(console, manifest)
+    seconds = time.monotonic() - started_s
+    _print_engine(console, engine_table(output, manifest, seconds, outcome.kept), manifest)
     for path in outcome.pictures:
         console.print(f"drawn: {path}", soft_wrap=True)
     return ExitCode.OK
 
 
-def _print_verification(console: Console, manifest: Manifest) -> None:
+def _print_engine(console: Console, table: Table, manifest: Manifest) -> None:
+    """Print the table of an engine, its command in one line, and its verification."""
+    console.print(table)
+    if manifest.command:
+        console.print(f"command: {manifest.command}", soft_wrap=True)
     if manifest.verification:
         for part in verification_tables(manifest.verification):
             console.print(part, soft_wrap=not isinstance(part, Table))
+
+
+def _print_json(engines: list[tuple[Path, Manifest]]) -> None:
+    """Print a list of folders and their manifests."""
+    found = [{"folder": str(folder), "manifest": manifest} for folder, manifest in engines]
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")

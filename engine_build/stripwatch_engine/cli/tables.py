@@ -7,11 +7,28 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.engines.manifest import Manifest, SourceModel, Verification
-from stripwatch.engines.manifest_text import batch_text, class_text, gate_text
-from stripwatch_engine.verify.limits import JUDGED_PX_MIN, is_judged
+from stripwatch.engines.manifest import (
+    JUDGED_PX_MIN,
+    Manifest,
+    SourceModel,
+    Verdict,
+    Verification,
+)
+from stripwatch.engines.manifest_text import (
+    batch_text,
+    class_text,
+    classes_not_judged,
+    gate_text,
+    verdict_of,
+)
+from stripwatch_engine.verify.frame_sample import PATTERN
 
 KEPT_SHOWN = 6
+VERDICTS: dict[Verdict, tuple[str, str]] = {  # text, style
+    "passed": ("passed", ""),
+    "not verified": ("NOT VERIFIED", "bold red"),
+    "degraded": ("DEGRADED", "bold red"),
+}
 
 
 def engine_table(
@@ -46,18 +63,17 @@ def engine_table(
     if seconds is not None:
         table.add_row("built in", f"{seconds:.1f} s")
     table.add_row("hash", manifest.engine_hash[:16])
-    if manifest.command:
-        table.add_row("command", manifest.command)
     return table
 
 
 def verification_tables(verification: Verification) -> list[Table | Text]:
     """A heading, a table for each comparison with the float32 graph, and remarks."""
-    verdict = ("passed", "") if verification.passed else ("DEGRADED", "bold red")
+    verdict = VERDICTS[verdict_of(verification)]
     frames = f"{verification.frames} frames ({verification.source})"
     shown: list[Table | Text] = [
         Text.assemble("verification ", verdict, f": {frames} against {verification.reference}")
     ]
+    not_judged = classes_not_judged(verification)
     for agreement in verification.agreements:
         # Not the title of the table: rich wraps a title at the width of its table.
         heading = (
@@ -71,7 +87,7 @@ def verification_tables(verification: Verification) -> list[Table | Text]:
         for entry in agreement.classes:
             table.add_row(
                 entry.name,
-                f"{entry.dice:.4f}" + ("  " if is_judged(entry) else " *"),
+                f"{entry.dice:.4f}" + (" *" if entry.name in not_judged else "  "),
                 str(entry.reference_px),
                 str(entry.found_px),
             )
@@ -82,18 +98,16 @@ def verification_tables(verification: Verification) -> list[Table | Text]:
 def _remarks(verification: Verification) -> str:
     dice, error = verification.dice_min, verification.error_mean_max
     parts = [f"limits: Dice at least {dice:g}, mean error at most {error:g}"]
-    few = sorted(
-        {
-            entry.name
-            for agreement in verification.agreements
-            for entry in agreement.classes
-            if not is_judged(entry)
-        }
-    )
-    if few:
+    names = classes_not_judged(verification)
+    if names:
         parts.append(
-            f"* not judged: fewer than {JUDGED_PX_MIN} pixels of {', '.join(few)} in these "
-            "frames; name frames that contain it with --verify"
+            f"* not judged: fewer than {JUDGED_PX_MIN} pixels of {', '.join(names)} in these "
+            "frames, or all of them; name frames that show it with --verify"
+        )
+    if verification.source == PATTERN:
+        parts.append(
+            "the test pattern shows that the engine computes what the model computes, not that the "
+            "model is right on your line; name frames of the line with --verify"
         )
     if verification.remark:
         parts.append(verification.remark)

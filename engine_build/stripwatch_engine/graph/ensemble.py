@@ -13,6 +13,8 @@ from stripwatch_engine.graph.pre import ImageBuilder
 from stripwatch_engine.models.deployment import Deployment
 from stripwatch_engine.models.member import Member, output_shape
 
+NET_TAG = "net"  # between the tag of a model and the names of its own tensors
+
 
 class Ensemble:
     """Adds the models of a deployment to a graph; each image is made once for all of them."""
@@ -31,13 +33,15 @@ class Ensemble:
             tag: prefix of the names of its nodes.
             image: name of its input tensor; "" = the image of the frames that its card asks for.
         """
-        model = compose.add_prefix(member.model.proto, f"{tag}/")
+        # A prefix of its own: no name of the model meets a name that is added here.
+        prefix = f"{tag}/{NET_TAG}/"
+        model = compose.add_prefix(member.model.proto, prefix)
         image = image or self._images.image(member.card)
-        nodes.add("Identity", [image], f"{tag}/{member.model.input_name}")
+        nodes.add("Identity", [image], f"{prefix}{member.model.input_name}")
         nodes.nodes.extend(model.graph.node)
         nodes.constants.extend(model.graph.initializer)
         self.sparse.extend(model.graph.sparse_initializer)
-        return f"{tag}/{member.model.output_name}"
+        return f"{prefix}{member.model.output_name}"
 
     def add_segmentation(self, nodes: NodeList) -> Planes:
         """Add all segmentation models; return the probabilities of all classes, averaged."""
@@ -59,7 +63,7 @@ class Ensemble:
 
     def _probability(self, nodes: NodeList, member: Member, tag: str, count: int) -> Planes:
         """Probabilities of one model, for exactly the area of the frame."""
-        card, first = member.card, int(member.card.background)
+        card, first = member.card, member.card.first_channel
         if member.class_id is not None and len(card.classes) > 1:
             first += member.class_id - 1
         shape = output_shape(member)

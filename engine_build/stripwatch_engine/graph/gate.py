@@ -41,10 +41,10 @@ def add_absent(nodes: NodeList, members: list[Member], classes: int, add_model: 
 
 def _presence(nodes: NodeList, member: Member, count: int, tag: str, add_model: AddModel) -> str:
     """Probabilities of one gate or classifier, float32 [n, count]."""
-    background = int(member.card.background)
-    output = nodes.reshape(add_model(nodes, member, tag), [-1, count + background], f"{tag}/flat")
+    card = member.card
+    output = nodes.reshape(add_model(nodes, member, tag), [-1, card.output_channels], f"{tag}/flat")
     return add_probability(
-        nodes, output, member.card.activation, background, count, f"{tag}/probability"
+        nodes, output, card.activation, card.first_channel, count, f"{tag}/probability"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,7 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError
 from stripwatch_engine.models.model_card import Activation, Fit, ModelCard, ModelInput
 
+BACKGROUND_NAMES = ("background", "_background_", "bg", "no_defect")
 SIDE_MULTIPLE = 32  # encoders halve the image five times
 
 
@@ -18,13 +20,32 @@ class CardFlags(msgspec.Struct, frozen=True):
 
     classes: tuple[str, ...] | None = None
     activation: Activation | None = None
-    background: bool | None = None
+    background: bool | Literal["last"] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     size: tuple[int, int] | None = None  # height, width
     fit: Fit | None = None
     thresholds: tuple[float, ...] | None = None
     min_areas_px: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Take a class called background out of the classes: it says where the background is.
+
+        Raises:
+            ModelError: it is neither the first nor the last.
+        """
+        names = self.classes or ()
+        places = [index for index, name in enumerate(names) if name.lower() in BACKGROUND_NAMES]
+        if not places:
+            return
+        if len(places) > 1 or places[0] not in (0, len(names) - 1) or len(names) == 1:
+            raise ModelError(
+                f"--classes {','.join(names)}: the background is the first or the last channel of "
+                "the output; name the defects in the order of the output's channels"
+            )
+        place = places[0]
+        msgspec.structs.force_setattr(self, "classes", names[:place] + names[place + 1 :])
+        msgspec.structs.force_setattr(self, "background", "last" if place else True)
 
     def any(self) -> bool:
         """Whether a value is given."""
@@ -56,7 +77,7 @@ def override_card(card: ModelCard, flags: CardFlags) -> ModelCard:
 def card_from_flags(
     path: Path,
     input_sizes: tuple[int, ...],
-    final_activation: str,
+    ends_in_activation: bool,
     frame_shape: tuple[int, int],
     flags: CardFlags,
 ) -> ModelCard:
@@ -65,7 +86,7 @@ def card_from_flags(
     Args:
         path: of the ONNX file, for messages.
         input_sizes: of the model: channels, height, width; 0 = any.
-        final_activation: "Sigmoid" or "Softmax" where the model ends in one; "" otherwise.
+        ends_in_activation: whether the model ends in Sigmoid or Softmax.
         frame_shape: lines, pixels.
         flags: from the command line.
 
@@ -78,7 +99,7 @@ def card_from_flags(
             ("--classes", flags.classes),
             ("--mean", flags.mean),
             ("--std", flags.std),
-            ("--activation", flags.activation or final_activation),
+            ("--activation", flags.activation or ends_in_activation),
         )
         if not value
     ]
@@ -112,7 +133,7 @@ def card_from_flags(
         std=flags.std,
         activation=flags.activation or "none",
         classes=_classes(flags.classes, flags, ()),
-        background=bool(flags.background),
+        background=flags.background or False,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,6 +33,8 @@ class Composition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classifier: str | tuple[str, ...] = ()  # classify frames: which classes? several are averaged
     gate_mode: GateMode = GATE_MODE_DEFAULT
     min_area_factor: Annotated[float, Meta(ge=1, le=1e6)] = MIN_AREA_FACTOR_DEFAULT
+    # Of the data that the models are trained on: engines are calibrated and verified on these.
+    frames: str = ""
 
     def paths(self) -> list[str]:
         """Paths of all models."""
@@ -58,8 +62,11 @@ def load_composition(path: Path) -> Composition:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # also what msgspec and tomllib raise
-        allowed = ", ".join(Composition.__struct_fields__)
-        raise ConfigError(f"{path}: {error}; keys: {allowed}") from error
+        fields = Composition.__struct_fields__
+        unknown = re.search(r"unknown field `(\w+)`", str(error))
+        close = difflib.get_close_matches(unknown[1], fields, 1) if unknown else []
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ConfigError(f"{path}: {error}{hint}; keys: {', '.join(fields)}") from error
 
     def near(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(path.parent / name) for name in names)
@@ -70,6 +77,7 @@ def load_composition(path: Path) -> Composition:
         class_models={number: near(names) for number, names in composition.class_models.items()},
         gate=near(composition.gates()),
         classifier=near(composition.classifiers()),
+        frames=str(path.parent / composition.frames) if composition.frames else "",
     )
 
 

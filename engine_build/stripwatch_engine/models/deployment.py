@@ -12,7 +12,7 @@ from stripwatch.errors import ConfigError, ModelError
 from stripwatch_engine.models.card_flags import CardFlags
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.member import Member, load_member, with_model
-from stripwatch_engine.models.onnx_model import convert_opset
+from stripwatch_engine.models.onnx_file import convert_opset
 from stripwatch_engine.models.reference import batch_is_free
 
 
@@ -70,7 +70,7 @@ def load_deployment(
             for path in composition.classifiers()
         ),
     ]
-    members = (*shared, *single, *frame_models)
+    members = _with_names([*shared, *single, *frame_models])
     for member in members:
         _check_pads(member, frame_shape)
     return one_opset(
@@ -98,6 +98,34 @@ def one_opset(deployment: Deployment, opset_min: int = 0) -> Deployment:
         for member in deployment.members
     )
     return replace(deployment, members=members)
+
+
+def check_soft_gate(deployment: Deployment) -> None:
+    """Refuse a soft gate without an effect: it multiplies minimum areas, and some are 0.
+
+    Raises:
+        ConfigError: the message names the classes.
+    """
+    gate = deployment.gate
+    without = [entry.name for entry in deployment.classes if entry.min_area_px == 0]
+    if gate is None or gate.mode != "soft" or not without:
+        return
+    raise ConfigError(
+        f"gate mode soft multiplies minimum areas by {gate.min_area_factor:g}, but that of "
+        f"{', '.join(without)} is 0, so the gate has no effect on it; give every class a "
+        "minimum area (min_area_px in model.json, or `stripwatch-train tune`), or choose gate mode "
+        "skip"
+    )
+
+
+def _with_names(members: list[Member]) -> list[Member]:
+    """Name models by as many parts of their paths as tell different files apart."""
+    paths = [member.path for member in members]
+    for count in range(1, max(len(path.parts) for path in paths) + 1):
+        names = [str(Path(*path.parts[-count:])) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            break
+    return [replace(member, name=name) for member, name in zip(members, names, strict=True)]
 
 
 def _classes(shared: list[Member], single: list[Member]) -> tuple[DefectClass, ...]:

@@ -11,6 +11,7 @@ from stripwatch.engines.manifest import SourceModel, sha256_files
 from stripwatch.errors import ModelError
 from stripwatch_engine.models.card_flags import CardFlags, card_from_flags, override_card
 from stripwatch_engine.models.composition import Role
+from stripwatch_engine.models.final_activation import final_activation
 from stripwatch_engine.models.model_card import ModelCard, card_path, check_card, load_card
 from stripwatch_engine.models.onnx_model import OnnxModel, load_onnx_model
 
@@ -24,6 +25,7 @@ class Member:
     model: OnnxModel
     card: ModelCard
     class_id: int | None = None  # the only class that it segments; None = all
+    name: str = ""  # its path, as much of it as tells it from the other models
 
     def source_model(self) -> SourceModel:
         """Manifest entry of this model."""
@@ -31,7 +33,7 @@ class Member:
         size = self.card.input
         return SourceModel(
             role=self.role,
-            file=self.path.name,
+            file=self.name,
             sha256=sha256_files(self.path),
             input_shape=(size.channels, size.height, size.width),
             mean=means,
@@ -61,20 +63,21 @@ def load_member(
             missing from both.
     """
     model = load_onnx_model(path)
-    final_activation = _final_activation(model)
+    ending = final_activation(model)
     if card_path(path).exists():
         where = card_path(path)
         card = override_card(load_card(path), flags)
     else:
         where = path
-        card = card_from_flags(path, model.input_sizes, final_activation, frame_shape, flags)
+        card = card_from_flags(path, model.input_sizes, bool(ending), frame_shape, flags)
     check_card(where, card)
-    if final_activation and card.activation != "none":
+    if ending and card.activation != "none":
         raise ModelError(
-            f"{path} ends in {final_activation} itself, but {where.name} says activation "
-            f"{card.activation!r}; it would be applied twice: set the activation to none"
+            f"{path} ends in {ending}, so its output is made of probabilities already, but "
+            f"{_source(where, path, flags.activation)} the activation {card.activation}: it would "
+            "be applied twice; set the activation to none"
         )
-    member = Member(role, path, model, card, class_id)
+    member = Member(role, path, model, card, class_id, path.name)
     _check_sizes(member, where)
     return member
 
@@ -104,20 +107,20 @@ def with_model(member: Member, proto: onnx.ModelProto) -> Member:
     return replace(member, model=replace(member.model, proto=proto))
 
 
-def _final_activation(model: OnnxModel) -> str:
-    """The operator that the model ends in, where it is Sigmoid or Softmax; "" otherwise."""
-    producers = {name: node for node in model.proto.graph.node for name in node.output}
-    node = producers.get(model.output_name)
-    while node is not None and node.op_type in ("Identity", "Cast"):
-        node = producers.get(node.input[0])
-    return node.op_type if node is not None and node.op_type in ("Sigmoid", "Softmax") else ""
+def _source(where: Path, path: Path, flag: object) -> str:
+    """Where a value of the card comes from, as the beginning of a sentence about it."""
+    if flag is None:
+        return f"{where.name} says" if where != path else "the model's card says"
+    return "the flags say"
 
 
 def _check_sizes(member: Member, where: Path) -> None:
     """Compare the fixed sizes of the model with those of its card."""
     model, card = member.model, member.card
     size = card.input
-    channels = len(card.classes) + card.background
+    channels = card.output_channels
+    if member.role == "segmentation" and len(model.output_sizes) == 3:
+        _check_class_count(member, where)
     if member.role == "segmentation" and len(model.output_sizes) != 3:
         raise ModelError(
             f"{member.path} outputs one number for each class, a segmentation outputs one for "
@@ -133,3 +136,27 @@ def _check_sizes(member: Member, where: Path) -> None:
                 f"(0 = any), but {where.name} says {list(expected)}; correct it, or name the model "
                 "that it belongs to"
             )
+
+
+def _check_class_count(member: Member, where: Path) -> None:
+    """Compare the channels of a segmentation's output with the classes, background included."""
+    outputs, card = member.model.output_sizes[0], member.card
+    names = ", ".join(entry.name for entry in card.classes)
+    if outputs in (0, card.output_channels):
+        return
+    source = f"{where.name} names" if where != member.path else "--classes names"
+    count = len(card.classes)
+    if outputs == count + 1 and not card.background:
+        remedy = (
+            "if the first channel is the background (no defect), say so with --background, if the "
+            "last is, with --background-last; otherwise name the missing class"
+        )
+    elif outputs == count and card.background:
+        remedy = "leave the background out (--no-background), or name one class less"
+    else:
+        remedy = "name a class for each channel, or the model that the classes belong to"
+    background = " and a background" if card.background else ""
+    raise ModelError(
+        f"{member.path}: the model's output has {outputs} channels, but {source} {count} classes"
+        f"{background} ({names}); {remedy}"
+    )

@@ -19,6 +19,7 @@ Side = Annotated[int, Meta(ge=1, le=65536)]
 Positive = Annotated[float, Meta(gt=0)]
 Activation = Literal["sigmoid", "softmax", "none"]
 Fit = Literal["resize", "pad"]
+UNIT_MAX = 1.5  # largest mean or std that pixels as 0 to 1 can reasonably have
 
 
 class ModelInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,11 +40,24 @@ class ModelCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     std: Positive | tuple[Positive, ...]
     activation: Activation  # converts the output to probabilities
     classes: tuple[DefectClass, ...]  # in the order of the output's channels
-    background: bool = False  # the first channel of the output, before the classes, is "no defect"
+    # The first channel of the output, before the classes, is "no defect"; "last": the last is.
+    background: bool | Literal["last"] = False
     metrics: dict[str, float] = {}  # measured by training, for example "dice.pits"
     data: str = ""  # that it was trained on
+    # "synthetic": it was trained on the synthetic strip, which then may verify its engines, too.
+    trained_on: Literal["", "synthetic"] = ""
     command: str = ""  # that trained it
     v: Literal[1] = 1
+
+    @property
+    def output_channels(self) -> int:
+        """Channels of the output, with the background."""
+        return len(self.classes) + bool(self.background)
+
+    @property
+    def first_channel(self) -> int:
+        """Index of the first class in the output."""
+        return int(self.background is True)
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and std of each input channel."""
@@ -110,8 +124,33 @@ def check_card(path: Path, card: ModelCard) -> None:
                 f"{path}: {name} has {len(values)} values; give one, or one for each of the "
                 f"{card.input.channels} input channels"
             )
+    _check_units(path, card)
     if card.activation == "softmax" and not card.background and len(card.classes) == 1:
         raise ModelError(
             f"{path}: softmax over one channel is always 1; set background to true or the "
             "activation to sigmoid"
         )
+
+
+def _check_units(path: Path, card: ModelCard) -> None:
+    """Refuse mean and std of pixels as 0 to 255: the model would see a constant image.
+
+    Raises:
+        ModelError: the message shows the values as 0 to 1.
+    """
+    means, stds = card.channel_statistics()
+    if max(*map(abs, means), *stds) <= UNIT_MAX:
+        return
+    # A std below 0.5 is in the right unit already: no pixels as 0 to 1 spread more.
+    scale = 255 if max(*map(abs, means), *stds) <= 255 else 65535
+    right_means = ",".join(f"{value / scale:.4g}" for value in means)
+    right_stds = ",".join(f"{value / scale if max(stds) > 0.5 else value:.4g}" for value in stds)
+    raise ModelError(
+        f"{path}: mean {_listed(means)} and std {_listed(stds)} are for pixels of 0 to {scale}, "
+        "but here they are for pixels of 0 to 1, and the model would see nothing; divide them by "
+        f"{scale}: mean {right_means} and std {right_stds}"
+    )
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ",".join(f"{value:g}" for value in values)

@@ -1,4 +1,4 @@
-"""Read a trained model from an ONNX file and prepare it for the inspection graph."""
+"""A trained model with one image as input and one output, from an ONNX file."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import TensorProto, external_data_helper, inliner, version_converter
+from onnx import TensorProto
 
 from stripwatch.errors import ModelError
-from stripwatch_engine.models.reference import opset_newest
+from stripwatch_engine.models.onnx_file import opset_of, read_onnx
 
-OPSET_OLDEST = 11
-OPSET_MIN = 13  # from here on ReduceSum and Softmax have their present form
-OPSET_RAISED = 17  # what an older model is converted to
-IR_NEWEST = 10  # older libraries read no newer version, and nothing newer is used here
+LABEL_TYPES = (
+    TensorProto.INT64,
+    TensorProto.INT32,
+    TensorProto.INT8,
+    TensorProto.UINT8,
+    TensorProto.BOOL,
+)
 SHAPES = {2: "[n, k]", 4: "[n, k, height, width]"}  # by rank
 
 
@@ -46,104 +48,46 @@ def load_onnx_model(path: Path) -> OnnxModel:
         ModelError: the file is missing, damaged or too old, or the model does not have exactly one
             float32 image as input and one float32 output.
     """
-    model = _read(path)
-    opset = opset_of(model)
-    if opset < OPSET_OLDEST:
-        raise ModelError(f"{path} has opset {opset}; export it with opset {OPSET_OLDEST} or newer")
-    model.ir_version = min(model.ir_version, IR_NEWEST)
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    if opset < OPSET_MIN:
-        model = convert_opset(path, model, OPSET_RAISED)
-    elif opset > (newest := opset_newest()):
-        model = convert_opset(path, model, newest)
+    model = read_onnx(path)
     image, output = _input_and_output(path, model)
-    _name_nodes(model)
     return OnnxModel(
         proto=model,
         input_name=image.name,
         output_name=output.name,
-        input_sizes=_sizes(path, "input", image, (4,)),
-        output_sizes=_sizes(path, "output", output, (2, 4)),
+        input_sizes=_sizes(path, model, "input", image, (4,)),
+        output_sizes=_sizes(path, model, "output", output, (2, 4)),
         fixed_batch=_free_batch(model, image.name),
     )
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """Version of the standard operators that a model uses."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    return max(versions, default=0)
-
-
-def convert_opset(path: Path, model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Convert a model to another opset.
-
-    Raises:
-        ModelError: onnx cannot convert it.
-    """
-    try:
-        return version_converter.convert_version(model, opset)
-    except (RuntimeError, onnx.checker.ValidationError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            f"{path} has opset {opset_of(model)} and cannot be converted to {opset} ({reason}); "
-            f"export it with opset {opset}"
-        ) from error
-
-
-def _read(path: Path) -> onnx.ModelProto:
-    """Read and check a model with all of its weights."""
-    try:
-        model = onnx.load(path, format="protobuf", load_external_data=False)
-        for name in sorted(_weight_files(model)):
-            if not (path.parent / name).is_file():
-                raise ModelError(
-                    f"{path} keeps weights in {name}, which is not beside it; copy it there too"
-                )
-        external_data_helper.load_external_data_for_model(model, str(path.parent))
-        onnx.checker.check_model(model)
-    except FileNotFoundError:
-        raise ModelError(f"{path} does not exist; name the ONNX file to build from") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(
-            f"{path} is not a valid ONNX file ({reason}); export the model again"
-        ) from error
-    return model
-
-
-def _weight_files(model: onnx.ModelProto) -> set[str]:
-    """Names of the files beside the model that hold its weights."""
-    return {
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
 
 
 def _input_and_output(
     path: Path, model: onnx.ModelProto
 ) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto]:
     """The only input and the only output."""
-    constants = {entry.name for entry in model.graph.initializer}
-    inputs = [entry for entry in model.graph.input if entry.name not in constants]
-    outputs = model.graph.output
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ModelError(
-            f"{path}: the model has {len(inputs)} inputs and {len(outputs)} outputs; "
-            "engine-build takes models with one of each"
-        )
-    return inputs[0], outputs[0]
+    for what, values in (("inputs", model.graph.input), ("outputs", model.graph.output)):
+        if len(values) != 1:
+            names = ", ".join(entry.name for entry in values) or "none"
+            first = values[0].name if values else "?"
+            raise ModelError(
+                f"{path}: the model has {len(values)} {what} ({names}), engine-build takes one; "
+                f"export the model with only the one to keep, such as {first} "
+                "(onnx.utils.extract_model cuts a model down to the inputs and outputs that you "
+                "name)"
+            )
+    return model.graph.input[0], model.graph.output[0]
 
 
 def _sizes(
-    path: Path, what: str, value: onnx.ValueInfoProto, ranks: tuple[int, ...]
+    path: Path,
+    model: onnx.ModelProto,
+    what: str,
+    value: onnx.ValueInfoProto,
+    ranks: tuple[int, ...],
 ) -> tuple[int, ...]:
     """Sizes after the batch of a float32 tensor of one of these ranks; 0 = any."""
     tensor = value.type.tensor_type
+    if tensor.elem_type in LABEL_TYPES and what == "output":
+        raise ModelError(_labels_text(path, model, value))
     if tensor.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(tensor.elem_type)
         raise ModelError(
@@ -153,19 +97,23 @@ def _sizes(
     sizes = [max(size.dim_value, 0) for size in tensor.shape.dim]
     if len(sizes) not in ranks:
         raise ModelError(
-            f"{path}: the model's {what} {value.name!r} has shape {sizes} (0 = any); expected "
-            f"{' or '.join(SHAPES[rank] for rank in ranks)}"
+            f"{path}: the model's {what} {value.name!r} has shape {sizes} (0 = any); export it "
+            f"with {' or '.join(SHAPES[rank] for rank in ranks)}"
         )
     return tuple(sizes[1:])
 
 
-def _name_nodes(model: onnx.ModelProto) -> None:
-    """Give every node a unique name: messages and float16's list of nodes refer to names."""
-    seen: set[str] = set()
-    for number, node in enumerate(model.graph.node):
-        if not node.name or node.name in seen:
-            node.name = f"{node.op_type}_{number}"
-        seen.add(node.name)
+def _labels_text(path: Path, model: onnx.ModelProto, value: onnx.ValueInfoProto) -> str:
+    """Sentence for an output of whole numbers, which holds labels and not scores."""
+    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    found = [node for node in model.graph.node if node.op_type in ("ArgMax", "TopK")]
+    by = f", chosen by {found[-1].op_type} ({found[-1].name})" if found else ""
+    without = f"before {found[-1].op_type}" if found else "as float32"
+    return (
+        f"{path}: the model's output {value.name!r} is {kind}: the label of each pixel{by}; export "
+        f"the model so that it ends {without}, with the scores (logits) or probabilities of all "
+        "classes as output"
+    )
 
 
 def _free_batch(model: onnx.ModelProto, input_name: str) -> int:

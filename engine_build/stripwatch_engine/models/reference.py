@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from stripwatch.errors import ModelError
+from stripwatch_engine.models.operators import lacking_operator
 
 Array = NDArray[Any]
 IR_PROBED = 8  # of 2021: every supported ONNX Runtime reads it
@@ -37,7 +38,10 @@ class Session:
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its exceptions have no other common base
-            raise ModelError(f"ONNX Runtime cannot load the graph: {first_line(error)}") from error
+            raise ModelError(
+                lacking_operator("ONNX Runtime", str(error), model)
+                or f"ONNX Runtime cannot load the graph: {first_line(error)}"
+            ) from error
 
     def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """Compute all outputs, by name.

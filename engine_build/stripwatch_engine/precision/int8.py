@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, ModelError
+from stripwatch.service.console import Progress
 from stripwatch_engine.models.reference import first_line
 
 OPSET_FLOAT16_SCALES = 21  # Q/DQ take float16 scales from 19 on; converters are tested with 21
@@ -113,6 +116,7 @@ def quantize_openvino(
     frames: NDArray[np.uint8],
     extra_inputs: dict[str, NDArray[np.float32]],
     outside: set[str],
+    progress: Progress = lambda *_: None,
 ) -> Any:  # noqa: ANN401 - as above
     """Quantize the models inside an OpenVINO inspection graph.
 
@@ -121,6 +125,7 @@ def quantize_openvino(
         frames: for calibration, uint8 [n, lines, pixels].
         extra_inputs: inputs of the graph besides `frames`, by name.
         outside: names of the operators before and after the models; they stay float32.
+        progress: called for each calibration frame.
 
     Returns:
         The quantized openvino.Model.
@@ -146,19 +151,25 @@ def quantize_openvino(
             and [str(side) for side in node.get_output_partial_shape(0)][2:] == ["1", "1"]
         )
     }
-    dataset = nncf.Dataset([{"frames": frame[None], **extra_inputs} for frame in frames])
+
+    def inputs_of(index: int) -> dict[str, NDArray[Any]]:
+        progress("calibrating int8", index, len(frames))
+        return {"frames": frames[index][None], **extra_inputs}
+
+    dataset = nncf.Dataset(range(len(frames)), inputs_of)
     parameters = nncf.AdvancedQuantizationParameters(
         # CPUs without VNNI add int8 products in 16 bits, which overflow: weights of 7 bits do not.
         overflow_fix=nncf.OverflowFix.ENABLE
     )
     try:
-        return nncf.quantize(
-            model,
-            dataset,
-            subset_size=len(frames),
-            preset=nncf.QuantizationPreset.MIXED,
-            ignored_scope=nncf.IgnoredScope(names=sorted(outside | sensitive), validate=False),
-            advanced_parameters=parameters,
-        )
+        with redirect_stdout(io.StringIO()):  # it draws bars of its own, also where no terminal is
+            return nncf.quantize(
+                model,
+                dataset,
+                subset_size=len(frames),
+                preset=nncf.QuantizationPreset.MIXED,
+                ignored_scope=nncf.IgnoredScope(names=sorted(outside | sensitive), validate=False),
+                advanced_parameters=parameters,
+            )
     except (nncf.errors.ValidationError, RuntimeError) as error:
         raise ModelError(f"the model cannot be quantized: {first_line(error)}") from error

@@ -54,7 +54,7 @@ def lower(
         deployment = one_opset(deployment, OPSET_FLOAT16_SCALES)
     lowered, emulated, kept = [], [], []
     for number, member in enumerate(deployment.members):
-        what = f"converting {member.path.name} to {precision}"
+        what = f"converting {member.name} to {precision}"
         progress(what, number, len(deployment.members))
         images = _model_images(member, frames, deployment.frame_shape)
         proto, input_name = member.model.proto, member.model.input_name
@@ -64,7 +64,7 @@ def lower(
         half = convert_to_float16(proto, nodes)
         lowered.append(with_model(member, half))
         emulated.append(with_model(member, emulate_float16(half)))
-        kept += [f"{member.path.name}: {name}" for name in sorted(nodes)]
+        kept += [f"{member.name}: {name}" for name in sorted(nodes)]
     return Lowered(
         replace(deployment, members=tuple(lowered)),
         replace(deployment, members=tuple(emulated)),

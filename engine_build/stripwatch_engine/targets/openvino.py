@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from stripwatch.engines.base import presence_thresholds
 from stripwatch.engines.openvino import shared_core
 from stripwatch.errors import ModelError, StorageError
+from stripwatch.service.console import Progress
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.deployment import Deployment
+from stripwatch_engine.models.operators import failed_node, lacking_operator, plain_reason
 from stripwatch_engine.precision.int8 import quantize_openvino
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.targets.base import BuildInputs, Built, refuse_flags
@@ -49,7 +51,12 @@ def build(inputs: BuildInputs) -> Built:
     graph = compose_inspection_graph(inputs.deployment, bytes_early=True)
     inputs.progress("building", 0, 0)
     builder = write_openvino(
-        graph, inputs.deployment, inputs.settings, inputs.calibration_frames, inputs.draft
+        graph,
+        inputs.deployment,
+        inputs.settings,
+        inputs.calibration_frames,
+        inputs.draft,
+        inputs.progress,
     )
     return Built(files=FILES, builder=builder)
 
@@ -60,6 +67,7 @@ def write_openvino(
     settings: BuildSettings,
     calibration: NDArray[np.uint8] | None,
     folder: Path,
+    progress: Progress = lambda *_: None,
 ) -> str:
     """Write the graph into a folder; return name and version of the builder.
 
@@ -72,6 +80,7 @@ def write_openvino(
         settings: of the build.
         calibration: frames for int8, uint8 [n, lines, pixels]; None = do not quantize.
         folder: to write FILES into.
+        progress: called for each calibration frame.
 
     Raises:
         ModelError: OpenVINO cannot take the graph.
@@ -84,15 +93,19 @@ def write_openvino(
         model = shared_core().read_model(graph.SerializeToString())
         model.reshape({"frames": [1, *settings.frame_shape]})
     except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        reason = "; ".join(line for line in lines if line and not line.startswith("Exception"))
+        text = str(error)
+        node = failed_node(text)
+        at = f" at {node}" if node else ""
         raise ModelError(
-            f"OpenVINO cannot take this model: {reason}; replace the operator in the model, or "
-            "export it with another opset"
+            lacking_operator("OpenVINO", text, graph)
+            or f"OpenVINO cannot take this model{at}: {plain_reason(text)}; replace the operator "
+            "in the model, or export it with another opset"
         ) from error
     if calibration is not None:
         _number_nameless(model)  # NNCF stores the names of the operators that it left as they are
-        model = quantize_openvino(model, calibration, _extra_inputs(deployment), _outside(model))
+        model = quantize_openvino(
+            model, calibration, _extra_inputs(deployment), _outside(model), progress
+        )
     _number_nameless(model)
     try:
         is_half = settings.precision == "fp16"

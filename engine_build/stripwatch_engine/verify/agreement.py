@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,11 @@ class Masks:
 
 
 def run_graph(
-    graph: onnx.ModelProto, frames: Frames, classes: Sequence[DefectClass], gate: Gate | None
+    graph: onnx.ModelProto,
+    frames: Frames,
+    classes: Sequence[DefectClass],
+    gate: Gate | None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Masks:
     """Run an inspection graph in ONNX Runtime, frame by frame.
 
@@ -42,6 +46,7 @@ def run_graph(
         frames: uint8 [n, lines, pixels].
         classes: of the deployment; their thresholds are used.
         gate: of the deployment.
+        progress: called with the number of frames done.
 
     Raises:
         ModelError: the graph cannot be run.
@@ -50,7 +55,10 @@ def run_graph(
     inputs = {"thresholds": np.array([entry.threshold for entry in classes], np.float32)}
     if gate:
         inputs["presence_thresholds"] = presence_thresholds(gate, len(classes))
-    found = [session.run({"frames": frame[None], **inputs}) for frame in frames]
+    found = []
+    for number, frame in enumerate(frames):
+        progress(number)
+        found.append(session.run({"frames": frame[None], **inputs}))
     return Masks(
         np.concatenate([entry["mask"] for entry in found]),
         np.concatenate([entry["prob"] for entry in found]),
@@ -58,8 +66,15 @@ def run_graph(
     )
 
 
-def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
+def run_engine(
+    folder: Path,
+    manifest: Manifest,
+    frames: Frames,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Masks:
     """Run a built engine as the daemon does, one frame at a time; frames uint8 [n, lines, pixels].
+
+    `progress` is called with the number of frames done.
 
     Raises:
         ModelError: the engine cannot be loaded on this machine.
@@ -70,7 +85,8 @@ def run_engine(folder: Path, manifest: Manifest, frames: Frames) -> Masks:
     thresholds = model_of(manifest).thresholds
     masks, probs, known = [], [], []
     try:
-        for frame in frames:
+        for number, frame in enumerate(frames):
+            progress(number)
             slot[0] = frame
             engine.submit(0, 1, thresholds)
             result = engine.wait(0)

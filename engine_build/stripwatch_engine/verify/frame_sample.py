@@ -1,4 +1,4 @@
-"""Frames to calibrate on and to verify on: a sample of a source, or the synthetic strip."""
+"""Frames to calibrate on and to verify on: a sample of a source, or made."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from stripwatch.synthetic import SyntheticStrip
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.frame import FrameHeader, check_raw_length, decode_image
 from stripwatch_engine.settings import SYNTHETIC
+from stripwatch_engine.verify.pattern import pattern_frames
 
 CALIBRATION_SEED, VERIFICATION_SEED = 101, 1  # of the synthetic strip: different frames
+PATTERN = "test pattern"
 DEFECTS_PER_1000_LINES = 20.0  # far more than on a line, so that every class occurs
 
 
@@ -25,6 +27,20 @@ class FrameSample:
 
     source: str
     frames: Frames  # uint8 [n, lines, pixels]
+    asked: int  # frames that were asked for; a source may hold fewer
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether these are no frames that a model was trained for."""
+        return self.source == PATTERN
+
+    def remark(self, what: str, flag: str) -> str:
+        """Sentence about a source that is too small; "" where it is not."""
+        if len(self.frames) >= self.asked:
+            return ""
+        return (
+            f"{what} on {len(self.frames)} frames: {self.source} has no more ({flag} {self.asked})"
+        )
 
     def digest(self) -> str:
         """SHA-256 of the pixels."""
@@ -37,19 +53,21 @@ def sample_frames(
     """Read frames, spread evenly over a source.
 
     Args:
-        source_text: a folder of images, a video, a recording, or "synthetic".
+        source_text: a folder of images, a video, a recording, "synthetic" or PATTERN.
         frame_shape: lines, pixels; the last line of shorter frames is repeated.
         count: largest number of frames.
-        seed: of the synthetic strip.
+        seed: of the synthetic strip and of the pattern.
 
     Raises:
         ConfigError: there is no such source, it is empty, or a frame has another size.
         StorageError: the source cannot be read.
     """
+    if source_text == PATTERN:
+        return FrameSample(PATTERN, pattern_frames(frame_shape, count, seed), count)
     if source_text == SYNTHETIC:
         strip = SyntheticStrip(seed, frame_shape, DEFECTS_PER_1000_LINES)
         pixels = [strip.frame(index).pixels for index in range(count)]
-        return FrameSample(SYNTHETIC, np.stack(pixels))
+        return FrameSample(SYNTHETIC, np.stack(pixels), count)
     source = open_source(source_text, frame_shape=frame_shape)
     step = max(1, (source.count or count) // count)
     frames = []
@@ -60,7 +78,7 @@ def sample_frames(
             break
     if not frames:
         raise ConfigError(f"{source_text} holds no frames; name a source that has some")
-    return FrameSample(source_text, np.stack(frames))
+    return FrameSample(source_text, np.stack(frames), count)
 
 
 def _decode(frame: SourceFrame) -> Frames:

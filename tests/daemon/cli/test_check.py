@@ -36,10 +36,14 @@ endpoint = "tcp://127.0.0.1:5560"
 """
 
 
-def verification(passed: bool, *dice: float, remark: str = "") -> Verification:
+def verification(
+    passed: bool, *dice: float, remark: str = "", pixels: int = 900, verdict: str = ""
+) -> Verification:
     """One comparison with a class for each Dice, and before it a perfect one."""
-    classes = tuple(ClassAgreement(f"kind{n}", value, 9, 9) for n, value in enumerate(dice))
-    perfect = Agreement("half", (ClassAgreement("kind0", 1, 9, 9),), 0, 0)
+    classes = tuple(
+        ClassAgreement(f"kind{n}", value, pixels, pixels) for n, value in enumerate(dice)
+    )
+    perfect = Agreement("half", (ClassAgreement("kind0", 1, pixels, pixels),), 0, 0)
     return Verification(
         reference="onnxruntime",
         source="synthetic",
@@ -49,6 +53,7 @@ def verification(passed: bool, *dice: float, remark: str = "") -> Verification:
         agreements=(perfect, Agreement("engine", classes, 0.1, 0.0001)) if dice else (),
         passed=passed,
         remark=remark,
+        verdict=verdict,  # type: ignore[arg-type]
     )
 
 
@@ -71,15 +76,32 @@ def check(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "row"),
     [
-        ({}, "  not verified"),
-        ({"verification": verification(True, remark="no GPU")}, "  not verified: no GPU"),
+        ({}, "  NOT VERIFIED"),
+        ({"verification": verification(True, remark="no GPU")}, "  NOT VERIFIED: no GPU"),
         (
             {"verification": verification(True, 0.9991, 0.998)},
-            "  verified on 8 frames: worst Dice 0.998, mean error 0.0001",
+            "  verified on 8 frames (synthetic): worst Dice 0.998, mean error 0.0001",
+        ),
+        (  # an older manifest, whose engine passed although its class was not there
+            {"verification": verification(True, 1.0, pixels=0)},
+            (
+                "  NOT VERIFIED by 8 frames (synthetic): they do not show kind0; verify the engine "
+                "on frames of the line: engine-build --verify"
+            ),
+        ),
+        (
+            {"verification": verification(False, 1.0, verdict="not verified")},
+            (
+                "  NOT VERIFIED by 8 frames (synthetic); verify the engine on frames of the line: "
+                "engine-build --verify"
+            ),
         ),
         (
             {"verification": verification(False, 0.91)},
-            "  DEGRADED on 8 frames: worst Dice 0.91 (limit 0.99), mean error 0.0001 (limit 0.001)",
+            (
+                "  DEGRADED on 8 frames (synthetic): worst Dice 0.91 (limit 0.99), "
+                "mean error 0.0001 (limit 0.001)"
+            ),
         ),
         ({}, "  batch    4 frames; the engine takes any number"),
         ({"batch": (1, 8)}, "  batch    4 frames; the engine takes 1 to 8"),

@@ -14,10 +14,12 @@ from stripwatch_engine.models.model_card import ModelCard
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
 
+ALLOW = "--allow-unverified"  # one small frame shows no class well
+
 
 def run(path: Path, *flags: str) -> int:
     """engine-build for small frames."""
-    return main([str(path), "--frame=32x80", "--verify-frames=1", *flags])
+    return main([str(path), "--frame=32x80", "--verify-frames=1", *flags, ALLOW])
 
 
 def named(made: tuple[Path, ModelCard], name: str) -> Path:
@@ -126,7 +128,7 @@ def test_models_may_stand_before_after_and_between_flags(line: Path, tmp_path: P
     hashes = set()
     for number, order in enumerate(orders):
         folder = tmp_path / f"engine{number}"
-        assert main([*order, "--output", str(folder)]) == ExitCode.OK
+        assert main([*order, "--output", str(folder), ALLOW]) == ExitCode.OK
         manifest = load_manifest(folder)
         assert [model.file for model in manifest.models] == ["first.onnx", "second.onnx"]
         hashes.add(manifest.engine_hash)
@@ -167,7 +169,10 @@ def test_the_order_of_averaged_models_is_kept_in_the_manifest(line: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("model = ['first.onnx']", "unknown field `model`; keys: models, class_models, flip"),
+        (
+            "model = ['first.onnx']",
+            "unknown field `model` (did you mean models?); keys: models, class_models, flip",
+        ),
         ("models = 'first.onnx'", "Expected `array`, got `str` - at `$.models`"),
         ("models = [1]", "Expected `str`, got `int` - at `$.models[0]`"),
         ("models = ['first.onnx']\nflip = 'sideways'", "Expected `bool`"),

@@ -31,7 +31,7 @@ from tests.models import make_card, numbered_classes
 from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
-from stripwatch_engine.build import build
+from stripwatch_engine.build import BuildOptions, build
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition, GateMode
 from stripwatch_engine.models.deployment import load_deployment
@@ -97,7 +97,9 @@ def make_gated(
         card = make_card(SHAPE, mean=0.3, classes=numbered_classes(3, CLASS_THRESHOLD))
         module = Classifier(1, [6.0, -6.0, 6.0], [0.0, 3.0, -9.0], rank)
         nets["classifier"] = save_net(folder, "classifier", module, card)
-    segmentation = segmenter(folder, make_card(), stride=2)
+    # A soft gate multiplies minimum areas: without one it is refused.
+    classes = numbered_classes(3, min_area_px=1)
+    segmentation = segmenter(folder, make_card(classes=classes), stride=2)
     composition = Composition(
         models=(str(segmentation.path),),
         gate_mode=mode,
@@ -281,7 +283,7 @@ def test_a_built_openvino_engine_gives_what_its_graph_gives(
         verify_frames=2,
     )
     folder = tmp_path / "engine"
-    built = build(settings, folder).manifest
+    built = build(settings, folder, BuildOptions(allow_unverified=True)).manifest
     manifest = load_manifest(folder)
     assert manifest == built
     assert manifest.gate is not None

@@ -66,7 +66,7 @@ def run_core(path: Path, image: Planes, card: ModelCard, stride: int) -> Planes:
         for x in range(3)
     )
     out = np.einsum("nihw,oi->nohw", np.maximum(inner, 0), second[:, :, 0, 0])
-    return np.asarray(np.tanh(out) if card.activation == "none" else out)
+    return np.asarray(1 / (1 + np.exp(-out)) if card.activation == "none" else out)
 
 
 def reference(path: Path, card: ModelCard, frames: NDArray[np.uint8], stride: int = 1) -> Planes:
@@ -208,7 +208,7 @@ def test_a_model_that_is_not_what_its_card_says_is_refused(make_model: MakeModel
     for changes in ({"classes": 2}, {"channels": 3}, {"shape": (16, 48)}, {"background": True}):
         make_model(**changes)  # its card stays, beside the first model
         path.write_bytes(model)
-        with pytest.raises(ModelError, match=r"model's .* but model\.json says") as caught:
+        with pytest.raises(ModelError, match=r"model's .* but model\.json (says|names)") as caught:
             load(path)
         assert str(path) in str(caught.value)
     save_card(path, card)
@@ -222,7 +222,7 @@ def test_a_model_with_two_outputs_is_refused(make_model: MakeModel) -> None:
     shape = ["n", 6, "h", "w"]
     model.graph.output.append(helper.make_tensor_value_info("lit", TensorProto.FLOAT, shape))
     onnx.save(model, path)
-    with pytest.raises(ModelError, match="1 inputs and 2 outputs"):
+    with pytest.raises(ModelError, match=r"2 outputs \(out, lit\), engine-build takes one"):
         load(path)
 
 

@@ -26,9 +26,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
-    return guarded(lambda: _run(make_parser().parse_args(argv)))
+    return guarded(lambda: _run(argv))
 
 
-def _run(args: argparse.Namespace) -> ExitCode:
-    run: Callable[[argparse.Namespace], ExitCode] = args.command
-    return run(args)
+def _run(argv: list[str] | None) -> ExitCode:
+    args = make_parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], ExitCode] = args.command
+    return command(args)
