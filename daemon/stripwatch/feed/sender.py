@@ -12,7 +12,7 @@ import msgspec
 import zmq
 
 from stripwatch.config import Attach, Input
-from stripwatch.errors import AddressError, ConfigError
+from stripwatch.errors import AddressError, ConfigError, StripwatchError
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
@@ -210,10 +210,18 @@ def _send_one(
 
 
 def _marked(frames: Iterator[SourceFrame]) -> Iterator[tuple[SourceFrame, bool]]:
-    """Each frame, and whether it is the last."""
+    """Each frame, and whether it is the last.
+
+    Where the source fails, the frame before is sent and is not the last: the strip does not end
+    there.
+    """
     held = next(frames, None)
     while held is not None:
-        following = next(frames, None)
+        try:
+            following = next(frames, None)
+        except StripwatchError:
+            yield held, False
+            raise
         yield held, following is None
         held = following
 

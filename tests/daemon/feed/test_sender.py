@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 import zmq
 
 from stripwatch.config import Input
-from stripwatch.errors import AddressError, ConfigError
+from stripwatch.errors import AddressError, ConfigError, StorageError
 from stripwatch.feed.pace import Pace
 from stripwatch.feed.sender import Link, Schedule, Sent, link_to, send_frames, strip_name
 from stripwatch.feed.sources import Source, SourceFrame
@@ -88,6 +89,26 @@ def receive(socket: zmq.Socket[bytes], count: int) -> list[tuple[FrameHeader, by
         topic, header, payload = socket.recv_multipart()
         frames.append((parse_header(topic, header), payload))
     return frames
+
+
+def test_a_source_that_fails_does_not_end_the_strip(endpoint: str) -> None:
+    """What was read before is sent, and none of it is called the strip's last frame."""
+
+    def frames() -> Iterator[SourceFrame]:
+        yield from frames_source(3).frames()
+        raise StorageError("cut")
+
+    source = Source(name="plates", frames=frames, count=5)
+    link = Link(endpoint=endpoint, pattern="push")
+    with ThreadPoolExecutor(1) as pool, receiving(endpoint, zmq.PULL) as socket:
+        sending = pool.submit(send_frames, source, link, Schedule(), threading.Event())
+        assert [(header.seq, header.end) for header, _ in receive(socket, 3)] == [
+            (0, False),
+            (1, False),
+            (2, False),
+        ]
+        with pytest.raises(StorageError, match="cut"):
+            sending.result()
 
 
 @pytest.mark.parametrize("pattern", ["pub", "push"])

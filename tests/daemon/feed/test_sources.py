@@ -67,7 +67,7 @@ def test_a_damaged_image_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"b\.png cannot be read"):
         pixels_of(open_source(str(tmp_path)))
     (tmp_path / "a.png").write_bytes(b"text")
-    with pytest.raises(StorageError, match=r"a\.png is not a PNG or JPEG"):
+    with pytest.raises(StorageError, match=r"a\.png is not a PNG, JPEG, BMP or TIFF"):
         open_source(str(tmp_path))
 
 
@@ -96,10 +96,65 @@ def test_a_video_becomes_frames_of_the_lines_height(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "strip.mp4"
-    path.write_bytes(b"no video")
-    with pytest.raises(StorageError, match="is not a video"):
-        open_source(str(path))
+    """A decoder that is asked to guess would read text as pictures."""
+    for content in (b"no video", b"line of text\n" * 200, b"", bytes(4000)):
+        for name in ("strip.mp4", "strip.txt", "strip"):
+            path = tmp_path / name
+            path.write_bytes(content)
+            with pytest.raises(StorageError, match="is not a video"):
+                open_source(str(path))
+
+
+def test_numbered_images_are_sent_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (1, 2, 9, 10, 11, 100):
+        cv2.imwrite(str(tmp_path / f"line-{number}.png"), np.full(SHAPE, number, np.uint8))
+    frames = pixels_of(open_source(str(tmp_path)))
+    assert [int(frame[0, 0]) for frame in frames] == [1, 2, 9, 10, 11, 100]
+
+
+def test_images_of_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.BMP"), grey(0))
+    (tmp_path / "b.webp").write_bytes(b"RIFF")
+    (tmp_path / "._a.png").write_bytes(b"written by macOS")
+    source = open_source(str(tmp_path))
+    assert np.array_equal(pixels_of(source)[0], grey(0))
+    assert source.count == 1
+    assert source.remark() == "left out 1 file of kind .webp; convert them to PNG to send them"
+    (tmp_path / "a.BMP").unlink()
+    with pytest.raises(ConfigError, match=r"no images that can be read, but 1 file of kind \.webp"):
+        open_source(str(tmp_path))
+
+
+def test_one_image_is_one_frame_whatever_its_name(tmp_path: Path) -> None:
+    """A video decoder would take img-1.png as the first of a sequence."""
+    for number in (1, 2):
+        cv2.imwrite(str(tmp_path / f"img-{number}.png"), grey(number))
+    source = open_source(str(tmp_path / "img-1.png"))
+    assert [np.array_equal(frame, grey(1)) for frame in pixels_of(source)] == [True]
+    (tmp_path / "img-1.png").rename(tmp_path / "other")
+    assert np.array_equal(pixels_of(open_source(str(tmp_path / "other")))[0], grey(1))
+
+
+def video(path: Path, pictures: int) -> bytes:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for number in range(pictures):
+        writer.write(np.full((48, 64, 3), number * 5, np.uint8))
+    writer.release()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mkv"])
+def test_a_video_that_ends_early_is_an_error_at_its_end(tmp_path: Path, suffix: str) -> None:
+    """Its good part is sent; otherwise the strip would seem to end there."""
+    path = tmp_path / f"strip.{suffix}"
+    whole = video(path, 40)
+    assert len(pixels_of(open_source(str(path)))) == 40
+    path.write_bytes(whole[: len(whole) // 2])
+    source = open_source(str(path))
+    with pytest.raises(StorageError, match=r"of the 40 pictures .* could be read"):
+        pixels_of(source)
+    path.write_bytes(whole)
+    assert len(pixels_of(source)) == 40
 
 
 def test_the_synthetic_strip_is_endless_on_request() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stripwatch.errors import ConfigError
+from stripwatch.errors import ConfigError, StorageError
 from stripwatch.feed.sources.frame import Source
+from stripwatch.feed.sources.image_file import KINDS, is_image
 from stripwatch.feed.sources.images import images_source
 from stripwatch.feed.sources.recording import recording_source
 from stripwatch.feed.sources.synthetic import synthetic_source
-from stripwatch.feed.sources.video import video_source
+from stripwatch.feed.sources.video import is_video, video_source
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_FRAMES = 100  # default length of one pass
+RECORDING_MAGIC = b"\x89MCAP"
+MAGIC_BYTES = 1024  # of a file, by which its kind is known
 
 
 def open_source(
@@ -23,7 +26,9 @@ def open_source(
     seed: int = 0,
     frame_count: int | None = SYNTHETIC_FRAMES,
 ) -> Source:
-    """Open a folder of images, a video file, a recording (.mcap) or `synthetic`.
+    """Open a folder of images, an image, a video, a recording or `synthetic`.
+
+    The kind of a file is known by its first bytes, whatever its name is.
 
     Args:
         text: a path, or "synthetic".
@@ -41,11 +46,30 @@ def open_source(
         return synthetic_source(seed, frame_shape, frame_count)
     if path.is_dir():
         return images_source(path, frame_shape)
-    if path.suffix == ".mcap" and path.is_file():
+    if not path.exists():
+        raise ConfigError(
+            f"{text} does not exist; give a folder of images, a video, a recording (.mcap) "
+            f"or the word {SYNTHETIC}"
+        )
+    magic = _first_bytes(path)
+    # The name counts, too: a recording whose first bytes are damaged is called one.
+    if magic.startswith(RECORDING_MAGIC) or path.suffix.lower() == ".mcap":
         return recording_source(path, cameras)
-    if path.is_file():
+    if is_image(magic):
+        return images_source(path, frame_shape)
+    if is_video(magic):
         return video_source(path, frame_shape)
-    raise ConfigError(
-        f"{text} does not exist; give a folder of images, a video, a recording (.mcap) "
-        f"or the word {SYNTHETIC}"
+    raise StorageError(
+        f"{text} is not a video or recording that can be read, nor an image; give a folder of "
+        f"images ({KINDS}), an MP4, AVI or MKV file, or a recording (.mcap)"
     )
+
+
+def _first_bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise ConfigError(f"{path} is neither a file nor a folder; give one of them")
+    try:
+        with path.open("rb") as file:
+            return file.read(MAGIC_BYTES)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,80 +1,87 @@
-"""A folder of images as frames."""
+"""A folder of images, or one image, as frames."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
+from stripwatch.feed.sources.image_file import (
+    SUFFIXES,
+    UNREAD_SUFFIXES,
+    image_shape,
+    natural_key,
+    read_grey,
+)
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 IMAGE_FOLDERS = ("train_images", "images")  # as Severstal's data is unpacked
 
 
-def images_source(folder: Path, frame_shape: tuple[int, int] | None) -> Source:
-    """The PNG and JPEG files of a folder, by name; each is one frame.
+def images_source(place: Path, frame_shape: tuple[int, int] | None) -> Source:
+    """The image files of a folder, by name and number; each is one frame.
+
+    Images of kinds that are not read are named by the source's remark.
 
     Args:
-        folder: of images, or one laid out as Severstal's (train_images/ or images/ inside).
+        place: an image, a folder of images, or one laid out as Severstal's (train_images/ or
+            images/ inside).
         frame_shape: lines, pixels that every image must have (fewer lines are allowed);
             None = those of the first image.
 
     Raises:
         ConfigError: the folder holds no images, or the first is of another size.
-        StorageError: the first image cannot be read.
+        StorageError: the folder or the first image cannot be read.
     """
-    paths = _image_paths(folder)
+    paths, unread = ([place], []) if place.is_file() else _image_paths(place)
     if not paths:
         inner = ", ".join(f"{name}/" for name in IMAGE_FOLDERS)
+        others = f" that can be read, but {_left_out(unread)}" if unread else ""
         raise ConfigError(
-            f"{folder} holds no images; give a folder with {', '.join(SUFFIXES)} files, "
+            f"{place} holds no images{others}; give a folder with {', '.join(SUFFIXES)} files, "
             f"or one with {inner} inside"
         )
-    first_shape = read_grey(paths[0]).shape
-    expected = frame_shape or (first_shape[0], first_shape[1])
-    _check_size(paths[0], (first_shape[0], first_shape[1]), expected)
+    first_shape = image_shape(paths[0])
+    expected = frame_shape or first_shape
+    _check_size(paths[0], first_shape, expected)
 
     def frames() -> Iterator[SourceFrame]:
         for path in paths:
-            pixels = read_grey(path)
-            _check_size(path, (pixels.shape[0], pixels.shape[1]), expected)
-            yield raw_frame(pixels)
+            _check_size(path, image_shape(path), expected)  # before a pixel is decoded
+            yield raw_frame(read_grey(path))
 
-    return Source(name=folder.resolve().name, frames=frames, count=len(paths))
+    def remark() -> str:
+        return f"left out {_left_out(unread)}; convert them to PNG to send them" if unread else ""
 
-
-def read_grey(path: Path) -> NDArray[np.uint8]:
-    """An image file as grey pixels, uint8 [lines, pixels]; RGB becomes its luma.
-
-    Raises:
-        StorageError: the file cannot be read or is not a PNG or JPEG.
-        ConfigError: it is neither 8 bit grey nor RGB.
-    """
-    try:
-        with Image.open(path, formats=["PNG", "JPEG"]) as image:
-            if image.mode not in ("L", "RGB"):
-                raise ConfigError(
-                    f"{path} is of mode {image.mode}; convert it to 8 bit grey or RGB"
-                )
-            return np.asarray(image.convert("L"))
-    except UnidentifiedImageError:
-        raise StorageError(f"{path} is not a PNG or JPEG file; remove or replace it") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise StorageError(f"{path} cannot be read: {error}; remove or replace it") from error
+    name = place.stem if place.is_file() else place.resolve().name
+    return Source(name=name, frames=frames, count=len(paths), remark=remark)
 
 
-def _image_paths(folder: Path) -> list[Path]:
+def _image_paths(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images of a folder in their order, and those of kinds that are not read."""
+    unread: list[Path] = []
     for place in (folder, *(folder / name for name in IMAGE_FOLDERS)):
-        if place.is_dir():
-            paths = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
-            if paths:
-                return paths
-    return []
+        try:
+            files = [path for path in place.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageError(f"{place} cannot be read: {error.strerror}") from error
+        paths = [path for path in files if path.suffix.lower() in SUFFIXES and path.is_file()]
+        unread += [path for path in files if path.suffix.lower() in UNREAD_SUFFIXES]
+        if paths:
+            return sorted(paths, key=lambda path: (natural_key(path.name), path.name)), unread
+    return [], unread
+
+
+def _left_out(paths: list[Path]) -> str:
+    """Counts of files by suffix: "2 files of kind .webp"."""
+    counts = Counter(path.suffix.lower() for path in paths)
+    return ", ".join(
+        f"{count} file{'s' * (count > 1)} of kind {suffix}"
+        for suffix, count in sorted(counts.items())
+    )
 
 
 def _check_size(path: Path, shape: tuple[int, int], expected: tuple[int, int]) -> None:
