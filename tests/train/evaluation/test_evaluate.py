@@ -195,7 +195,9 @@ def test_a_page_leaves_no_pictures_of_the_one_before(tmp_path: Path) -> None:
 def test_results_that_cannot_be_written_are_reported_before_the_first_frame(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The model is not even opened: there is none."""
+    """The model is not even opened: it is no model."""
+    model = tmp_path / "missing.onnx"
+    model.touch()
     (tmp_path / "file").write_text("in the way")
     sample = tmp_path / "sample.csv"
     sample.write_text("ImageId_ClassId,EncodedPixels\na.jpg_1,\n")
@@ -204,7 +206,7 @@ def test_results_that_cannot_be_written_are_reported_before_the_first_frame(
         "submit": ["--images", str(tmp_path), "--sample", str(sample)],
     }
     output = ["--output", str(tmp_path / "file" / "out")]
-    assert main([command, "missing.onnx", *more[command], *output]) == ExitCode.STORAGE
+    assert main([command, str(model), *more[command], *output]) == ExitCode.STORAGE
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -10,7 +10,8 @@ from tests.train.tiny_models import Bytes, masked, scored
 from stripwatch.engines.manifest import DefectClass
 from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.score_settings import ScoreSettings
-from stripwatch_train.evaluation.sweep import AREAS_PX, TOLERANCE, dice_elsewhere, sweep, sweep_all
+from stripwatch_train.evaluation.sweep import AREAS_PX, TOLERANCE, sweep, sweep_all
+from stripwatch_train.evaluation.tune import elsewhere
 
 SHAPE = (40, 100)
 ENTRY = DefectClass(id=1, name="a", threshold=0.5, min_area_px=0)
@@ -131,8 +132,8 @@ def test_what_tuning_is_worth_elsewhere_is_measured_on_the_fold_that_was_left_ou
     table = ClassTable(scores, 0)
     chosen = [sweep(table, np.array(frames)).best for frames in ([True, False], [False, True])]
     assert [point.threshold for point in chosen] == [0.15, 0.95]
-    elsewhere = dice_elsewhere(scores)
-    assert elsewhere is not None
-    assert elsewhere == pytest.approx((0 + 800 / (400 + 1200)) / 2)
-    assert sweep_all(scores)[0].best.dice > elsewhere
-    assert dice_elsewhere(scored(ScoreSettings((ENTRY,)), [low, high])) is None
+    new = elsewhere(scores)
+    assert new is not None
+    assert new.dice == pytest.approx((0 + 800 / (400 + 1200)) / 2)
+    assert sweep_all(scores)[0].best.dice > new.dice
+    assert elsewhere(scored(ScoreSettings((ENTRY,)), [low, high])) is None

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from stripwatch.errors import StorageError
 
 if TYPE_CHECKING:
@@ -23,6 +25,14 @@ MODEL_FLAG: dict[str, Any] = {
     "help": ".onnx with its model.json, .toml that lists which models go together, engine folder, "
     "or folder of a training run",
 }
+
+JSON_HELP = "print one JSON document in place of the tables"
+
+
+def print_json(document: object) -> None:
+    """Print a document of --json on stdout."""
+    data = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    sys.stdout.write(data.decode() + "\n")
 
 
 def class_names(args: argparse.Namespace) -> list[str] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
-from stripwatch_train.cli import data, evaluate, explore, fit, predict
+from stripwatch_train.cli import data, evaluate, explore, fit, predict, tune
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -20,6 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     explore.add_commands(commands)
     fit.add_commands(commands)
     evaluate.add_commands(commands)
+    tune.add_commands(commands)
     predict.add_commands(commands)
     return parser
 

@@ -56,6 +56,18 @@ class ClassTable:
         kept = components.area >= self._limits(min_area_px)[components.frame]
         return int(components.count[kept].sum()), int(components.right[kept].sum())
 
+    def outcomes(self, step: int, min_area_px: int) -> tuple[Counts, Counts]:
+        """Components found in each frame: those that are right, and false alarms, int64 [frames].
+
+        Arguments as of `sums`.
+        """
+        components = self._steps[step]
+        kept = components.area >= self._limits(min_area_px)[components.frame]
+        frame, count = components.frame[kept], len(self.true_px)
+        right = np.bincount(frame, components.right[kept], count)
+        wrong = np.bincount(frame, (components.count - components.right)[kept], count)
+        return right.astype(np.int64), wrong.astype(np.int64)
+
     def own_areas(self) -> tuple[Counts, Counts]:
         """Pixels of each component at the threshold of the line, without the minimum area.
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
 from stripwatch.service.console import Progress
+from stripwatch_engine.models.composition import Role
 from stripwatch_train.data.images import image_shape, load_image
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.evaluation.predictor import Predictor, open_predictor
+from stripwatch_train.evaluation.presence import ANY_DEFECT, PresenceScores
 from stripwatch_train.evaluation.score_settings import ScoreSettings
 from stripwatch_train.evaluation.scores import (
     LEVELS,
@@ -50,6 +52,8 @@ class Scores:
     folds: list[int] = field(default_factory=list)  # of each frame; 0 where there is but one
     worst: list[WorstFrame] = field(default_factory=list)  # the worst first
     frame_px_max: int = 0  # pixels of the largest frame
+    lines: list[int] = field(default_factory=list)  # of each frame
+    presence: dict[Role, PresenceScores] = field(default_factory=dict)  # of gates and classifiers
 
     def __post_init__(self) -> None:
         """Set all counts to 0."""
@@ -70,6 +74,7 @@ class Scores:
         number = len(self.names)
         self.names.append(sample.name)
         self.folds.append(fold)
+        self.lines.append(truth.shape[0])
         self.frame_px_max = max(self.frame_px_max, truth.size)
         self.confusion += frame.confusion
         for index, entry in enumerate(frame.classes):
@@ -163,9 +168,22 @@ def evaluate(
     for done, (sample, prediction) in enumerate(zip(ordered, predictions, strict=True), 1):
         lines, pixels = prediction.prob.shape[1:]
         truth = load_mask(sample, (lines, pixels))
+        _add_presence(predictor, scores, sample, truth)
         scores.add(sample, fold, truth, score_frame(prediction, truth, settings))
         progress(f"frames of {predictor.name}", done, len(ordered))
     return scores
+
+
+def _add_presence(predictor: Predictor, scores: Scores, sample: Sample, truth: Bytes) -> None:
+    """Add what gates and classifiers say of a frame."""
+    for models in predictor.presence:
+        role = models.role
+        if role not in scores.presence:
+            classes = tuple(entry.name for entry in scores.settings.classes)
+            names = (ANY_DEFECT,) if role == "gate" else classes
+            scores.presence[role] = PresenceScores(role, names, models.thresholds())
+        probability = models.probability(load_image(sample))
+        scores.presence[role].add(probability, truth, scores.settings.classes)
 
 
 def evaluate_run(

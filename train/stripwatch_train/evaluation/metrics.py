@@ -12,6 +12,7 @@ import numpy as np
 
 from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
+from stripwatch_train.evaluation.presence import PresenceFigures, presence_figures
 from stripwatch_train.evaluation.statistics import (
     auc,
     calibration_error,
@@ -67,6 +68,7 @@ class Metrics(msgspec.Struct, frozen=True):
     auc_peak: float | None  # frames with and without any defect
     auc_area: float | None
     classes: list[ClassMetrics]
+    presence: list[PresenceFigures] = []  # gates and classifiers alone
 
 
 def measure(scores: Scores) -> Metrics:
@@ -93,6 +95,7 @@ def measure(scores: Scores) -> Metrics:
         auc_peak=auc(roc(scores.peaks.max(axis=1), has_defect)),
         auc_area=auc(roc(largest, has_defect)),
         classes=classes,
+        presence=[entry for found in scores.presence.values() for entry in presence_figures(found)],
     )
 
 

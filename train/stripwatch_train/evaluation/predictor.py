@@ -8,7 +8,7 @@ folder is loaded as the daemon loads it. Gates and classifiers run as on the lin
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +29,7 @@ from stripwatch_train.evaluation.engine_runner import (
     Prediction,
     Shape,
 )
+from stripwatch_train.evaluation.presence import PresenceModels, presence_models
 from stripwatch_train.runs.run_folder import DEPLOYMENT_NAME, is_run
 
 RUNNERS_MAX = 4  # one for each size of frames; the oldest is closed when there are more
@@ -47,6 +48,7 @@ class Predictor:
         make_runner: Callable[[Shape], EngineRunner],
         *,
         has_background: bool,
+        presence: Sequence[PresenceModels] = (),
     ) -> None:
         """Keep the parts; `open_predictor` makes them.
 
@@ -56,11 +58,13 @@ class Predictor:
             gate: classifies classes as absent.
             make_runner: makes the engine for frames of a shape.
             has_background: the probabilities of the classes and of the background sum up to 1.
+            presence: the gates and classifiers alone; none of an engine, which gives decisions.
         """
         self.name = name
         self.classes = classes
         self.gate = gate
         self.has_background = has_background
+        self.presence = presence
         self._make_runner = make_runner
         self._runners: dict[Shape, EngineRunner] = {}
 
@@ -190,7 +194,14 @@ def _of_composition(name: str, composition: Composition) -> Predictor:
         member.card.activation == "softmax" and member.card.background and member.class_id is None
         for member in deployment.segmenters
     )
-    return Predictor(name, classes, gate, make_runner, has_background=has_background)
+    return Predictor(
+        name,
+        classes,
+        gate,
+        make_runner,
+        has_background=has_background,
+        presence=presence_models(composition),
+    )
 
 
 def _rows() -> int:

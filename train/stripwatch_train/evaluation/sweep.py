@@ -42,9 +42,10 @@ class Sweep:
 def sweep(table: ClassTable, frames: NDArray[np.bool_] | None = None) -> Sweep:
     """Try all thresholds and minimum areas of a class.
 
-    The best is, of those within TOLERANCE of the highest mean Dice and not below what is now, the
-    one with the threshold nearest to 0.5; of equals that with the smaller area, then the lower
-    threshold. So it lies inside a plateau rather than on a random peak.
+    The best is the present setting where it is within TOLERANCE of the highest mean Dice. Else it
+    is, of those within TOLERANCE, the one with the threshold nearest to 0.5; of equals that with
+    the smaller area, then the lower threshold. So it lies inside a plateau rather than on a random
+    peak.
 
     Args:
         table: of the class.
@@ -65,37 +66,18 @@ def sweep(table: ClassTable, frames: NDArray[np.bool_] | None = None) -> Sweep:
         return Point(table.thresholds[step], areas[place], float(dice[step, place]))
 
     own = point(table.own, areas.index(entry.min_area_px))
-    equal = np.argwhere(dice >= max(dice.max() - TOLERANCE, own.dice))
-    best = min(
-        (point(*place) for place in equal.tolist()),
-        key=lambda entry: (
-            round(abs(entry.threshold - PREFERRED), 6),
-            entry.min_area_px,
-            entry.threshold,
-        ),
-    )
+    best = own
+    if own.dice < dice.max() - TOLERANCE:
+        equal = np.argwhere(dice >= dice.max() - TOLERANCE)
+        best = min((point(*place) for place in equal.tolist()), key=preference)
     return Sweep(entry.name, table.thresholds, tuple(areas), dice, own, best)
+
+
+def preference(point: Point) -> tuple[float, int, float]:
+    """Sort key of settings that are equally good: the preferred one first."""
+    return (round(abs(point.threshold - PREFERRED), 6), point.min_area_px, point.threshold)
 
 
 def sweep_all(scores: Scores) -> list[Sweep]:
     """The sweep of each class over all frames."""
     return [sweep(ClassTable(scores, index)) for index in range(len(scores.settings.classes))]
-
-
-def dice_elsewhere(scores: Scores) -> float | None:
-    """Mean Dice of each fold with the settings that are best on the others: for new frames.
-
-    None where there is one fold only.
-    """
-    folds = np.array(scores.folds)
-    numbers = np.unique(folds)
-    if len(numbers) < 2:
-        return None
-    values: list[Reals] = []
-    for index in range(len(scores.settings.classes)):
-        table = ClassTable(scores, index)
-        for fold in numbers:
-            chosen = sweep(table, folds != fold).best
-            dice = table.dice(table.thresholds.index(chosen.threshold), chosen.min_area_px)
-            values.append(dice[folds == fold])
-    return float(np.concatenate(values).mean())

@@ -1,15 +1,16 @@
 """Choice of thresholds and minimum areas on frames that the models were not trained on.
 
-Only segmentation models are tuned. Gates and classifiers keep their thresholds: these trade missed
-frames against computing time, which Dice does not measure.
+Thresholds of gates and classifiers are chosen in `presence`: they trade missed frames against
+computing time, which Dice does not measure.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -17,35 +18,107 @@ import numpy as np
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
 from stripwatch.files import draft_path, write_whole
-from stripwatch_engine.models.model_card import card_path, load_card
+from stripwatch_engine.models.model_card import ModelCard, card_path, load_card
+from stripwatch_train.evaluation.choice import Aim, Choice, Outcome, choose, outcome_of
+from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
-from stripwatch_train.evaluation.sweep import Sweep, dice_elsewhere, sweep_all
+from stripwatch_train.evaluation.presence import PresenceScores, threshold_for
+from stripwatch_train.evaluation.statistics import Reals
+from stripwatch_train.evaluation.sweep import Sweep
 from stripwatch_train.runs.run_models import (
     Segmenter,
 )
+
+KAGGLE = Aim()
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Each fold measured with the settings that are best on the others: expected on new frames."""
+
+    dice: float  # mean over all pairs of a frame and a class
+    outcomes: tuple[Outcome, ...]  # by class
 
 
 @dataclass(frozen=True)
 class Tuned:
     """Result of tuning."""
 
-    sweeps: tuple[Sweep, ...]  # by class
+    choices: tuple[Choice, ...]  # by class
     before: float  # mean Dice over all pairs of a frame and a class
     after: float
-    # Each fold measured with the settings that are best on the others; None with one fold only.
-    elsewhere: float | None
+    nothing: float  # the mean Dice of finding nothing
+    elsewhere: Elsewhere | None  # None with one fold only
+
+    @property
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """The sweep of each class; its `best` is the chosen setting."""
+        return tuple(entry.sweep for entry in self.choices)
 
 
-def tune(scores: Scores) -> Tuned:
-    """Choose the settings from the scores of validation frames."""
-    sweeps = tuple(sweep_all(scores))
-    before = float(np.mean([entry.own.dice for entry in sweeps]))
-    after = float(np.mean([entry.best.dice for entry in sweeps]))
-    return Tuned(sweeps, before, after, dice_elsewhere(scores))
+def tune(scores: Scores, aim: Aim = KAGGLE) -> Tuned:
+    """Choose the settings of each class from the scores of validation frames."""
+    tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
+    choices = tuple(choose(table, aim) for table in tables)
+    before = float(np.mean([entry.sweep.own.dice for entry in choices]))
+    after = float(np.mean([entry.sweep.best.dice for entry in choices]))
+    nothing = float((scores.true_px == 0).mean())
+    return Tuned(choices, before, after, nothing, elsewhere(scores, aim))
 
 
-def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> list[Path]:
+def elsewhere(scores: Scores, aim: Aim = KAGGLE) -> Elsewhere | None:
+    """Measure each fold with the settings that are best on the others.
+
+    None where there is one fold only.
+    """
+    folds = np.array(scores.folds)
+    numbers = np.unique(folds)
+    if len(numbers) < 2:
+        return None
+    values: list[Reals] = []
+    outcomes: list[Outcome] = []
+    for index in range(len(scores.settings.classes)):
+        table = ClassTable(scores, index)
+        parts: list[Outcome] = []
+        for fold in numbers:
+            chosen = choose(table, aim, folds != fold).sweep.best
+            step = table.thresholds.index(chosen.threshold)
+            values.append(table.dice(step, chosen.min_area_px)[folds == fold])
+            parts.append(outcome_of(table, step, chosen.min_area_px, folds == fold))
+        outcomes.append(
+            Outcome(
+                sum(part.frames_with for part in parts),
+                sum(part.frames_found for part in parts),
+                sum(part.false_alarms for part in parts),
+            )
+        )
+    return Elsewhere(float(np.concatenate(values).mean()), tuple(outcomes))
+
+
+def choose_presence(scores: PresenceScores, clean_passed: float) -> tuple[float, ...]:
+    """Thresholds of gates or classifiers that pass a share of the frames without a class.
+
+    Where there are no frames with a class, or none without, its threshold is kept.
+    """
+    chosen = []
+    for index, now in enumerate(scores.thresholds):
+        probability, true = scores.column(index)
+        found = threshold_for(probability, true, now, clean_passed)
+        chosen.append(now if found is None else found)
+    return tuple(chosen)
+
+
+def write_cards(
+    segmenters: Sequence[Segmenter],
+    sweeps: Sequence[Sweep],
+    presence: Mapping[Path, Sequence[float]] = MappingProxyType({}),
+) -> list[Path]:
     """Write the best settings into the models' cards; returns the paths of the cards.
+
+    Args:
+        segmenters: models that get the settings of the sweeps.
+        sweeps: by class; `best` is written.
+        presence: thresholds of the outputs of gates and classifiers, by path of the model.
 
     All are written beside the old ones before the first takes its place.
 
@@ -55,6 +128,7 @@ def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> lis
             between two renames.
     """
     cards = {card_path(entry.path): _tuned_card(entry, sweeps) for entry in segmenters}
+    cards |= {card_path(path): _presence_card(path, limits) for path, limits in presence.items()}
     drafts = {path: draft_path(path) for path in cards}
     try:
         for path, data in cards.items():
@@ -67,6 +141,19 @@ def write_cards(segmenters: Sequence[Segmenter], sweeps: Sequence[Sweep]) -> lis
                 draft.unlink(missing_ok=True)
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
     return list(cards)
+
+
+def _presence_card(path: Path, thresholds: Sequence[float]) -> bytes:
+    card = load_card(path)
+    classes = tuple(
+        msgspec.structs.replace(entry, threshold=threshold)
+        for entry, threshold in zip(card.classes, thresholds, strict=True)
+    )
+    return _encoded(msgspec.structs.replace(card, classes=classes))
+
+
+def _encoded(card: ModelCard) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
 
 
 def _tuned_card(segmenter: Segmenter, sweeps: Sequence[Sweep]) -> bytes:
@@ -91,5 +178,4 @@ def _tuned_card(segmenter: Segmenter, sweeps: Sequence[Sweep]) -> bytes:
             entry, threshold=point.threshold, min_area_px=point.min_area_px
         )
 
-    changed = msgspec.structs.replace(card, classes=tuple(map(tuned, card.classes)))
-    return msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n"
+    return _encoded(msgspec.structs.replace(card, classes=tuple(map(tuned, card.classes))))

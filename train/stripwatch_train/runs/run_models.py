@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch_engine.models.composition import Composition, load_composition
+from stripwatch_engine.models.composition import Composition, Role, load_composition
 from stripwatch_train.data.folds import read_folds
 from stripwatch_train.runs.run_folder import FOLDS_NAME, MODEL_NAME, is_run, load_run
 
@@ -49,6 +49,23 @@ def segmenters_of(model: Path) -> list[Segmenter]:
         *(Segmenter(Path(path)) for path in composition.models),
         *(Segmenter(Path(path), number) for number, paths in single for path in paths),
     ]
+
+
+def presence_paths(model: Path, role: Role) -> list[Path]:
+    """The gates or the classifiers of a run (of all folds) or of a composition file.
+
+    Raises:
+        ConfigError: the run or the composition cannot be read.
+    """
+    if is_run(model):
+        members = load_run(model).members
+        paths = [model / member.name / MODEL_NAME for member in members if member.role == role]
+        return [path for path in paths if path.is_file()]
+    if model.suffix != ".toml":
+        return []
+    composition = load_composition(model)
+    found = composition.gates() if role == "gate" else composition.classifiers()
+    return list(map(Path, found))
 
 
 def training_overlap(model: Path, names: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from stripwatch_train.evaluation.figures.plots import (
     plot_reliability,
     plot_roc,
 )
+from stripwatch_train.evaluation.figures.presence import presence_section
 from stripwatch_train.evaluation.figures.sweep_plot import plot_sweep
 from stripwatch_train.evaluation.figures.worst import plot_worst
 from stripwatch_train.evaluation.metrics import SEEN, ClassMetrics, Metrics
@@ -88,6 +89,8 @@ def write_report(
             tuple(plot_sweep(table, swept) for table, swept in zip(tables, sweeps, strict=True)),
         ),
     ]
+    if scores.presence:
+        sections.append(presence_section(list(scores.presence.values())))
     worst = _worst(scores)
     if worst:
         sections.append(Section("Worst frames", WORST_TEXT, pictures=worst))
