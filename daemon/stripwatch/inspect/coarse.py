@@ -1,4 +1,4 @@
-"""A limit on the masks of a frame of noise, so that encoding them has a bounded cost (ADR 17).
+"""A limit on the masks of a frame of noise, so that encoding them has a bounded cost (ADR 18).
 
 Above the limit, masks are made of square blocks: a block is set where any of its pixels is. So the
 mask covers every pixel of the defect. Area, box, centroid, score and peak stay exact.

@@ -37,7 +37,7 @@ class Finding:
     runs: Runs
     top: tuple[Span, ...]  # spans of pixels in the frame's first line
     bottom: tuple[Span, ...]  # spans of pixels in the frame's last line
-    mask_block_px: int = 1  # side of the blocks of which `runs` is made; 1 = it is exact (ADR 17)
+    mask_block_px: int = 1  # side of the blocks of which `runs` is made; 1 = it is exact (ADR 18)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Frame numbers of one camera as its messages arrive: lost, late and stray frames, and sessions.
 
-No single message can silence a camera (ADR 16):
+No single message can silence a camera (ADR 17):
 
 - A session ends only by sending nothing more. One that continues after another has begun is
   inspected as before, so a stray message from elsewhere takes nothing away.

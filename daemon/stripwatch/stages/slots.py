@@ -6,7 +6,7 @@ and a slot carries misses in order with its frames (ADR 3). It moves through thr
     receive --ready--> engine --done--> deliver --free--> receive
 
 Images are decoded into their rows meanwhile. A closed slot becomes ready when its last image is
-decoded and every slot that was closed before it is ready (ADR 15).
+decoded and every slot that was closed before it is ready (ADR 16).
 """
 
 from __future__ import annotations

@@ -68,6 +68,11 @@ _CAUSE_OF_KEY = {  # keys that have a cause of their own; of the others it is BA
     "codec": Cause.BAD_CODEC,
 }
 _HEADER_KEYS = msgspec.structs.fields(FrameHeader)
+_OPTION_WORDS = {  # what the optional keys allow, for readers of the log
+    "strip": "1 to 64 printable ASCII characters, or no such key",
+    "line": "a whole number from 0",
+    "end": "true or false",
+}
 _KEY_NAMES = frozenset(key.name for key in _HEADER_KEYS)
 
 
@@ -153,7 +158,7 @@ def decode_image(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
     """Decode a png or jpeg payload to grey pixels, uint8 [lines, pixels].
 
     Size, number of parts and number of scans are checked before a pixel is decoded, so that a
-    small file cannot cost much (ADR 15).
+    small file cannot cost much (ADR 16).
 
     Raises:
         BadFrame: the payload is not such an image of the header's shape.
@@ -197,8 +202,9 @@ def _parse_leniently(topic: bytes, header: bytes, fault: str) -> tuple[FrameHead
         if not key.required and key.name in table:
             try:
                 msgspec.convert(table[key.name], key.type)
-            except msgspec.ValidationError as error:
-                ignored.append(f"{key.name} {table[key.name]!r:.40} ignored: {error}")
+            except msgspec.ValidationError:
+                value, allowed = table[key.name], _OPTION_WORDS[key.name]
+                ignored.append(f"{key.name} {value!r:.40} ignored: expected {allowed}")
                 del table[key.name]
     try:
         return msgspec.convert(table, FrameHeader), "; ".join(ignored)

@@ -1,7 +1,7 @@
 """The parts of a PNG or JPEG file that hold its pixels, and limits on what decoding them costs.
 
 Comments, colour profiles and thumbnails never reach the decoder, and a file with more parts or more
-scans than an encoder writes is refused before it is decoded (ADR 15). Sources: the PNG
+scans than an encoder writes is refused before it is decoded (ADR 16). Sources: the PNG
 specification, section 5 (chunks); ITU-T T.81, annex B (markers).
 """
 
