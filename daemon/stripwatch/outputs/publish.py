@@ -52,8 +52,10 @@ class Publisher:
         """Number of distinct topics that subscribers have asked for."""
         return len(self._topics)
 
-    def read_subscriptions(self) -> None:
+    def read_subscriptions(self) -> bool:
         """Take in what subscribers ask for, at most `SUBSCRIPTIONS_PER_TURN` messages.
+
+        Returns whether more may wait.
 
         Must be called now and then: libzmq keeps unread subscriptions without a limit. A peer that
         sends more than is read must not keep the caller from its work.
@@ -62,12 +64,13 @@ class Publisher:
             try:
                 message = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                return False
             kind, topic = message[:1], message[1:]
             if kind == b"\x01" and len(self._topics) < SUBSCRIPTIONS_MAX:
                 self._topics.add(topic)
             elif kind == b"\x00":
                 self._topics.discard(topic)
+        return True
 
     def close(self, linger_ms: int) -> None:
         """Close the socket; messages under way have `linger_ms` to leave."""

@@ -48,9 +48,9 @@ class Deliverer:
         try:
             while not self._ring.done_closed:
                 self._heartbeat.beat()
-                self._publisher.read_subscriptions()
+                more_waits = self._publisher.read_subscriptions()
                 left_s = self._next_tick_s - time.monotonic()
-                slot = self._ring.take_done(max(0, min(left_s, IDLE_S)))
+                slot = self._ring.take_done(0 if more_waits else max(0, min(left_s, IDLE_S)))
                 if slot is not None:
                     self._deliver(slot, tick)
                     self._ring.release(slot)
