@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -223,3 +224,42 @@ def test_an_engine_for_other_batches_says_what_to_change(
 def test_an_engine_for_another_frame_says_how_to_rebuild_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"engine-build MODEL\.onnx --frame 256x1600"):
         resolve_classes(load_config(write(tmp_path, GOOD)), manifest((512, 2048)))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kept"),
+    [
+        ("tcp://[::1]:5550", "tcp://[::1]:5550"),
+        ("tcp://[fe80::1%eth0]:5550", "tcp://[fe80::1%eth0]:5550"),
+        ("tcp://[::]:65535", "tcp://[::]:65535"),
+        ("tcp://*:1", "tcp://*:1"),
+        ("ipc:///run/frames", "ipc:///run/frames"),
+        ("ipc://@abstract", "ipc://@abstract"),
+        ("ipc://frames", "ipc://{folder}/frames"),
+        ("ipc://sub/frames", "ipc://{folder}/sub/frames"),
+    ],
+)
+def test_an_endpoint_is_found_by_its_peers(tmp_path: Path, endpoint: str, kept: str) -> None:
+    """IPv6 has brackets; a relative path starts at the file, wherever the daemon is started."""
+    config = load_config(write(tmp_path, GOOD.replace("tcp://127.0.0.1:5550", endpoint)))
+    assert config.inputs[0].endpoint == kept.format(folder=tmp_path.resolve())
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["tcp://127.0.0.1:0", "tcp://*:00", "ipc://*", "tcp://::1:5550", "tcp://[::1]"]
+)
+def test_an_endpoint_that_nobody_finds_is_refused(tmp_path: Path, endpoint: str) -> None:
+    """Port 0 and a wildcard path would be chosen by the system, and told to nobody."""
+    with pytest.raises(ConfigError, match=r"expected tcp://HOST:PORT with a port from 1"):
+        load_config(write(tmp_path, GOOD.replace("tcp://127.0.0.1:5550", endpoint)))
+
+
+def test_a_pipe_and_an_endless_file_are_refused_at_once(tmp_path: Path) -> None:
+    """A reload must not wait for a writer, or read for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match=r"not a regular file|Is a directory"):
+            load_config(path)
+    (tmp_path / "long").write_bytes(bytes(2_000_000))
+    with pytest.raises(ConfigError, match="longer than"):
+        load_config(tmp_path / "long")

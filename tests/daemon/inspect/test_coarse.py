@@ -45,6 +45,18 @@ def test_noise_has_bounded_masks_that_cover_every_pixel(share: float) -> None:
     assert {finding.mask_block_px for finding in limited} != {1}
 
 
+def test_a_frame_of_lines_across_the_strip_has_bounded_masks() -> None:
+    """Every line has a run in each column: only blocks as high as the frame are short enough."""
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[::2] = 15
+    limited = limit_masks(findings_of(mask))
+    assert sum(len(finding.runs.starts) for finding in limited) <= FRAME_RUNS_MAX
+    for finding in limited:
+        x, y, width, height = finding.box
+        covered = decode_severstal(encode_severstal(finding.runs), SHAPE)
+        assert covered[y : y + height : 2, x : x + width].all()
+
+
 def test_the_masks_of_ordinary_frames_stay_exact() -> None:
     mask = np.zeros(SHAPE, np.uint8)
     mask[20:60, 100:900] = 1
@@ -58,6 +70,7 @@ def test_the_masks_of_ordinary_frames_stay_exact() -> None:
 @pytest.mark.parametrize("shape", [(8, 32), (7, 33), (256, 100)])
 def test_a_block_is_set_where_any_of_its_pixels_is(shape: tuple[int, int], block_px: int) -> None:
     mask = (np.random.default_rng(3).random(shape) < 0.01).astype(np.uint8)
+    mask[:, 5:8] = 1  # whole columns: a run that goes on over their ends
     coarse = decode_severstal(encode_severstal(coarsen(runs_of_mask(mask), block_px)), shape)
     for top in range(0, shape[0], block_px):
         for left in range(0, shape[1], block_px):

@@ -87,3 +87,18 @@ def test_a_full_queue_delays_ready_and_blocks_nothing(manager: tuple[socket.sock
             assert receiver.recv(4096) == b"WATCHDOG=1"
         notifier.status("running")
         assert receiver.recv(4096) == b"READY=1\nSTATUS=running"
+
+
+def test_a_manager_that_comes_back_is_notified_again(tmp_path: Path) -> None:
+    """systemd may be restarted; what is still owed goes with the first message that arrives."""
+    path = tmp_path / "notify"
+    with closing(Notifier(str(path))) as notifier:
+        with structlog.testing.capture_logs() as logs:
+            notifier.ready()
+            notifier.watchdog()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+                receiver.bind(str(path))
+                notifier.watchdog()
+                assert receiver.recv(4096) == b"READY=1\nWATCHDOG=1"
+            notifier.watchdog()
+        assert [entry["log_level"] for entry in logs] == ["warning", "warning"]
