@@ -45,6 +45,7 @@ def test_severstals_layout_is_known(tmp_path: Path, inner: str) -> None:
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
     cv2.imwrite(str(tmp_path / inner / "a.png"), grey(0))
     assert np.array_equal(pixels_of(open_source(str(tmp_path)))[0], grey(0))
+    assert open_source(str(tmp_path / inner)).name == tmp_path.name  # not "images"
 
 
 def test_the_real_frames_open(shared_data: Path) -> None:
