@@ -22,7 +22,7 @@ from stripwatch.feed.sources.choose import SYNTHETIC_FRAMES
 from stripwatch.files import write_whole
 from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
-from stripwatch.lab.compare.report import print_comparison
+from stripwatch.lab.compare.report import comparison_json, print_comparison
 from stripwatch.service.signals import stop_on_signals
 from stripwatch.wire.event import NumberedEvent
 from stripwatch.wire.names import CameraName, StripId
@@ -98,6 +98,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--expect", type=Path, metavar="EVENTS.JSONL", help="compare the events with this file"
     )
+    parser.add_argument("--json", action="store_true", help="with --expect: print JSON, no table")
     parser.add_argument(
         "--write-events", type=Path, metavar="EVENTS.JSONL", help="write the events into this file"
     )
@@ -108,6 +109,8 @@ def _replay(args: argparse.Namespace) -> ExitCode:
     own_daemon = bool(args.expect or args.write_events)
     if own_daemon and (args.endpoint or args.loop):
         raise ConfigError("--expect and --write-events need --config, and cannot go with --loop")
+    if args.json and not args.expect:
+        raise ConfigError("--json is for --expect; it prints the differences as JSON")
     expected = load_events(args.expect) if args.expect else []
     config = load_config(args.config) if args.config else None
     cameras = tuple(_named(name, CameraName, "--camera") for name in args.camera or ())
@@ -136,7 +139,7 @@ def _replay(args: argparse.Namespace) -> ExitCode:
     _print_remark(args.source, source, remark)
     if args.write_events:
         _write_events(args.write_events, received)
-    return _report(expected, received) if args.expect else ExitCode.OK
+    return _report(expected, received, as_json=args.json) if args.expect else ExitCode.OK
 
 
 def _print_remark(name: str, source: Source, printed: str = "") -> str:
@@ -205,8 +208,11 @@ def _write_events(path: Path, received: list[Received]) -> None:
     sys.stdout.write(f"{path}: {len(received)} events{replaced}\n")
 
 
-def _report(expected: list[NumberedEvent], received: list[Received]) -> ExitCode:
+def _report(expected: list[NumberedEvent], received: list[Received], *, as_json: bool) -> ExitCode:
     actual = [entry.event for entry in received if isinstance(entry.event, NumberedEvent)]
     comparison = compare_events(expected, actual)
-    print_comparison(comparison, Console(highlight=False))
+    if as_json:
+        sys.stdout.write(comparison_json(comparison).decode() + "\n")
+    else:
+        print_comparison(comparison, Console(highlight=False))
     return ExitCode.DIFFERENT if comparison.differences else ExitCode.OK

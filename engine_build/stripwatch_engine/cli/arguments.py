@@ -63,7 +63,7 @@ def settings_from(args: argparse.Namespace) -> BuildSettings:
 
 def _composition(args: argparse.Namespace) -> Composition:
     """The models, from a composition file or from arguments."""
-    files = [path for path in args.models if path.suffix == ".toml"]
+    files = [path for path in args.models if path.suffix.lower() == ".toml"]
     if files:
         _check_alone(args, files[0])
         return load_composition(files[0])

@@ -28,6 +28,7 @@ class FrameSample:
     source: str
     frames: Frames  # uint8 [n, lines, pixels]
     asked: int  # frames that were asked for; a source may hold fewer
+    left_out: str = ""  # what of the source could not be read
 
     @property
     def is_pattern(self) -> bool:
@@ -35,11 +36,15 @@ class FrameSample:
         return self.source == PATTERN
 
     def remark(self, what: str, flag: str) -> str:
-        """Sentence about a source that is too small; "" where it is not."""
-        if len(self.frames) >= self.asked:
-            return ""
-        return (
+        """Sentence about a source that is too small, or was not read whole; "" for any other."""
+        few = (
             f"{what} on {len(self.frames)} frames: {self.source} has no more ({flag} {self.asked})"
+        )
+        unread = f"{self.source}: {self.left_out}"
+        return "; ".join(
+            text
+            for text, holds in ((few, len(self.frames) < self.asked), (unread, self.left_out))
+            if holds
         )
 
     def digest(self) -> str:
@@ -78,7 +83,7 @@ def sample_frames(
             break
     if not frames:
         raise ConfigError(f"{source_text} holds no frames; name a source that has some")
-    return FrameSample(source_text, np.stack(frames), count)
+    return FrameSample(source_text, np.stack(frames), count, source.remark())
 
 
 def _decode(frame: SourceFrame) -> Frames:

@@ -119,6 +119,22 @@ def test_every_cut_is_a_sentence(tmp_path: Path, suffix: str) -> None:
             assert str(path) in str(error)
 
 
+def test_damaged_exif_data_is_ignored(tmp_path: Path) -> None:
+    """It says nothing about the pixels, and Pillow's warning would say nothing to a user."""
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[ORIENTATION] = 1
+    Image.fromarray(GREY).save(path, exif=exif)
+    whole = path.read_bytes()
+    for old, new in (
+        (b"\x01\x12\x00\x03", b"\xee\x12\x00\x03"),  # another tag
+        (b"MM\0*\0\0\0\x08\0\x01", b"MM\0*\0\0\0\x08\0\xff"),  # 255 entries
+    ):
+        assert old in whole
+        path.write_bytes(whole.replace(old, new))
+        assert read_grey(path).shape == GREY.shape
+
+
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be read: No such file"):
         read_grey(tmp_path / "a.png")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import zmq
 
-from stripwatch.errors import ConfigError, StorageError
+from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.feed.sources import Source, open_source
 from stripwatch.synthetic import SyntheticStrip
 
@@ -45,6 +49,7 @@ def test_severstals_layout_is_known(tmp_path: Path, inner: str) -> None:
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
     cv2.imwrite(str(tmp_path / inner / "a.png"), grey(0))
     assert np.array_equal(pixels_of(open_source(str(tmp_path)))[0], grey(0))
+    assert open_source(str(tmp_path / inner)).name == tmp_path.name  # not "images"
 
 
 def test_the_real_frames_open(shared_data: Path) -> None:
@@ -145,7 +150,7 @@ def video(path: Path, pictures: int) -> bytes:
 
 @pytest.mark.parametrize("suffix", ["avi", "mkv"])
 def test_a_video_that_ends_early_is_an_error_at_its_end(tmp_path: Path, suffix: str) -> None:
-    """Its good part is sent; otherwise the strip would seem to end there."""
+    """Otherwise the strip would seem to end there."""
     path = tmp_path / f"strip.{suffix}"
     whole = video(path, 40)
     assert len(pixels_of(open_source(str(path)))) == 40
@@ -155,6 +160,21 @@ def test_a_video_that_ends_early_is_an_error_at_its_end(tmp_path: Path, suffix: 
         pixels_of(source)
     path.write_bytes(whole)
     assert len(pixels_of(source)) == 40
+
+
+def test_the_decoder_of_videos_prints_nothing(tmp_path: Path) -> None:
+    """Of a damaged video it would print thousands of lines, and bury our one."""
+    path = tmp_path / "strip.avi"
+    whole = bytearray(video(path, 40))
+    whole[len(whole) // 2 : len(whole) * 3 // 4] = bytes(len(whole) * 3 // 4 - len(whole) // 2)
+    path.write_bytes(whole)
+    command = [sys.executable, "-m", "stripwatch", "replay", str(path), "--attach", "bind"]
+    command += ["--endpoint", f"ipc://{tmp_path}/f", "--pattern", "push"]
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.connect(f"ipc://{tmp_path}/f")
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == ExitCode.STORAGE
+    assert re.fullmatch(r"error: .* is cut or damaged: .*\n", done.stderr)
 
 
 def test_the_synthetic_strip_is_endless_on_request() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import msgspec
 
 from stripwatch.lab.compare.event_diff import compare_events, format_difference
+from stripwatch.lab.compare.report import comparison_json
 from stripwatch.wire.event import Defect, Gap
 
 MakeDefect = Callable[..., Defect]
@@ -40,6 +42,24 @@ def test_part_of_is_compared_as_a_partition(make_defect: MakeDefect) -> None:
     assert [entry.kind for entry in compare_events(run("a", "a"), run("z")[:1]).differences] == [
         "missing"
     ]
+
+
+def test_a_comparison_as_json_holds_differences_and_counts(make_defect: MakeDefect) -> None:
+    comparison = compare_events([make_defect()], [make_defect(score=0.5)])
+    content = json.loads(comparison_json(comparison))
+    assert content["differences"][0]["changes"] == {"score": {"expected": 0.9, "found": 0.5}}
+    assert content["differences"][0]["event"]["class_name"] == "cracks"
+    assert content["counts"] == [
+        {
+            "event": "defect cracks",
+            "expected": 1,
+            "found": 1,
+            "missing": 0,
+            "new": 0,
+            "changed": 1,
+        }
+    ]
+    assert content["models"] == {"expected": ["m1"], "found": ["m1"]}
 
 
 def test_missing_and_new_events_are_told_apart(make_defect: MakeDefect) -> None:

@@ -206,9 +206,11 @@ def test_a_composition_file_that_is_no_text_is_refused(
 ) -> None:
     """Or is not there at all."""
     file = line / "line.toml"
-    file.write_bytes(b"\xff")
-    assert run(file) == ExitCode.CONFIG
-    assert str(file) in capsys.readouterr().err
+    for suffix in (".toml", ".TOML"):  # the suffix says what it is, in any case
+        upper = file.with_suffix(suffix)
+        upper.write_bytes(b"\xff")
+        assert run(upper) == ExitCode.CONFIG
+        assert f"{upper}: 'utf-8' codec" in capsys.readouterr().err
     file.unlink()
     assert run(file) == ExitCode.CONFIG
     assert f"{file} cannot be read: No such file" in capsys.readouterr().err

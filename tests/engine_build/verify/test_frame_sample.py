@@ -84,3 +84,11 @@ def test_frames_with_fewer_lines_repeat_their_last_line(tmp_path: Path) -> None:
     (found,) = sample_frames(str(tmp_path), SHAPE, 1, seed=0).frames
     assert np.array_equal(found[:20], pixels)
     assert (found[20:] == pixels[-1]).all()
+
+
+def test_images_that_were_left_out_are_named(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.bmp"), np.zeros(SHAPE, np.uint8))
+    (tmp_path / "b.webp").write_bytes(b"RIFF")
+    sample = sample_frames(str(tmp_path), SHAPE, 1, seed=0)
+    assert len(sample.frames) == 1
+    assert "left out 1 file of kind .webp" in sample.remark("verified", "--verify-frames")

@@ -73,6 +73,7 @@ def test_the_smallest_recipe_has_every_default(tmp_path: Path) -> None:
     recipe = load_recipe(written(tmp_path, SMALLEST))
     assert recipe == Recipe(about="the smallest", members=(Member(),))
     assert load_recipe(written(tmp_path, 'about = "the smallest"')) == recipe
+    assert load_recipe(written(tmp_path, SMALLEST, "OWN.TOML")) == recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())

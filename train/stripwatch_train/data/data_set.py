@@ -14,6 +14,7 @@ from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.formats.mask_folder import (
     IMAGE_FOLDER,
     MASK_FOLDERS,
+    has_class_folders,
     read_class_folders,
     read_mask_folder,
 )
@@ -53,7 +54,7 @@ def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
     labels = next((path / name for name in LABEL_STUDIO if (path / name).is_file()), None)
     if labels:
         return read_coco(labels, classes)
-    if any(mask.with_suffix(".jpg").is_file() for mask in path.glob("*/*.png")):
+    if has_class_folders(path):
         return read_class_folders(path, classes)
     raise ConfigError(
         f"{path}: holds no data set; looked for {ANNOTATIONS}, annotations/instances_*.json or "

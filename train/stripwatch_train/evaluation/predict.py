@@ -29,7 +29,7 @@ from stripwatch.service.console import Progress
 from stripwatch_train.data.data_set import LABEL_STUDIO, open_data_set
 from stripwatch_train.data.formats.coco_records import ANNOTATIONS
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
-from stripwatch_train.data.formats.mask_folder import MASK_FOLDERS
+from stripwatch_train.data.formats.mask_folder import MASK_FOLDERS, has_class_folders
 from stripwatch_train.data.formats.severstal import TABLE
 from stripwatch_train.data.images import image_files, image_shape, load_image
 from stripwatch_train.data.samples import Sample, image_name, soft_path
@@ -66,8 +66,7 @@ def images_at(path: Path, classes: Sequence[str] | None = None) -> tuple[Sample,
         ConfigError: there are none, or the data set breaks a rule.
     """
     labels = (ANNOTATIONS, *LABEL_STUDIO, *MASK_FOLDERS, TABLE)
-    by_class = any(mask.with_suffix(".jpg").is_file() for mask in path.glob("*/*.png"))
-    if path.is_file() or by_class or any((path / name).exists() for name in labels):
+    if path.is_file() or has_class_folders(path) or any((path / name).exists() for name in labels):
         return open_data_set(path, classes).samples
     if not path.is_dir():
         raise ConfigError(f"{path}: is neither a folder of images nor a data set")

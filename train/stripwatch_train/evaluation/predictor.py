@@ -129,9 +129,9 @@ def open_predictor(model: Path) -> Predictor:
         return _of_composition(str(model), load_composition(model / DEPLOYMENT_NAME))
     if model.is_dir() and (model / MANIFEST_NAME).is_file():
         return _of_engine(model)
-    if model.suffix == ".toml":
+    if model.suffix.lower() == ".toml":
         return _of_composition(str(model), load_composition(model))
-    if model.suffix == ".onnx":
+    if model.suffix.lower() == ".onnx":
         return _of_composition(str(model), Composition(models=(str(model),)))
     raise ConfigError(
         f"{model}: is no model; name an .onnx with its model.json, a .toml that lists which models "

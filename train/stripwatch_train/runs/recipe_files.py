@@ -68,7 +68,7 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 def _read(name: str) -> Table:
     path = Path(name)
-    if path.suffix not in (".toml", ".json"):
+    if path.suffix.lower() not in (".toml", ".json"):
         if name not in recipe_names():
             known = ", ".join(recipe_names())
             raise ConfigError(
@@ -78,7 +78,7 @@ def _read(name: str) -> Table:
         return tomllib.loads(text)
     try:
         text = read_utf8(path).decode()
-        if path.suffix == ".toml":
+        if path.suffix.lower() == ".toml":
             return tomllib.loads(text)
         return msgspec.json.decode(text, type=Table)
     except OSError as error:

@@ -41,7 +41,7 @@ def segmenters_of(model: Path) -> list[Segmenter]:
     """
     if is_run(model):
         return _segmenters_of_run(model)
-    if model.suffix != ".toml":
+    if model.suffix.lower() != ".toml":
         return [Segmenter(model)]
     composition: Composition = load_composition(model)
     single = composition.class_models.items()
@@ -61,7 +61,7 @@ def presence_paths(model: Path, role: Role) -> list[Path]:
         members = load_run(model).members
         paths = [model / member.name / MODEL_NAME for member in members if member.role == role]
         return [path for path in paths if path.is_file()]
-    if model.suffix != ".toml":
+    if model.suffix.lower() != ".toml":
         return []
     composition = load_composition(model)
     found = composition.gates() if role == "gate" else composition.classifiers()

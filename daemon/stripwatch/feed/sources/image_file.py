@@ -6,6 +6,7 @@ The one reader of image files for replay, calibration, verification and training
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +105,8 @@ def image_shape(path: Path) -> tuple[int, int]:
 def _opened(path: Path) -> Iterator[ImageFile]:
     """Open an image file; errors until it is closed name it."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks about damaged EXIF data
             opener = _opener(path, file.read(MAGIC_BYTES))
             file.seek(0)
             with opener(file) as image:

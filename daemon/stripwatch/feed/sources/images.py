@@ -54,8 +54,7 @@ def images_source(place: Path, frame_shape: tuple[int, int] | None) -> Source:
     def remark() -> str:
         return f"left out {_left_out(unread)}; convert them to PNG to send them" if unread else ""
 
-    name = place.stem if place.is_file() else place.resolve().name
-    return Source(name=name, frames=frames, count=len(paths), remark=remark)
+    return Source(name=_strip_name(place.resolve()), frames=frames, count=len(paths), remark=remark)
 
 
 def _image_paths(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -73,6 +72,13 @@ def _image_paths(folder: Path) -> tuple[list[Path], list[Path]]:
         if paths:
             return sorted(paths, key=lambda path: (natural_key(path.name), path.name)), unread
     return [], unread
+
+
+def _strip_name(place: Path) -> str:
+    """The folder's name, or that of the folder around it where it is merely called "images"."""
+    if place.is_file():
+        return place.stem
+    return place.parent.name if place.name in IMAGE_FOLDERS else place.name
 
 
 def _left_out(paths: list[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from stripwatch.errors import ConfigError, StorageError
 from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
 
 FRAMES_PER_S_MAX = 1_000_000  # higher values in a header are ignored
+AV_LOG_QUIET = "-8"  # libavutil/log.h
 PICTURES_MAX = 10**9  # higher values in a header are ignored
 # Containers without a table of pictures give their duration, from which the count is an estimate.
 ESTIMATE_MISSING_SHARE = 0.01
@@ -114,7 +116,7 @@ def video_source(path: Path, frame_shape: tuple[int, int] | None) -> Source:
 def _facts(path: Path) -> _Facts:
     with path.open("rb") as file:
         begin = file.read(16)
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = _open(path)
     try:
         read, picture = capture.read()
         frames_per_s = capture.get(cv2.CAP_PROP_FPS)
@@ -131,6 +133,13 @@ def _facts(path: Path) -> _Facts:
         pictures=round(pictures) if 0 < pictures < PICTURES_MAX else None,
         exact=_is_avi(begin) or begin[4:8] in _ATOMS,
     )
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    """A capture that prints nothing: of a damaged video libav prints thousands of lines."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", AV_LOG_QUIET)  # libav's only switch
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
 
 
 def _check_end(path: Path, facts: _Facts, read: int) -> list[str]:
@@ -154,7 +163,7 @@ def _check_end(path: Path, facts: _Facts, read: int) -> list[str]:
 
 def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The pictures of a video in grey, uint8 [height, width]."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    capture = _open(path)
     try:
         while True:
             read, picture = capture.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +10,27 @@ from rich.text import Text
 from stripwatch.lab.compare.event_diff import Comparison, format_difference, summary_rows
 
 COLOURS = {"missing": "red", "new": "yellow", "changed": "cyan"}
+
+
+def comparison_json(comparison: Comparison) -> bytes:
+    """The differences and the table of counts as one JSON object."""
+    before, after = comparison.models
+    columns = ("event", "expected", "found", "missing", "new", "changed")
+    content = {
+        "differences": [
+            {
+                "kind": entry.kind,
+                "event": entry.event,
+                "changes": {
+                    field: {"expected": old, "found": new} for field, old, new in entry.changes
+                },
+            }
+            for entry in comparison.differences
+        ],
+        "counts": [dict(zip(columns, row, strict=True)) for row in summary_rows(comparison)],
+        "models": {"expected": before, "found": after},
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=2)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

@@ -133,6 +133,15 @@ def test_a_folder_can_be_a_class(tmp_path: Path) -> None:
     assert classes_of(named.samples[0]) == {2}
 
 
+def test_suffixes_are_known_in_any_case(tmp_path: Path) -> None:
+    samples = open_data_set(tiles(tmp_path)).samples
+    expected = [(sample.name, classes_of(sample)) for sample in samples]
+    for path in sorted(tmp_path.rglob("*.*")):
+        path.rename(path.with_suffix(path.suffix.upper()))
+    found = open_data_set(tmp_path).samples
+    assert [(sample.name, classes_of(sample)) for sample in found] == expected
+
+
 def test_a_class_that_is_not_named_never_counts_as_clean(tmp_path: Path) -> None:
     """Nor can one be named that has no folder."""
     folder = tiles(tmp_path)

@@ -42,6 +42,18 @@ def read_mask_folder(images: Path, masks: Path, classes: Sequence[str] | None = 
     return DataSet(known, samples, str(images.parent))
 
 
+def has_class_folders(folder: Path) -> bool:
+    """Whether a folder in it holds a JPEG and a PNG of one name: see `read_class_folders`."""
+    if not folder.is_dir():
+        return False
+    for inner in folder.iterdir():
+        files = list(inner.iterdir()) if inner.is_dir() else []
+        stems = {path.stem for path in files if path.suffix.lower() == ".png"}
+        if any(path.stem in stems for path in files if path.suffix.lower() in (".jpg", ".jpeg")):
+            return True
+    return False
+
+
 def read_class_folders(folder: Path, classes: Sequence[str] | None = None) -> DataSet:
     """A folder for each class, with a.jpg and its mask a.png; bright is a defect of that class.
 
