@@ -28,6 +28,7 @@ class FrameSample:
     source: str
     frames: Frames  # uint8 [n, lines, pixels]
     asked: int  # frames that were asked for; a source may hold fewer
+    left_out: str = ""  # remark of the source about files that it does not read
 
     @property
     def is_pattern(self) -> bool:
@@ -35,12 +36,17 @@ class FrameSample:
         return self.source == PATTERN
 
     def remark(self, what: str, flag: str) -> str:
-        """Sentence about a source that is too small; "" where it is not."""
-        if len(self.frames) >= self.asked:
-            return ""
-        return (
-            f"{what} on {len(self.frames)} frames: {self.source} has no more ({flag} {self.asked})"
-        )
+        """Sentence about a source that is too small, or has files that are not read; "" = none.
+
+        Args:
+            what: is done on the frames, such as "verified".
+            flag: that asks for a number of frames.
+        """
+        few = ""
+        if len(self.frames) < self.asked:
+            few = f"{self.source} has no more ({flag} {self.asked})"
+        reasons = "; ".join(reason for reason in (few, self.left_out) if reason)
+        return f"{what} on {len(self.frames)} frames: {reasons}" if reasons else ""
 
     def digest(self) -> str:
         """SHA-256 of the pixels."""
@@ -78,7 +84,7 @@ def sample_frames(
             break
     if not frames:
         raise ConfigError(f"{source_text} holds no frames; name a source that has some")
-    return FrameSample(source_text, np.stack(frames), count)
+    return FrameSample(source_text, np.stack(frames), count, source.remark())
 
 
 def _decode(frame: SourceFrame) -> Frames:
