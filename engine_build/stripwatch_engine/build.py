@@ -74,7 +74,7 @@ def build(settings: BuildSettings, output: Path, options: BuildOptions = BuildOp
         present = _present_engine(output, key, options)
         if present:
             return Outcome(present, up_to_date=True)
-        reference = run_reference(deployment, sample, settings, options.progress)
+        reference = run_reference(deployment, sample, calibration, settings, options.progress)
         if reference.doubts and not options.allow_unverified:
             raise refusal_of_frames(reference.doubts, sample, reference.remarks)
         built = target.build(

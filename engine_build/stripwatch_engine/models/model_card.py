@@ -141,16 +141,17 @@ def _check_units(path: Path, card: ModelCard) -> None:
     means, stds = card.channel_statistics()
     if max(*map(abs, means), *stds) <= UNIT_MAX:
         return
-    # A std below 0.5 is in the right unit already: no pixels as 0 to 1 spread more.
     scale = 255 if max(*map(abs, means), *stds) <= 255 else 65535
-    right_means = ",".join(f"{value / scale:.4g}" for value in means)
-    right_stds = ",".join(f"{value / scale if max(stds) > 0.5 else value:.4g}" for value in stds)
+    # One of them may be in the right unit already; pixels as 0 to 1 spread by 0.5 at most.
+    is_mean, is_std = max(map(abs, means)) > UNIT_MAX, max(stds) > 0.5
+    right_means = tuple(value / scale if is_mean else value for value in means)
+    right_stds = tuple(value / scale if is_std else value for value in stds)
     raise ModelError(
         f"{path}: mean {_listed(means)} and std {_listed(stds)} are for pixels of 0 to {scale}, "
         "but here they are for pixels of 0 to 1, and the model would see nothing; divide them by "
-        f"{scale}: mean {right_means} and std {right_stds}"
+        f"{scale}: mean {_listed(right_means)} and std {_listed(right_stds)}"
     )
 
 
 def _listed(values: tuple[float, ...]) -> str:
-    return ",".join(f"{value:g}" for value in values)
+    return ",".join(f"{value:.4g}" for value in values)

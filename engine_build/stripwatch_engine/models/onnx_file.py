@@ -76,6 +76,7 @@ def _read(path: Path) -> onnx.ModelProto:
         external_data_helper.load_external_data_for_model(model, str(path.parent))  # of attributes
         _drop_initializer_inputs(model)
         model.ir_version = min(max(model.ir_version, IR_OLDEST), IR_NEWEST)
+        del model.graph.value_info[:]  # they may be incomplete, which the checker refuses
         _write_output_shapes(path, model)
         onnx.checker.check_model(model)
     except FileNotFoundError:
@@ -108,7 +109,10 @@ def _load_weights(path: Path, tensor: onnx.TensorProto) -> None:
             "beside it"
         )
     file = path.parent / name
+    if not file.is_file():  # the model itself may be a link
+        file = path.resolve().parent / name
     if not file.is_file():
+        file = path.parent / name
         linked = f", a link to {file.readlink()}, which does not exist" if file.is_symlink() else ""
         raise ModelError(
             f"{path} keeps weights in {name}{linked or ', which is not beside it'}; copy it there "
@@ -137,6 +141,12 @@ def _drop_initializer_inputs(model: onnx.ModelProto) -> None:
 
 def _write_output_shapes(path: Path, model: onnx.ModelProto) -> None:
     """Infer the shapes of outputs that have none in the file; libraries do not demand one."""
+    for image in model.graph.input:
+        if not image.type.tensor_type.HasField("shape"):
+            raise ModelError(
+                f"{path}: the shape of input {image.name!r} is not written in the file; export the "
+                "model with the input's shape, [n, channels, height, width]"
+            )
     without = [
         output for output in model.graph.output if not output.type.tensor_type.HasField("shape")
     ]

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from stripwatch.errors import ModelError
 from stripwatch_engine.models.onnx_file import opset_of, read_onnx
 
+MOVING = ("Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 LABEL_TYPES = (
     TensorProto.INT64,
     TensorProto.INT32,
@@ -50,12 +51,13 @@ def load_onnx_model(path: Path) -> OnnxModel:
     """
     model = read_onnx(path)
     image, output = _input_and_output(path, model)
+    _refuse_labels(path, model, output)
     return OnnxModel(
         proto=model,
         input_name=image.name,
         output_name=output.name,
-        input_sizes=_sizes(path, model, "input", image, (4,)),
-        output_sizes=_sizes(path, model, "output", output, (2, 4)),
+        input_sizes=_sizes(path, "input", image, (4,)),
+        output_sizes=_sizes(path, "output", output, (2, 4)),
         fixed_batch=_free_batch(model, image.name),
     )
 
@@ -78,16 +80,10 @@ def _input_and_output(
 
 
 def _sizes(
-    path: Path,
-    model: onnx.ModelProto,
-    what: str,
-    value: onnx.ValueInfoProto,
-    ranks: tuple[int, ...],
+    path: Path, what: str, value: onnx.ValueInfoProto, ranks: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Sizes after the batch of a float32 tensor of one of these ranks; 0 = any."""
     tensor = value.type.tensor_type
-    if tensor.elem_type in LABEL_TYPES and what == "output":
-        raise ModelError(_labels_text(path, model, value))
     if tensor.elem_type != TensorProto.FLOAT:
         kind = TensorProto.DataType.Name(tensor.elem_type)
         raise ModelError(
@@ -103,16 +99,26 @@ def _sizes(
     return tuple(sizes[1:])
 
 
-def _labels_text(path: Path, model: onnx.ModelProto, value: onnx.ValueInfoProto) -> str:
-    """Sentence for an output of whole numbers, which holds labels and not scores."""
-    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
-    found = [node for node in model.graph.node if node.op_type in ("ArgMax", "TopK")]
-    by = f", chosen by {found[-1].op_type} ({found[-1].name})" if found else ""
-    without = f"before {found[-1].op_type}" if found else "as float32"
-    return (
-        f"{path}: the model's output {value.name!r} is {kind}: the label of each pixel{by}; export "
-        f"the model so that it ends {without}, with the scores (logits) or probabilities of all "
-        "classes as output"
+def _refuse_labels(path: Path, model: onnx.ModelProto, output: onnx.ValueInfoProto) -> None:
+    """Refuse an output that holds the label of each pixel and not the scores of all classes.
+
+    Raises:
+        ModelError: it is made of whole numbers, or an ArgMax leads to it.
+    """
+    producers = {name: node for node in model.graph.node for name in node.output}
+    node = producers.get(output.name)
+    while node is not None and node.op_type in MOVING and node.input:
+        node = producers.get(node.input[0])
+    chosen = node is not None and node.op_type in ("ArgMax", "TopK")
+    kind = output.type.tensor_type.elem_type
+    if not chosen and kind not in LABEL_TYPES:
+        return
+    by = f", chosen by {node.op_type} ({node.name})" if node is not None and chosen else ""
+    before = f"before {node.op_type}" if node is not None and chosen else "in float32"
+    raise ModelError(
+        f"{path}: the model's output {output.name!r} is {TensorProto.DataType.Name(kind)}: the "
+        f"label of each pixel{by}; export the model so that it ends {before}, with the scores "
+        "(logits) or probabilities of all classes as output"
     )
 
 

@@ -30,12 +30,14 @@ def calibration_frames(
 ) -> FrameSample | None:
     """Frames to calibrate on, chosen as those to verify on; None where `count` is 0.
 
+    Frames of --verify are better than made ones where nothing else is named.
+
     Raises:
         ConfigError, StorageError: as `verification_frames`.
     """
     if not count:
         return None
-    source = settings.calibration
+    source = settings.calibration or ("" if settings.composition.frames else settings.verify)
     return _sample(settings, deployment, source, count, CALIBRATION_SEED, "--calibration")
 
 

@@ -28,7 +28,7 @@ class FrameSample:
     source: str
     frames: Frames  # uint8 [n, lines, pixels]
     asked: int  # frames that were asked for; a source may hold fewer
-    left_out: str = ""  # what of the source could not be read
+    left_out: str = ""  # remark of the source about files that it does not read
 
     @property
     def is_pattern(self) -> bool:
@@ -36,16 +36,17 @@ class FrameSample:
         return self.source == PATTERN
 
     def remark(self, what: str, flag: str) -> str:
-        """Sentence about a source that is too small, or was not read whole; "" for any other."""
-        few = (
-            f"{what} on {len(self.frames)} frames: {self.source} has no more ({flag} {self.asked})"
-        )
-        unread = f"{self.source}: {self.left_out}"
-        return "; ".join(
-            text
-            for text, holds in ((few, len(self.frames) < self.asked), (unread, self.left_out))
-            if holds
-        )
+        """Sentence about a source that is too small, or has files that are not read; "" = none.
+
+        Args:
+            what: is done on the frames, such as "verified".
+            flag: that asks for a number of frames.
+        """
+        few = ""
+        if len(self.frames) < self.asked:
+            few = f"{self.source} has no more ({flag} {self.asked})"
+        reasons = "; ".join(reason for reason in (few, self.left_out) if reason)
+        return f"{what} on {len(self.frames)} frames: {reasons}" if reasons else ""
 
     def digest(self) -> str:
         """SHA-256 of the pixels."""

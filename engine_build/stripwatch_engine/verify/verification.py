@@ -42,14 +42,25 @@ class Verified:
 
 
 def run_reference(
-    deployment: Deployment, sample: FrameSample, settings: BuildSettings, progress: Progress
+    deployment: Deployment,
+    sample: FrameSample,
+    calibration: FrameSample | None,
+    settings: BuildSettings,
+    progress: Progress,
 ) -> Reference:
-    """Run the float32 models, and judge them and the frames.
+    """Run the float32 models on a sample, and judge them and the frames.
 
     Raises:
         ModelError: a model cannot be run, or cannot be right.
     """
     remarks = [sample.remark("verified", "--verify-frames")]
+    if calibration:
+        if calibration.source == sample.source and not settings.calibration:
+            remarks.append(
+                f"calibrated on frames of {sample.source}, as it is verified; --calibration names "
+                "others"
+            )
+        remarks.append(calibration.remark("calibrated", "--calibration-frames"))
     remarks += judge_models(deployment, sample.frames, progress)
     exact = compose_inspection_graph(deployment, bytes_early=True)
     classes, done = deployment.classes, _steps(progress, "running the float32 models", sample)

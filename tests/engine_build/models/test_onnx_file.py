@@ -165,3 +165,34 @@ def test_a_channels_last_model_gives_what_it_gives(
     given = image.transpose(0, 2, 3, 1) if last == "both" else image
     wanted = outputs_of(model, np.ascontiguousarray(given)).transpose(0, 3, 1, 2)
     assert np.array_equal(outputs_of(loaded.proto, image), wanted)
+
+
+def test_weights_beside_the_target_of_a_link_are_read(tmp_path: Path) -> None:
+    """Where the model itself is a link into another folder."""
+    path = with_weights_beside(tmp_path / "store")
+    link = tmp_path / "m.onnx"
+    link.symlink_to(path)
+    (weights,) = read_onnx(link).graph.initializer
+    assert numpy_helper.to_array(weights).any()
+
+
+def test_an_input_without_a_shape_is_named(tmp_path: Path) -> None:
+    """Nothing else in the file has it."""
+    model = nodes_model([node("Identity")])
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(ModelError, match="the shape of input 'image' is not written in the file"):
+        read_onnx(save(tmp_path / "m.onnx", model))
+
+
+@pytest.mark.parametrize("end", ["int", "float"])
+def test_labels_after_an_argmax_are_refused(tmp_path: Path, end: str) -> None:
+    """Also where they are numbers with a point; the sentence says where to cut the model."""
+    nodes = [node("ArgMax", output="label", axis=1, keepdims=1)]
+    kind = TensorProto.FLOAT if end == "float" else TensorProto.INT64
+    nodes.append(node("Cast", "label", to=kind))
+    model = nodes_model(nodes, outputs=1)
+    model.graph.output[0].type.tensor_type.elem_type = kind
+    with pytest.raises(
+        ModelError, match=r"chosen by ArgMax \(label\); .* ends before ArgMax, with"
+    ):
+        load_onnx_model(save(tmp_path / "m.onnx", model))

@@ -320,7 +320,7 @@ def test_a_missing_library_is_asked_for_by_its_extra(
     """Before anything is written."""
     monkeypatch.setitem(sys.modules, module, None)
     settings = settings_of(Composition(models=(str(tiny.path),)), target=target)
-    with pytest.raises(ModelError, match=rf"pip install 'stripwatch\[{target}\]'"):
+    with pytest.raises(ModelError, match=rf"pip install '\.\[{target}\]'"):
         build(settings, tmp_path / "engine", ALLOW)
     assert not (tmp_path / "engine").exists()
 

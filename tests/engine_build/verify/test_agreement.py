@@ -282,7 +282,7 @@ def test_a_report_that_cannot_be_written_is_a_storage_error(
         ("wide", ExitCode.CONFIG, "0.png is 32 x 81 (lines x pixels), the frames here are 32 x 80"),
         ("high", ExitCode.CONFIG, "0.png is 33 x 80 (lines x pixels), the frames here are 32 x 80"),
         ("mixed", ExitCode.CONFIG, "1.png is 32 x 70"),
-        ("damaged", ExitCode.STORAGE, "0.png is not a PNG or JPEG file"),
+        ("damaged", ExitCode.STORAGE, "0.png is not a PNG, JPEG, BMP or TIFF file"),
         ("missing", ExitCode.CONFIG, ""),
     ],
 )

@@ -114,6 +114,31 @@ def test_a_composition_file_names_frames_and_flags_name_others(
     assert "(the composition file names these frames; --verify names others)" in error
 
 
+def test_fewer_calibration_frames_than_asked_for_are_said(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As are files of the folder that are not read."""
+    frames = frames_of(tmp_path / "frames", 255, 200)
+    (frames / "3.webp").write_bytes(b"RIFF")
+    named = [f"--verify={frames}", f"--calibration={frames}", "--precision=int8"]
+    assert main([str(model), *FRAME, *SIGMOID, *named, "--verify-frames=2"]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert "calibrated on 2 frames: " in shown
+    assert "has no more (--calibration-frames 64); left out 1 file" in shown
+    assert "verified on 2 frames: left out 1 file" in shown
+
+
+def test_int8_is_calibrated_on_the_frames_of_verify_rather_than_on_made_ones(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says so: frames that were not used before would show more."""
+    frames = frames_of(tmp_path / "frames", 255, 200)
+    flags = [*FRAME, *SIGMOID, "--precision=int8", f"--verify={frames}", "--verify-frames=2"]
+    assert main([str(model), *flags, "--calibration-frames=2"]) == ExitCode.OK
+    shown = capsys.readouterr().out
+    assert f"calibrated on frames of {frames}, as it is verified" in shown
+
+
 def test_a_class_that_no_frame_shows_is_not_judged(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

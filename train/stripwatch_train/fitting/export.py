@@ -91,7 +91,7 @@ def export_run(
             done[entry.name] = export_member(path, view, card, data_set, checkpoint)
     if not done:
         raise ModelError(f"{folder}: no model has a {checkpoint} yet; resume its fit")
-    write_deployments(folder, recipe, run)
+    write_deployments(folder, recipe, run, data_set)
     return done
 
 

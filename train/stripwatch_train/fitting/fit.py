@@ -120,7 +120,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         if not is_trained(settings.output, entry):
             _fit_member(shared, entry)
     if is_first_process():
-        write_deployments(settings.output, recipe, run)
+        write_deployments(settings.output, recipe, run, data_set)
     return run
 
 
