@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ class Replay(pl.LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.scores, self.losses = scores, losses
 
-    def training_step(self, batch: object, index: int) -> object:
+    def training_step(self, batch: object, index: int) -> Any:
         """Nothing to learn."""
         del batch, index
         return self.weight.sum()
@@ -34,11 +35,12 @@ class Replay(pl.LightningModule):
         epoch = self.current_epoch
         self.log_dict({"score": self.scores[epoch], "validation_loss": self.losses[epoch]})
 
-    def configure_optimizers(self) -> object:
+    def configure_optimizers(self) -> Any:
         """Any."""
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
+@pytest.mark.filterwarnings("ignore")  # Lightning's, about choices that do not matter here
 @pytest.mark.parametrize(
     ("scores", "losses", "best"),
     [
