@@ -26,7 +26,7 @@ from stripwatch_train.fitting.export import export_run  # noqa: E402
 from stripwatch_train.fitting.fit import fit  # noqa: E402
 from stripwatch_train.fitting.trainer import LOGS  # noqa: E402
 from stripwatch_train.runs.recipe_files import load_recipe  # noqa: E402
-from stripwatch_train.runs.run_folder import MODEL_NAME, load_run  # noqa: E402
+from stripwatch_train.runs.run_folder import MODEL_NAME, is_run, load_run  # noqa: E402
 
 Small = Callable[..., list[str]]
 TINY = ("network.channels=[4,8,8]", "network.depth=2", "schedule.epochs=3")
@@ -179,8 +179,45 @@ def test_the_card_holds_the_input_size_and_the_training_command(trained: Path) -
 
 
 def test_a_folder_of_another_run_is_refused(run: Path, small_data: Path, small: Small) -> None:
-    with pytest.raises(ConfigError, match="holds a run with other settings"):
-        fit_small(small_data, run, small(*TINY, "schedule.epochs=4"))
+    """The settings that differ are named, with both values; fewer epochs are no extension."""
+    words = r"holds a run with other settings: .*schedule\.epochs is 3 there and 2 here"
+    with pytest.raises(ConfigError, match=words):
+        fit_small(small_data, run, small(*TINY, "schedule.epochs=2"))
+    with pytest.raises(
+        ConfigError, match=r"optimizer\.learning_rate is 0\.0\d* there and 0\.5 here"
+    ):
+        fit_small(small_data, run, small(*TINY, "optimizer.learning_rate=0.5"))
+
+
+def test_a_finished_run_is_given_more_epochs(
+    run: Path, small_data: Path, small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It resumes where it ended, and is exported anew."""
+    before = (run / MEMBER / MODEL_NAME).stat().st_mtime_ns
+    assert main(command(small_data, run, small(*TINY, "schedule.epochs=5"))) == ExitCode.OK
+    assert [int(row["epoch"]) for row in curve(run)] == [0, 1, 2, 3, 4]
+    assert (run / MEMBER / MODEL_NAME).stat().st_mtime_ns > before
+    assert load_recipe(str(run / "recipe.json")).members[0].schedule.epochs == 5
+    printed = capsys.readouterr()
+    assert "epoch 4 of 5" in printed.out
+    assert "is exported, with score" in printed.out
+    assert "score: of the validation frames, the mean over the classes" in printed.err
+
+
+def test_a_failed_start_does_not_block_its_remedy(
+    small_data: Path, tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong --only leaves no folder; weights that are missing leave one that may begin anew."""
+    output = tmp_path / "run"
+    words = command(small_data, output, small(*TINY, "schedule.epochs=1"))
+    assert main([*words, "--only", "segmentaton"]) == ExitCode.CONFIG
+    assert "did you mean segmentation?" in capsys.readouterr().err
+    assert not output.exists()
+    missing = small(*TINY, f'network.weights="{tmp_path / "none.pth"}"', "schedule.epochs=1")
+    resnet = ["network.architecture=unet", "network.encoder=resnet18"]
+    assert main(command(small_data, output, [*missing, *resnet])) == ExitCode.CONFIG
+    assert main(words) == ExitCode.OK
+    assert is_run(output)
 
 
 def test_a_damaged_checkpoint_is_refused_and_named(

@@ -16,6 +16,11 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
 from stripwatch.wire.names import CLASSES_MAX
 
+# As `class_name` writes them; _background_ and __ignore__ are LabelMe's.
+BACKGROUND_NAMES = frozenset(
+    ("background", "bg", "ignore", "ignored", "unlabeled", "unlabelled", "void", "no_defect")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RunMasks:
@@ -63,6 +68,11 @@ def class_name(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
+def is_background(text: str) -> bool:
+    """Whether a name is one that labelling tools give to what is no defect."""
+    return class_name(text) in BACKGROUND_NAMES
+
+
 def make_classes(where: Path, names: Sequence[str]) -> tuple[DefectClass, ...]:
     """Classes 1, 2, 3, ... of these names, each as `class_name` writes it.
 
@@ -73,6 +83,12 @@ def make_classes(where: Path, names: Sequence[str]) -> tuple[DefectClass, ...]:
     if not 1 <= len(plain) <= CLASSES_MAX:
         raise ConfigError(f"{where}: has {len(plain)} classes; 1 to {CLASSES_MAX} fit a mask")
     for name, given in zip(plain, names, strict=True):
+        if is_background(given):
+            raise ConfigError(
+                f"{where}: {given!r} is no class: the background is what no mask covers (the value "
+                "0 of mask images); take it out, so that the next name is class 1, or rename it if "
+                "it is a defect"
+            )
         if not 1 <= len(name) <= 32:
             raise ConfigError(
                 f"{where}: {given!r} cannot name a class; use 1 to 32 characters of a-z 0-9 _"

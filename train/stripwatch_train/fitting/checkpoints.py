@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ from stripwatch.errors import ModelError
 from stripwatch.files import draft_path
 
 LAST = "last.ckpt"  # after each epoch; a killed run resumes from it
-BEST = "best.ckpt"  # of the epoch with the best score
+BEST = "best.ckpt"  # of the epoch with the best score; of equal ones the lowest validation loss
 CURVE = "metrics.csv"
+PRINT_EVERY_S = 30.0  # where no bar is shown
+LEFT_MIN_S = 60.0  # a shorter time left is not printed
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -43,9 +48,37 @@ class Patience(EarlyStopping):
         del pl_module
         trainer.should_stop = self.wait_count >= self.patience
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state of a checkpoint; the patience is that of the recipe now."""
+        super().load_state_dict(state_dict | {"patience": self.patience})
+
 
 class _Kept(ModelCheckpoint):
-    """Checkpoint callback that also works in a folder that was moved or copied."""
+    """Checkpoint callback that also works in a folder that was moved or copied.
+
+    Of equal scores the one with the lower validation loss is the best: a score of 0 in the first
+    epochs says nothing, and their weights are hardly trained.
+    """
+
+    _loss = math.inf  # validation loss of the best epoch
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether this epoch is better than the best one."""
+        if super().check_monitor_top_k(trainer, current):
+            return True
+        equal = current is not None and bool(current == self.best_k_models[self.best_model_path])
+        is_lower = equal and _validation_loss(trainer) < self._loss
+        return trainer.strategy.reduce_boolean_decision(is_lower)
+
+    def _update_best_and_save(
+        self, current: torch.Tensor, trainer: pl.Trainer, monitor_candidates: dict[str, Any]
+    ) -> None:
+        self._loss = _validation_loss(trainer)
+        super()._update_best_and_save(current, trainer, monitor_candidates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for the checkpoint."""
+        return super().state_dict() | {"validation_loss": self._loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state of a checkpoint, whose paths may be those of an older folder."""
@@ -59,7 +92,12 @@ class _Kept(ModelCheckpoint):
         }
         for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
             paths[name] = here(state_dict[name])
+        self._loss = state_dict.get("validation_loss", math.inf)  # older checkpoints lack it
         super().load_state_dict(state_dict | paths)
+
+
+def _validation_loss(trainer: pl.Trainer) -> float:
+    return float(trainer.callback_metrics.get("validation_loss", math.inf))
 
 
 def last_and_best(folder: Path) -> list[ModelCheckpoint]:
@@ -86,6 +124,40 @@ class Curve(Callback):
         self._name = name
         self._print_epochs = print_epochs
         self._rows: list[dict[str, float]] = []
+        self._run_began_s = self._printed_s = 0.0
+        self._first_epoch = 0
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """A row for each epoch so far: epoch, loss, validation_loss, score, learning_rate, ..."""
+        return self._rows
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to measure the time."""
+        del pl_module
+        self._run_began_s = self._printed_s = time.monotonic()
+        self._first_epoch = trainer.current_epoch
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - as in Lightning
+        batch: Any,  # noqa: ANN401 - as in Lightning
+        batch_idx: int,
+    ) -> None:
+        """Print a line now and then in a long epoch."""
+        del pl_module, outputs, batch
+        now_s = time.monotonic()
+        if not self._print_epochs or now_s - self._printed_s < PRINT_EVERY_S:
+            return
+        batches, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 1)
+        epoch = trainer.current_epoch
+        done = epoch - self._first_epoch + (batch_idx + 1) / batches
+        self._print(
+            f"epoch {epoch + 1} of {epochs}: batch {batch_idx + 1} of {batches}"
+            f"{self._left(done, epochs - self._first_epoch)}"
+        )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add a row."""
@@ -102,9 +174,21 @@ class Curve(Callback):
             writer.writerows(self._rows)
         if self._print_epochs:
             words = [f"{key} {metrics[key]:.4f}" for key in ("loss", "score") if key in metrics]
-            done = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            sys.stdout.write(f"{self._name}: {done}: {', '.join(words)}\n")
-            sys.stdout.flush()
+            epochs = int(trainer.max_epochs or 1)
+            left = self._left(
+                trainer.current_epoch + 1 - self._first_epoch, epochs - self._first_epoch
+            )
+            self._print(f"epoch {trainer.current_epoch + 1} of {epochs}: {', '.join(words)}{left}")
+
+    def _print(self, text: str) -> None:
+        self._printed_s = time.monotonic()
+        sys.stdout.write(f"{self._name}: {text}\n")
+        sys.stdout.flush()
+
+    def _left(self, done: float, epochs: int) -> str:
+        """End of a line: how long this model still takes; "" for a short time."""
+        left_s = (time.monotonic() - self._run_began_s) * (epochs / done - 1)
+        return f", about {left_s / 60:.0f} min left" if left_s >= LEFT_MIN_S else ""
 
     def state_dict(self) -> dict[str, Any]:
         """State for the checkpoint."""
@@ -113,6 +197,11 @@ class Curve(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state of a checkpoint."""
         self._rows = list(state_dict["rows"])
+
+
+def best_row(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The row of the epoch in best.ckpt."""
+    return max(rows, key=lambda row: (row["score"], -row.get("validation_loss", math.inf)))
 
 
 def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, float]]:

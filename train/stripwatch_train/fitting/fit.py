@@ -32,7 +32,7 @@ from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_
 from stripwatch_train.fitting.frame_dataset import common_shape
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
-from stripwatch_train.fitting.trainer import is_first_process, processes, train
+from stripwatch_train.fitting.trainer import check_accelerator, is_first_process, processes, train
 from stripwatch_train.runs.deployment_files import write_deployments
 from stripwatch_train.runs.recipe import Member, Recipe
 from stripwatch_train.runs.run_folder import (
@@ -40,6 +40,12 @@ from stripwatch_train.runs.run_folder import (
     RunFile,
     is_trained,
     mark_trained,
+)
+
+SCORE_TEXT = (
+    "score: of the validation frames, the mean over the classes of the Dice of all pixels with a "
+    "probability of 0.5 or more; of gates and classifiers, of frames. The epoch with the highest "
+    "score is exported, of equal ones that with the lowest validation loss.\n"
 )
 
 
@@ -74,6 +80,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         ModelError: a checkpoint is damaged.
         StorageError: the folder cannot be written.
     """
+    check_accelerator(settings.accelerator)
     data_set = open_data_set(settings.data, settings.classes)
     for finding in data_set.findings:
         sys.stderr.write(f"{finding}\n")
@@ -103,6 +110,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         pseudo=_record_of(settings.pseudo, pseudo) if settings.pseudo and pseudo else "",
     )
     taught = teacher_files(settings.teacher, data_set, recipe)
+    chosen = _chosen(run, settings.only)
     folds = _begin(recipe, run, settings, data_set)
     fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
     shared = _Run(
@@ -116,7 +124,9 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         pseudo=pseudo.samples if pseudo else (),
         pseudo_folds=near_duplicate_folds(pseudo, data_set, fold_of) if pseudo else [],
     )
-    for entry in _chosen(run, settings.only):
+    if is_first_process() and not all(is_trained(settings.output, entry) for entry in chosen):
+        sys.stderr.write(SCORE_TEXT)
+    for entry in chosen:
         if not is_trained(settings.output, entry):
             _fit_member(shared, entry)
     if is_first_process():

@@ -22,6 +22,7 @@ from stripwatch_train.fitting.checkpoints import (
     Curve,
     Patience,
     WholeCheckpoints,
+    best_row,
     last_and_best,
     load_weights,
 )
@@ -44,6 +45,16 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def check_accelerator(accelerator: str) -> None:
+    """Refuse an accelerator that is missing.
+
+    Raises:
+        ConfigError: PyTorch finds none.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("--accelerator gpu: PyTorch finds no GPU here; leave it out, or give cpu")
+
+
 def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accelerator: str) -> None:
     """Train until the schedule ends, from the last checkpoint in the folder if there is one.
 
@@ -53,15 +64,15 @@ def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accele
         StorageError: a checkpoint or a log cannot be written.
         KeyboardInterrupt: it was interrupted.
     """
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("--accelerator gpu: PyTorch finds no GPU here; leave it out, or give cpu")
+    check_accelerator(accelerator)
     last = folder / LAST
     resuming = last.exists()
     if resuming:
         load_weights(last)  # raises an error that names the file
     with warnings.catch_warnings():
         _quiet_lightning()
-        trainer = _make_trainer(member, folder, accelerator)
+        curve = Curve(folder, folder.name, print_epochs=not _shows_bar())
+        trainer = _make_trainer(member, folder, accelerator, curve)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             trainer.fit(
@@ -76,17 +87,47 @@ def train(learner: Learner, epochs: Epochs, member: Member, folder: Path, accele
             raise
         except OSError as error:
             raise StorageError(f"{folder} cannot be written: {error}") from error
+    if is_first_process():
+        _report(curve, member, folder.name)
 
 
-def _make_trainer(member: Member, folder: Path, accelerator: str) -> pl.Trainer:
+def _report(curve: Curve, member: Member, name: str) -> None:
+    """Print which epoch is exported, and why training stopped where that was early."""
+    rows = curve.rows
+    if not rows:
+        return
+    best, last = best_row(rows), int(rows[-1]["epoch"]) + 1
+    words = []
+    if last < member.schedule.epochs:
+        words.append(
+            f"stopped after epoch {last} of {member.schedule.epochs}, as the score has not risen "
+            f"for {member.schedule.patience} epochs (schedule.patience)"
+        )
+    words.append(
+        f"the model after epoch {int(best['epoch']) + 1} is exported, with score "
+        f"{best['score']:.4f} and validation loss {best['validation_loss']:.4f}"
+    )
+    if not best["score"]:
+        words.append(
+            "its score is 0, as no class is found with a probability of 0.5 yet: train longer "
+            "(schedule.epochs)"
+        )
+    sys.stdout.write("".join(f"{name}: {text}\n" for text in words))
+
+
+def _shows_bar() -> bool:
+    return sys.stderr.isatty() and is_first_process()
+
+
+def _make_trainer(member: Member, folder: Path, accelerator: str, curve: Curve) -> pl.Trainer:
     schedule = member.schedule
     world, nodes = processes()
     on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     precision: Any = schedule.precision
     if precision == "auto":
         precision = "16-mixed" if on_gpu else "32"
-    shows_bar = sys.stderr.isatty() and is_first_process()
-    callbacks: list[Callback] = [Curve(folder, folder.name, print_epochs=not shows_bar)]
+    shows_bar = _shows_bar()
+    callbacks: list[Callback] = [curve]
     if schedule.average:
         average_fn = functools.partial(average, decay=schedule.average)
         callbacks.append(WeightAveraging(avg_fn=average_fn))

@@ -165,13 +165,16 @@ def change_image(**changes: object) -> Change:
             change_annotation(segmentation={"size": list(SHAPE), "counts": "0n"}),
             "annotation 1: ends at character",
         ),
-        (change_annotation(segmentation="x"), "is not a file of COCO instances: .*segmentation"),
+        (
+            change_annotation(segmentation="x"),
+            "annotation 1: its segmentation is the text",
+        ),
         (change_image(width=25), r"annotation 2 is of size \(16, 24\), its image \(16, 25\)"),
         (
             lambda data: data["images"][0].update(width=25),
             r"c\.png: is 16 x 24 .*, but its labels are for 16 x 25",
         ),
-        (change_image(width=0), "is not a file of COCO instances: .*width"),
+        (change_image(width=0), r"image 7 \(a\.png\): its width is 0; give the pixels"),
         (change_image(file_name="d.png"), r"d\.png: is missing"),
         (change_image(file_name=".."), "must be a path inside the folder"),
         (change_image(file_name="images/"), "must be a path inside the folder"),
@@ -320,3 +323,93 @@ def test_real_frames_come_back_from_coco(shared_data: Path, tmp_path: Path) -> N
         np.testing.assert_array_equal(load_image(old), load_image(new))
         shape = (256, 1600)
         np.testing.assert_array_equal(load_mask(old, shape), load_mask(new, shape))
+
+
+def test_what_tools_write_in_other_ways_is_read(tmp_path: Path) -> None:
+    """Numbers as 16.0 and as text, ids left out, no sizes, bare polygons, a byte-order mark."""
+
+    def change(data: dict[str, Any]) -> None:
+        for record in data["images"]:
+            record["id"] = float(record["id"])
+            del record["height"], record["width"]
+        first, second, third = data["annotations"]
+        first.update(image_id="7", category_id="12", segmentation=SQUARE[0])
+        second["segmentation"]["size"] = [16.0, 24.0]
+        second["segmentation"]["counts"] = [float(count) for count in runs(BLOCK)]
+        points = [[2.0, 3.0], [8.0, 3.0], [8.0, 9.0], [2.0, 9.0]]
+        third["segmentation"] = points
+        for entry in data["annotations"]:
+            del entry["id"]
+
+    path = exported(tmp_path / "changed", change)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    changed, plain = read_coco(path), read_coco(exported(tmp_path / "plain"))
+    assert changed.classes == plain.classes
+    for name, mask in masks_of(plain).items():
+        np.testing.assert_array_equal(masks_of(changed)[name], mask)
+    assert "2 masks are a polygon without the list around it" in changed.findings[0]
+
+
+def test_all_faults_are_reported_in_the_terms_of_coco(tmp_path: Path) -> None:
+    """Not the first alone, and not in the words of a JSON library."""
+
+    def change(data: dict[str, Any]) -> None:
+        data["annotations"][0]["segmentation"] = [{"x": 1, "y": 2}]
+        data["annotations"][1]["segmentation"] = {"size": [16]}
+        data["annotations"][2]["image_id"] = None
+        del data["images"][1]["file_name"]
+
+    with pytest.raises(ConfigError) as caught:
+        read_coco(exported(tmp_path, change))
+    words = str(caught.value)
+    assert "has 4 faults" in words
+    for fault in (
+        "image 7 has no file_name",
+        "annotation 1: its segmentation has an object where a polygon has numbers",
+        "annotation 2: its run lengths have no size [lines, pixels]",
+        "annotation 5: its image_id is missing; it must be a whole number or text",
+    ):
+        assert fault in words
+    assert "$" not in words
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"shapes": [], "imagePath": "a.png"}, "a file of LabelMe, with the labels of one image"),
+        ([{"id": 1, "data": {}}], "Label Studio's own JSON; export it as COCO"),
+        ([{"image_id": 1, "score": 1}], "a list of annotations, as COCO results are"),
+        ({"_via_img_metadata": {}}, "VGG Image Annotator; export it as COCO"),
+        (3, "it is 3; it must be an object with images, annotations, categories"),
+    ],
+)
+def test_labels_of_another_kind_are_called_by_name(
+    tmp_path: Path, document: object, words: str
+) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=words):
+        read_coco(path)
+
+
+def test_a_root_category_is_no_class_and_an_unused_one_keeps_its_place(tmp_path: Path) -> None:
+    """Roboflow names the project as the supercategory of all; a rare class may have no label."""
+
+    def change(data: dict[str, Any]) -> None:
+        for entry in data["categories"]:
+            entry["supercategory"] = "steel"
+        data["categories"] += [{"id": 0, "name": "steel"}, {"id": 1, "name": "background"}]
+        data["categories"].append({"id": 5, "name": "dents"})
+
+    data = read_coco(exported(tmp_path, change))
+    assert [entry.name for entry in data.classes] == ["rolled_in_scale", "dents", "scratches"]
+    words = " ".join(data.findings)
+    assert "category steel is left out: no annotation uses it, and it is a supercategory" in words
+    assert "category background is left out: no annotation uses it, and it is the backg" in words
+    assert "no annotation uses the category dents; it is class 2 all the same" in words
+
+
+def test_masks_of_the_background_are_no_class(tmp_path: Path) -> None:
+    rename: Change = lambda data: data["categories"][0].update(name="_background_")  # noqa: E731
+    with pytest.raises(ConfigError, match="'_background_' is no class: the background is what no"):
+        read_coco(exported(tmp_path, rename))

@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.wire.names import Side
-
 ANNOTATIONS = "annotations.json"
 IMAGES = "images"
 
@@ -16,12 +14,12 @@ Id = int | str
 
 
 class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An entry of `images`; Label Studio gives no size where it could not load the image."""
+    """An entry of `images`; its size may be left out, as the image file has it, too."""
 
     id: Id
     file_name: str
-    width: Side | None
-    height: Side | None
+    width: int | None
+    height: int | None
     group: str = ""
 
 
@@ -35,7 +33,7 @@ class RunLengths(msgspec.Struct, frozen=True):
 class Annotation(msgspec.Struct, frozen=True):
     """The part of an annotation that is read; what else tools write there may be wrong."""
 
-    id: Id
+    id: Id  # where the file has none: `number N`
     image_id: Id
     category_id: Id
     segmentation: RunLengths | list[list[float]] | None = None
