@@ -15,6 +15,7 @@ from stripwatch.wire.frame import FrameHeader, FrameId
 FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
 CLOCK_AHEAD_MS_MAX = 1000  # of a camera; clocks that are set by NTP differ by milliseconds
 CLOCK_BEHIND_MS_MAX = 60_000  # no frame is under way for so long
+ROW_FRAMES_MIN = 8  # read without a pause, before they can be the end of a full queue
 IDLE_WINDOW_NS = 100_000_000
 IDLE_SHARE_MIN = 0.25  # of a thread that keeps up
 YEAR_MS = 365.25 * 86_400_000
@@ -114,7 +115,7 @@ class Arrivals:
         rows = self._row if self._row.get(endpoint) else self._row_before
         row = rows.get(endpoint, Counter())[camera]
         is_busy = self._idle.share(time.monotonic_ns()) < IDLE_SHARE_MIN
-        return 2 * row >= frame_input.queue_frames or is_busy
+        return row >= max(frame_input.queue_frames / 2, ROW_FRAMES_MIN) or is_busy
 
 
 class _IdleShare:
