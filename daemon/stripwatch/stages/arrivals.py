@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from stripwatch.inspect.sequence import Arrival, SequenceTracker
 from stripwatch.net.inputs import FrameInput
+from stripwatch.stages.overload import Overload
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import FrameHeader, FrameId
 
@@ -24,7 +25,8 @@ YEAR_MS = 365.25 * 86_400_000
 class Arrivals:
     """Follows the frame numbers of every camera; only the receive thread writes it."""
 
-    def __init__(self, cameras: Sequence[str]) -> None:
+    def __init__(self, cameras: Sequence[str], overload: Overload) -> None:
+        self._overload = overload
         self.trackers = {camera: SequenceTracker() for camera in cameras}
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.rejected_of: Counter[tuple[str, Cause]] = Counter()  # those whose camera is known
@@ -105,16 +107,21 @@ class Arrivals:
     def _overflowed(self, camera: str, frame_input: FrameInput) -> bool:
         """Whether frames were lost because they are read too slowly, not by the network.
 
-        The queue was full just before: half of it was read without a pause (libzmq makes room in
-        steps of half a queue). Or the thread has hardly waited for messages lately: then senders
-        and the operating system hold frames as well, and where the numbers jump says little.
+        Frames waited for a slot. Or the queue was full just before: half of it was read without a
+        pause (libzmq makes room in steps of half a queue). Or the thread has hardly waited for
+        messages lately: then senders and the operating system hold frames as well, and where the
+        numbers jump says little.
         """
         if frame_input.waits:
             return False
         endpoint = frame_input.endpoint
         rows = self._row if self._row.get(endpoint) else self._row_before
         row = rows.get(endpoint, Counter())[camera]
-        is_busy = self._idle.share(time.monotonic_ns()) < IDLE_SHARE_MIN
+        now_ns = time.monotonic_ns()
+        is_busy = (
+            self._overload.explains_loss(endpoint, now_ns)
+            or self._idle.share(now_ns) < IDLE_SHARE_MIN
+        )
         return row >= max(frame_input.queue_frames / 2, ROW_FRAMES_MIN) or is_busy
 
 
