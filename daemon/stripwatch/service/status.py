@@ -60,7 +60,8 @@ class Telemetry:
         """Publish a status and log what has changed since the last one."""
         faults = self._faults()
         arrivals = self._receiver.arrivals
-        self._log_changes(faults + arrivals.remarks)
+        # The receive thread adds keys meanwhile: a list is taken in one step.
+        self._log_changes(faults + Counter(dict(list(arrivals.remarks.items()))))
         self._log_silent_cameras()
         status = self._status(faults)
         self._deliverer.outbox.send([status])

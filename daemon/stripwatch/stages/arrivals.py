@@ -9,12 +9,14 @@ from dataclasses import replace
 
 from stripwatch.inspect.sequence import Arrival, SequenceTracker
 from stripwatch.net.inputs import FrameInput
+from stripwatch.stages.overload import Overload
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import FrameHeader, FrameId
 
 FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
 CLOCK_AHEAD_MS_MAX = 1000  # of a camera; clocks that are set by NTP differ by milliseconds
 CLOCK_BEHIND_MS_MAX = 60_000  # no frame is under way for so long
+ROW_FRAMES_MIN = 8  # read without a pause, before they can be the end of a full queue
 IDLE_WINDOW_NS = 100_000_000
 IDLE_SHARE_MIN = 0.25  # of a thread that keeps up
 YEAR_MS = 365.25 * 86_400_000
@@ -23,7 +25,8 @@ YEAR_MS = 365.25 * 86_400_000
 class Arrivals:
     """Follows the frame numbers of every camera; only the receive thread writes it."""
 
-    def __init__(self, cameras: Sequence[str]) -> None:
+    def __init__(self, cameras: Sequence[str], overload: Overload) -> None:
+        self._overload = overload
         self.trackers = {camera: SequenceTracker() for camera in cameras}
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.rejected_of: Counter[tuple[str, Cause]] = Counter()  # those whose camera is known
@@ -104,17 +107,22 @@ class Arrivals:
     def _overflowed(self, camera: str, frame_input: FrameInput) -> bool:
         """Whether frames were lost because they are read too slowly, not by the network.
 
-        The queue was full just before: half of it was read without a pause (libzmq makes room in
-        steps of half a queue). Or the thread has hardly waited for messages lately: then senders
-        and the operating system hold frames as well, and where the numbers jump says little.
+        Frames waited for a slot. Or the queue was full just before: half of it was read without a
+        pause (libzmq makes room in steps of half a queue). Or the thread has hardly waited for
+        messages lately: then senders and the operating system hold frames as well, and where the
+        numbers jump says little.
         """
         if frame_input.waits:
             return False
         endpoint = frame_input.endpoint
         rows = self._row if self._row.get(endpoint) else self._row_before
         row = rows.get(endpoint, Counter())[camera]
-        is_busy = self._idle.share(time.monotonic_ns()) < IDLE_SHARE_MIN
-        return 2 * row >= frame_input.queue_frames or is_busy
+        now_ns = time.monotonic_ns()
+        is_busy = (
+            self._overload.explains_loss(endpoint, now_ns)
+            or self._idle.share(now_ns) < IDLE_SHARE_MIN
+        )
+        return row >= max(frame_input.queue_frames / 2, ROW_FRAMES_MIN) or is_busy
 
 
 class _IdleShare:

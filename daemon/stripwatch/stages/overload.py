@@ -34,3 +34,7 @@ class Overload:
     def frame_dropped(self, now_ns: int) -> None:
         """A frame was dropped: the state lasts for another `OVERLOAD_HOLD_MS`."""
         self._until_ns = now_ns + OVERLOAD_HOLD_MS * 1_000_000
+
+    def explains_loss(self, endpoint: str, now_ns: int) -> bool:
+        """Whether messages of an input have waited for a slot: its queue may have overflowed."""
+        return endpoint in self._waiting_since_ns or now_ns < self._until_ns

@@ -61,7 +61,7 @@ class Receiver:
         self._slot: Slot | None = None
         self._overload = Overload()
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
-        self.arrivals = Arrivals([camera.name for camera in config.cameras])
+        self.arrivals = Arrivals([camera.name for camera in config.cameras], self._overload)
         self._inputs = open_inputs(context, config.inputs, payload_bytes_max(self._frame_shape))
 
     @property

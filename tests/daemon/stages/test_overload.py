@@ -55,3 +55,17 @@ def test_every_dropped_frame_prolongs_the_overload() -> None:
     overload.frame_dropped(ns(0))
     overload.frame_dropped(ns(900))
     assert overload.must_drop(A, ns(OVERLOAD_HOLD_MS + 500))
+
+
+def test_a_loss_is_explained_by_frames_that_waited_or_were_dropped() -> None:
+    """Then the queue of the input was full, and not the network at fault."""
+    overload = Overload()
+    assert not overload.explains_loss(A, ns(0))
+    overload.must_drop(A, ns(0))
+    assert overload.explains_loss(A, ns(1))
+    assert not overload.explains_loss(B, ns(1))
+    overload.queue_is_empty(A)
+    assert not overload.explains_loss(A, ns(2))
+    overload.frame_dropped(ns(3))
+    assert overload.explains_loss(B, ns(4))
+    assert not overload.explains_loss(B, ns(4 + OVERLOAD_HOLD_MS))
