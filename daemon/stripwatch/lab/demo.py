@@ -23,6 +23,7 @@ from stripwatch.config import Config, load_config
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.lab.processes import Process, command_process, daemon_process
 from stripwatch.resources import resource_path
+from stripwatch.service.console import Progress, ProgressBar
 from stripwatch.view.event_text import event_heading, format_event
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect, Event, Gap, Status
@@ -52,7 +53,8 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     model = resource_path("models/edge/model.onnx")
     engine = output / ENGINE_FOLDER
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
-    with console.status("building and verifying the engine, about 10 s"):
+    with ProgressBar() as progress:
+        progress.show("building and verifying the engine, about 10 s", 0, 0)
         _build_engine(model, engine, output / "engine-build.log")
     config, path = _demo_config(), output / "config.toml"
     view = _View(output, frame_count)
@@ -61,8 +63,7 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
         Subscriber(config.publish.endpoint, TOPICS) as events,
         daemon_process(config, path, output / "daemon.log") as daemon,
     ):
-        with console.status("starting the daemon"):
-            _wait_until_running(events, daemon, view)
+        _wait_until_running(events, daemon, view)
         with ExitStack() as cameras:
             processes = []
             for number, camera in enumerate(CAMERAS):
@@ -74,8 +75,13 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
                 log = output / f"camera-{camera}.log"
                 process = command_process("stripwatch", replay, END_TIMEOUT_S, log)
                 processes.append(cameras.enter_context(process))
-            cameras.enter_context(Live(view, console=console, refresh_per_second=8, transient=True))
-            _watch(events, daemon, processes, view)
+            if console.is_terminal:
+                live = Live(view, console=console, refresh_per_second=8, transient=True)
+                cameras.enter_context(live)
+                _watch(events, daemon, processes, view)
+            else:
+                lines = cameras.enter_context(ProgressBar())
+                _watch(events, daemon, processes, view, lines.show)
     view.write_summary()
     console.print(view.summary_table())
     console.print(_next_steps(output, view.overlays.written), soft_wrap=True, highlight=False)
@@ -222,7 +228,13 @@ def _wait_until_running(events: Subscriber, daemon: Process, view: _View) -> Non
             view.add(event)
 
 
-def _watch(events: Subscriber, daemon: Process, cameras: Sequence[Process], view: _View) -> None:
+def _watch(
+    events: Subscriber,
+    daemon: Process,
+    cameras: Sequence[Process],
+    view: _View,
+    progress: Progress = lambda *_: None,
+) -> None:
     """Show events until every frame is accounted for."""
     until_s: float | None = None
     while view.accounted() < view.frames_expected:
@@ -232,6 +244,7 @@ def _watch(events: Subscriber, daemon: Process, cameras: Sequence[Process], view
         event = events.receive(0.1)
         if event:
             view.add(event)
+        progress("inspecting frames", view.accounted(), view.frames_expected)
 
 
 def _assert_healthy(processes: Sequence[Process], until_s: float | None, view: _View) -> None:
