@@ -31,7 +31,7 @@ PARSERS = {
     "stripwatch-train": train_parser,
     "engine-build": build_parser,
 }
-COMMANDS = ("run", "check", "demo", "replay", "record", "events", "bench")
+COMMANDS = ("run", "init", "check", "demo", "replay", "record", "events", "bench")
 
 
 def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -155,6 +155,36 @@ def test_every_command_on_a_page_can_be_typed(
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """Directly, or through the pages that it links to."""
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        waiting += [(page.parent / target).resolve() for target in targets]
+    records = ROOT / "docs" / "adr"  # the index links to their folder
+    assert [page for page in PAGES if page not in reached and page.parent != records] == []
+
+
+def test_every_anchor_of_a_link_exists() -> None:
+    """As hosts of Git repositories make anchors from headings."""
+    anchors = {
+        page: {
+            re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+            for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+        }
+        for page in PAGES
+    }
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            named = (page.parent / target).resolve() if target else page
+            assert anchor in anchors.get(named, {anchor}), f"{page}: {target}#{anchor}"
 
 
 def test_every_key_of_the_configuration_is_documented() -> None:

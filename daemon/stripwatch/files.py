@@ -47,9 +47,16 @@ def to_utf8(data: bytes) -> bytes:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file beside its final place and rename it, with everything flushed to disk.
 
+    A symbolic link stays, and the file that it leads to is replaced. What is no regular file, such
+    as /dev/stdout or a named pipe, is written into.
+
     Raises:
         OSError: it cannot be written; the file that was there before is unchanged.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     draft = draft_path(path)
     try:
         with draft.open("wb") as file:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from stripwatch._version import __version__
-from stripwatch.cli import bench, check, demo, events, record, replay, run
+from stripwatch.cli import bench, check, demo, events, init, record, replay, run
 from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
 
@@ -15,13 +15,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="stripwatch",
-        allow_abbrev=False,
+        allow_abbrev=False,  # an abbreviation would change its meaning with the next flag
         description="Inspect moving steel strip: frames in over ZeroMQ, defect events out.",
     )
     parser.add_argument("--version", action="version", version=f"stripwatch {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    # An abbreviated flag changes its meaning with the next flag that begins alike.
-    for module in (run, check, demo, replay, record, events, bench):
+    for module in (run, init, check, demo, replay, record, events, bench):
         module.add_parser(commands)
     return parser
 

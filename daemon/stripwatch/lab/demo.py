@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import time
-from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
 
-from stripwatch.client.subscriber import FrameImage, Subscriber
+from stripwatch.client.subscriber import Subscriber
 from stripwatch.config import Config, load_config
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
+from stripwatch.lab.demo_view import DemoView
 from stripwatch.lab.processes import Process, command_process, daemon_process
 from stripwatch.resources import resource_path
-from stripwatch.view.event_text import event_heading, format_event
-from stripwatch.view.overlay_writer import OverlayWriter
-from stripwatch.wire.event import Defect, Event, Gap, Status
+from stripwatch.service.console import Progress, ProgressBar
 
 FRAMES_PORT, EVENTS_PORT = 5550, 5551  # of the shipped configuration
 ENGINE_FOLDER = "engine"  # inside the output folder, beside config.toml
 CAMERAS = ("top", "bottom")
-LINES_SHOWN = 12
 BUILD_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
@@ -52,17 +45,17 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     model = resource_path("models/edge/model.onnx")
     engine = output / ENGINE_FOLDER
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
-    with console.status("building and verifying the engine, about 10 s"):
+    with ProgressBar() as progress:
+        progress.show("building and verifying the engine, about 10 s", 0, 0)
         _build_engine(model, engine, output / "engine-build.log")
     config, path = _demo_config(), output / "config.toml"
-    view = _View(output, frame_count)
+    view = DemoView(output, frame_count * len(CAMERAS))
     console.print(f"[bold]2.[/] stripwatch run {path}", soft_wrap=True)
     with (
         Subscriber(config.publish.endpoint, TOPICS) as events,
         daemon_process(config, path, output / "daemon.log") as daemon,
     ):
-        with console.status("starting the daemon"):
-            _wait_until_running(events, daemon, view)
+        _wait_until_running(events, daemon, view)
         with ExitStack() as cameras:
             processes = []
             for number, camera in enumerate(CAMERAS):
@@ -74,8 +67,13 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
                 log = output / f"camera-{camera}.log"
                 process = command_process("stripwatch", replay, END_TIMEOUT_S, log)
                 processes.append(cameras.enter_context(process))
-            cameras.enter_context(Live(view, console=console, refresh_per_second=8, transient=True))
-            _watch(events, daemon, processes, view)
+            if console.is_terminal:
+                live = Live(view, console=console, refresh_per_second=8, transient=True)
+                cameras.enter_context(live)
+                _watch(events, daemon, processes, view)
+            else:
+                lines = cameras.enter_context(ProgressBar())
+                _watch(events, daemon, processes, view, lines.show)
     view.write_summary()
     console.print(view.summary_table())
     console.print(_next_steps(output, view.overlays.written), soft_wrap=True, highlight=False)
@@ -93,95 +91,6 @@ def _next_steps(output: Path, overlays: int) -> str:
         f"  stripwatch replay synthetic --config {config} --loop\n"
         "What comes next: docs/tutorial-first-subscriber.md, docs/tutorial-first-model.md"
     )
-
-
-class _View:
-    """Everything received so far, as a live table and as a summary."""
-
-    def __init__(self, output: Path, frame_count: int) -> None:
-        self._output = output
-        self.frames_expected = frame_count * len(CAMERAS)
-        self.overlays = OverlayWriter(output / "overlays")
-        self.defects: Counter[str] = Counter()
-        self.gaps = 0
-        self.status: Status | None = None
-        self._lines: deque[Text] = deque(maxlen=LINES_SHOWN)
-        self._latency: dict[str, float] = {}  # largest p99 of each stage, ms
-
-    def add(self, event: Event | FrameImage) -> None:
-        """Add one event or image."""
-        match event:
-            case FrameImage():
-                self.overlays.add_image(event)
-                return
-            case Status():
-                self.status = event
-                for stage, row in event.latency_ms.items():
-                    self._latency[stage] = max(self._latency.get(stage, 0), row["p99"])
-                return
-            case Defect():
-                self.overlays.add_defect(event)
-                self.defects[event.class_name] += 1
-            case Gap():
-                self.gaps += 1
-        self._lines.append(format_event(event))
-
-    def accounted(self) -> int:
-        """Count of frames that were inspected, or missed for a named cause."""
-        if self.status is None:
-            return 0
-        return sum(
-            camera.inspected + sum(camera.missed.values())
-            for camera in self.status.cameras.values()
-        )
-
-    def __rich__(self) -> Group:
-        status = self.status
-        head = Text("waiting for frames")
-        if status:
-            total = status.latency_ms.get("total", {})
-            head = Text(
-                f"{status.state}   {status.frames_per_s:.1f} frames/s   "
-                f"{status.frames_inspected} of {self.frames_expected} inspected   "
-                f"{sum(status.drops.values())} missed   "
-                f"latency p50 {total.get('p50', 0):.0f} ms, p99 {total.get('p99', 0):.0f} ms"
-            )
-        counts = "   ".join(f"{name} {count}" for name, count in sorted(self.defects.items()))
-        return Group(
-            Panel(head, title="stripwatch", title_align="left"),
-            Panel(
-                Group(event_heading(), *self._lines), title=f"events   {counts}", title_align="left"
-            ),
-        )
-
-    def summary(self) -> dict[str, object]:
-        """The figures of the run."""
-        assert self.status is not None
-        return {
-            "frames_sent": self.frames_expected,
-            "frames_inspected": self.status.frames_inspected,
-            "drops": dict(self.status.drops),
-            "defects": dict(sorted(self.defects.items())),
-            "gaps": self.gaps,
-            "overlays": self.overlays.written,
-            "latency_p99_ms": self._latency,
-            "model": self.status.model,
-        }
-
-    def write_summary(self) -> None:
-        """Write summary.json."""
-        path = self._output / "summary.json"
-        path.write_text(json.dumps(self.summary(), indent=2) + "\n")
-
-    def summary_table(self) -> Table:
-        """The summary as a table to print."""
-        table = Table("demo", "", title_justify="left")
-        for name, value in self.summary().items():
-            shown = value
-            if isinstance(value, dict):
-                shown = ", ".join(f"{key} {number}" for key, number in value.items()) or "none"
-            table.add_row(name.replace("_", " "), str(shown))
-        return table
 
 
 def _demo_config() -> Config:
@@ -213,7 +122,7 @@ def _free_port(preferred: int) -> int:
     raise AddressError("no port is free on 127.0.0.1")
 
 
-def _wait_until_running(events: Subscriber, daemon: Process, view: _View) -> None:
+def _wait_until_running(events: Subscriber, daemon: Process, view: DemoView) -> None:
     until_s = time.monotonic() + START_TIMEOUT_S
     while view.status is None:
         _assert_healthy((daemon,), until_s, view)
@@ -222,7 +131,13 @@ def _wait_until_running(events: Subscriber, daemon: Process, view: _View) -> Non
             view.add(event)
 
 
-def _watch(events: Subscriber, daemon: Process, cameras: Sequence[Process], view: _View) -> None:
+def _watch(
+    events: Subscriber,
+    daemon: Process,
+    cameras: Sequence[Process],
+    view: DemoView,
+    progress: Progress = lambda *_: None,
+) -> None:
     """Show events until every frame is accounted for."""
     until_s: float | None = None
     while view.accounted() < view.frames_expected:
@@ -232,9 +147,10 @@ def _watch(events: Subscriber, daemon: Process, cameras: Sequence[Process], view
         event = events.receive(0.1)
         if event:
             view.add(event)
+        progress("inspecting frames", view.accounted(), view.frames_expected)
 
 
-def _assert_healthy(processes: Sequence[Process], until_s: float | None, view: _View) -> None:
+def _assert_healthy(processes: Sequence[Process], until_s: float | None, view: DemoView) -> None:
     for process in processes:
         if process.poll():
             raise StripwatchError(f"{process.args!r} ended with exit code {process.returncode}")

@@ -1,8 +1,9 @@
-"""Whether this machine has the address that an endpoint is to be bound to."""
+"""Whether this machine has the address, or the folder, that an endpoint is to be bound to."""
 
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from stripwatch.errors import AddressError
 
@@ -10,11 +11,16 @@ ANY_PORT = 0
 
 
 def check_local(endpoint: str) -> None:
-    """Refuse to bind a tcp endpoint whose host is no address or network interface of this machine.
+    """Refuse to bind an endpoint that this machine cannot have.
 
     Raises:
-        AddressError: it is neither; the daemon could not start.
+        AddressError: a tcp host is no address or network interface of this machine, or the folder
+            of an ipc path does not exist; the daemon could not start.
     """
+    if endpoint.startswith("ipc:///"):
+        folder = Path(endpoint.removeprefix("ipc://")).parent
+        if not folder.is_dir():
+            raise AddressError(f"{endpoint}: the folder {folder} does not exist; make it first")
     host, _, _ = endpoint.removeprefix("tcp://").rpartition(":")
     if not endpoint.startswith("tcp://") or host == "*":
         return

@@ -42,6 +42,9 @@ def class_colour(class_id: int) -> tuple[int, int, int]:
 def draw_overlay(pixels: Image8, defects: Sequence[Defect]) -> Image8:
     """Draw the defects of one frame.
 
+    The largest come first: on a busy frame a label for which there is no place is left out, and
+    the colour names the class.
+
     Args:
         pixels: the frame, uint8 [lines, pixels].
         defects: of this frame; a mask of another shape is not drawn, its box is.
@@ -57,14 +60,16 @@ def draw_overlay(pixels: Image8, defects: Sequence[Defect]) -> Image8:
     lines = pixels.shape[0]
     size_px = min(FONT_PX_MAX, max(FONT_PX_MIN, lines // FONT_LINES_SHARE))
     font = ImageFont.load_default(size_px)
-    for defect in defects:
-        left, top, right, bottom = _box(defect, image.size)
+    boxes = [_box(defect, image.size) for defect in defects]
+    for defect, (left, top, right, bottom) in zip(defects, boxes, strict=True):
         box = (left - 2, top - 2, right + 1, bottom + 1)
         draw.rectangle(box, outline=class_colour(defect.class_id))
-    taken: list[Box] = []
+    taken = list(boxes)  # labels hide no other defect and no other label
     for defect in sorted(defects, key=lambda defect: -defect.area_px):
         text = f"{defect.class_name} {defect.score:.2f}"
-        taken.append(_label(draw, font, text, defect, taken, image.size))
+        place = _label(draw, font, text, defect, taken, image.size)
+        if place is not None:
+            taken.append(place)
     return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
 
 
@@ -123,8 +128,11 @@ def _label(
     defect: Defect,
     taken: Sequence[Box],
     size: tuple[int, int],
-) -> Box:
-    """Write a label where it fits: above its box, below it, or further along the strip's edge."""
+) -> Box | None:
+    """Write a label where it fits: above its box, below it, or inside it where nothing else is.
+
+    The only label of a picture is written in any case.
+    """
     _, ascent, right, descent = (round(value) for value in draw.textbbox((0, 0), text, font=font))
     width, height = right + 2 * PADDING_PX, descent - ascent + 2 * PADDING_PX
     x, y, _, bottom = _box(defect, size)
@@ -133,7 +141,11 @@ def _label(
     tops = [y - 2 - height, below, *range(y + 1, max(y + 2, below - height), height + 1)]
     fitting = [top for top in tops if 0 <= top <= size[1] - height]
     places = [(left, top, left + width, top + height) for top in fitting]
-    clear = [place for place in places if not any(_overlap(place, other) for other in taken)]
+    own = _box(defect, size)
+    others = [other for other in taken if other != own]
+    clear = [place for place in places if not any(_overlap(place, other) for other in others)]
+    if not clear and others:
+        return None
     place = (clear or places or [(left, 0, left + width, height)])[0]
     draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), class_colour(defect.class_id))
     draw.text((place[0] + PADDING_PX, place[1] + PADDING_PX - ascent), text, (16, 16, 16), font)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import zmq
 
@@ -13,10 +15,17 @@ FOREIGN = ["tcp://192.0.2.7:5550", "tcp://camera7.invalid:5550"]
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["tcp://127.0.0.1:1", "tcp://*:1", "tcp://lo:1", "tcp://localhost:1", "ipc://x"]
+    "endpoint",
+    ["tcp://127.0.0.1:1", "tcp://*:1", "tcp://lo:1", "tcp://localhost:1", "ipc:///tmp/x"],
 )
 def test_what_the_machine_has_is_good(endpoint: str) -> None:
     check_local(endpoint)
+
+
+def test_the_folder_of_a_path_must_exist(tmp_path: Path) -> None:
+    check_local(f"ipc://{tmp_path}/events")
+    with pytest.raises(AddressError, match="nowhere does not exist; make it first"):
+        check_local(f"ipc://{tmp_path}/nowhere/events")
 
 
 @pytest.mark.parametrize("endpoint", FOREIGN)

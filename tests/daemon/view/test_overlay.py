@@ -33,6 +33,16 @@ def test_a_box_beyond_the_picture_costs_nothing(
     assert draw_overlay(np.zeros(SHAPE, np.uint8), [make_defect(bbox_px=box)]).shape == (*SHAPE, 3)
 
 
+def test_a_label_hides_no_other_defect(make_defect: MakeDefect) -> None:
+    """Where there is no free place it is left out; box and mask name the class by their colour."""
+    small = make_defect(bbox_px=(20, 20, 3, 3), area_px=9, rle="", frame_shape=(1, 1))
+    tiny = make_defect(bbox_px=(21, 8, 3, 3), area_px=8, rle="", frame_shape=(1, 1))
+    pixels = np.full((32, 200), 90, np.uint8)
+    overlay = draw_overlay(pixels, [small, tiny])
+    for top in (8, 20):
+        assert (overlay[top + 1, 22] == 90).all(), "the inside of a box is hidden"
+
+
 def test_a_caption_is_added_below_and_hides_nothing() -> None:
     overlay = np.full((64, 200, 3), 90, np.uint8)
     captioned = add_caption(overlay, "coil 7")
