@@ -30,7 +30,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("words", "module"),
     [
-        (("fit", "unet", "--data", "DATA", "-o", "OUT"), "torch"),
+        (("fit", "unet", "--data", "DATA", "-o", "OUT"), "lightning"),
         (("explore", "DATA", "-o", "OUT"), "matplotlib"),
         (("evaluate", "MODEL", "--data", "DATA", "-o", "OUT"), "matplotlib"),
         (("export", "DATA"), "torch"),
