@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE = "index.html"
-NUMBERED = ("overlays", "sweep", "worst")  # pictures of which a page has several
+NUMBERED = (
+    "best",
+    "ordinary",
+    "overlays",
+    "sizes",
+    "sweep",
+    "training",
+    "worst",
+)  # pictures of which a page has several
 DPI = 110
 
 
@@ -50,7 +59,9 @@ class Section:
 def picture_of(name: str, figure: Figure, caption: str) -> Picture:
     """A plot as a picture; make it by `matplotlib.figure.Figure`, which needs no closing."""
     data = BytesIO()
-    figure.savefig(data, format="png", dpi=DPI, bbox_inches="tight")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box stands for the letter
+        figure.savefig(data, format="png", dpi=DPI, bbox_inches="tight")
     return Picture(name, data.getvalue(), caption)
 
 

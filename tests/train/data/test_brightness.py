@@ -57,7 +57,7 @@ def test_a_damaged_frame_is_named(tmp_path: Path) -> None:
     """Also where it is read by another thread."""
     path = tmp_path / "a.png"
     path.write_bytes(b"no image")
-    with pytest.raises(ConfigError, match=r"a\.png: is damaged"):
+    with pytest.raises(ConfigError, match=r"a\.png: is not a PNG, JPEG, BMP or TIFF file"):
         pixel_statistics([Sample("a", path, None)])
 
 

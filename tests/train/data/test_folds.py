@@ -137,6 +137,7 @@ def test_groups_come_back_from_before_a_labelling_tool(
     output = tmp_path / "folds.json"
     command = ["folds", str(tool), "--folds", "2", "--output", str(output)]
     assert main([*command, "--groups", str(small_data)]) == ExitCode.OK
+    assert "folds.json: 2 folds written" in capsys.readouterr().out
     fold_of = json.loads(output.read_text())["fold_of"]
     of_strip: dict[str, set[int]] = {}
     for name, fold in fold_of.items():
@@ -145,7 +146,9 @@ def test_groups_come_back_from_before_a_labelling_tool(
     assert all(len(folds) == 1 for folds in of_strip.values())
     other = tmp_path / "other"
     shutil.copytree(tool, other)
-    assert main([*command, "--groups", str(other)]) == ExitCode.CONFIG
+    assert main(command) == ExitCode.CONFIG
+    assert "folds.json: exists; give another --output, or --force" in capsys.readouterr().err
+    assert main([*command, "--force", "--groups", str(other)]) == ExitCode.CONFIG
     assert "gives no frame of" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.data.images import load_image
+from stripwatch_train.data.images import image_files, image_shape, load_image
 from stripwatch_train.data.samples import Masks, Sample
 
 SHAPE = (12, 20)
@@ -83,7 +84,7 @@ def save_truncated(path: Path) -> None:
         (lambda path: with_alpha(HALF).save(path), "is transparent in places"),
         (lambda path: Image.fromarray(HALF).convert("1").save(path), "is of mode 1"),
         (lambda path: Image.fromarray(RGB).convert("CMYK").save(path, "JPEG"), "of mode CMYK"),
-        (lambda path: path.write_bytes(b"no image"), "is damaged, or not one of PNG, JPEG, BMP"),
+        (lambda path: path.write_bytes(b"no image"), "is not a PNG, JPEG, BMP or TIFF file"),
         (save_truncated, "cannot be read: .*truncated"),
         (lambda _: None, "is missing"),
         (lambda path: path.mkdir(), "cannot be read"),
@@ -97,3 +98,33 @@ def test_an_image_that_is_not_grey_and_whole_is_refused(
     save(path)
     with pytest.raises(ConfigError, match=rf"a\.png: .*{words}"):
         load_image(sample(path))
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_an_image_is_read_as_it_is_shown(
+    tmp_path: Path, suffix: str, orientation: int, turns: int
+) -> None:
+    """EXIF turns it for viewers and labelling tools, so labels lie on the turned image."""
+    shown = np.full((16, 32), 150, np.uint8)
+    shown[2:6, 2:12] = 20
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    stored = np.ascontiguousarray(np.rot90(shown, -turns))
+    Image.fromarray(stored).save(path, exif=exif, quality=100)
+    assert image_shape(path) == (16, 32)
+    assert np.abs(load_image(sample(path)).astype(int) - shown).max() <= 12  # JPEG's edges
+
+
+def test_files_of_other_kinds_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    """They may be half of the data; and a name must be one that labels can hold."""
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    assert [path.name for path in image_files(tmp_path)] == ["a.png"]
+    Image.fromarray(GREY).save(tmp_path / "b.webp")
+    with pytest.raises(ConfigError, match=r"b\.webp: files of kind \.webp are not read"):
+        image_files(tmp_path)
+    (tmp_path / "b.webp").unlink()
+    (tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/Ri\xdf.png"))
+    with pytest.raises(ConfigError, match=r"Ri\\udcdf\.png: its name is not UTF-8 .*; rename it"):
+        image_files(tmp_path)

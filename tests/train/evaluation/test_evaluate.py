@@ -27,8 +27,8 @@ from stripwatch.view.overlay import FILL_SHARE
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.data_set import open_data_set
 from stripwatch_train.data.folds import FoldFile, save_folds
-from stripwatch_train.evaluation.evaluate import WORST_KEPT, evaluate, evaluate_run
-from stripwatch_train.evaluation.figures.worst import FOUND, TRUE, _drawn, plot_worst
+from stripwatch_train.evaluation.evaluate import FRAMES_SHOWN, evaluate, evaluate_run
+from stripwatch_train.evaluation.figures.worst import FOUND, TRUE, _drawn, plot_frame
 from stripwatch_train.evaluation.metrics import measure
 from stripwatch_train.evaluation.predictor import open_predictor
 from stripwatch_train.page import PAGE
@@ -202,7 +202,7 @@ def test_results_that_cannot_be_written_are_reported_before_the_first_frame(
     sample = tmp_path / "sample.csv"
     sample.write_text("ImageId_ClassId,EncodedPixels\na.jpg_1,\n")
     more = {
-        "evaluate": ["--data", str(tmp_path)],
+        "evaluate": ["--data", str(tmp_path / "data")],
         "submit": ["--images", str(tmp_path), "--sample", str(sample)],
     }
     output = ["--output", str(tmp_path / "file" / "out")]
@@ -230,7 +230,7 @@ def test_the_worst_frames_are_kept_and_no_more(tmp_path: Path) -> None:
         scores = evaluate(predictor, data.samples, data.classes)
     worst = [entry.sample.name for entry in scores.worst]
     assert worst == ["worse.png", *(f"{width:02}.png" for width in range(15, 8, -1))]
-    assert len(worst) == WORST_KEPT
+    assert len(worst) == FRAMES_SHOWN
     assert (scores.worst[0].dice, scores.worst[0].wrong_px) == (0, 18)
 
 
@@ -240,7 +240,7 @@ def test_a_worst_frame_shows_what_was_missed_and_what_was_not_there(tmp_path: Pa
     data = open_data_set(write_data(tmp_path / "data", {"a.png": missed}))
     with open_predictor(save_model(tmp_path / "model.onnx", SHAPE)) as predictor:
         scores = evaluate(predictor, data.samples, data.classes)
-    picture = plot_worst(scores.worst[0], predictor.classes, 1)
+    picture = plot_frame(scores.worst[0], predictor.classes, 1)
     image = cv2.imdecode(np.frombuffer(picture.png, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     pixels = {tuple(pixel) for pixel in image[:, :, ::-1].reshape(-1, 3).tolist()}
@@ -261,6 +261,6 @@ def test_an_image_that_is_gone_is_named(tmp_path: Path) -> None:
         scores = evaluate(predictor, data.samples, data.classes)
         data.samples[3].image.unlink()
         with pytest.raises(ConfigError, match=r"d\.png: is missing"):
-            plot_worst(scores.worst[0], predictor.classes, 1)
+            plot_frame(scores.worst[0], predictor.classes, 1)
         with pytest.raises(ConfigError, match=r"d\.png: is missing"):
             evaluate(predictor, data.samples, data.classes)

@@ -317,5 +317,5 @@ def test_what_cannot_be_explored_is_named(
     at_file = ["explore", str(tmp_path / "data"), "--output", str(tmp_path / "file")]
     assert main(at_file) == ExitCode.STORAGE
     (tmp_path / "data/images/001.png").write_bytes(b"damaged")
-    with pytest.raises(ConfigError, match=r"001\.png: is damaged"):
+    with pytest.raises(ConfigError, match=r"001\.png: is not a PNG, JPEG, BMP or TIFF file"):
         explore(data_set)

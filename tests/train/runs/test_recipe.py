@@ -142,7 +142,7 @@ def test_a_change_behind_a_members_name_is_of_that_member(two: str, tmp_path: Pa
     own = written(tmp_path, SMALLEST, "smallest.toml")
     assert load_recipe(own, [f"{Member().name}.schedule.epochs=3"]).members[0].schedule.epochs == 3
     assert "a member's name needs a key behind it" in refusal(two, ["one=3"])
-    assert "unknown field `third`" in refusal(two, ["third.schedule.epochs=3"])
+    assert "there is no key third; " in refusal(two, ["third.schedule.epochs=3"])
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_recipe_that_contradicts_itself_is_refused(
 
 def test_a_recipe_that_is_not_there_is_refused_with_those_that_are() -> None:
     words = refusal("unett")
-    assert "there is no recipe 'unett'; there are " in words
+    assert "there is no recipe 'unett'; did you mean unet? there are " in words
     assert all(name in words for name in recipe_names())
 
 
@@ -272,7 +272,7 @@ def test_a_recipe_that_is_not_there_is_refused_with_those_that_are() -> None:
         ("base = 3", "own.toml", "recipe"),
         ("", "empty.toml", "about"),
         ("about = 'x'\nmembers = []", "own.toml", "members"),
-        ("about = 'x'\nfold = 3", "own.toml", "unknown field `fold`"),
+        ("about = 'x'\nfold = 3", "own.toml", "there is no key fold; did you mean folds"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused_and_named(
@@ -322,3 +322,18 @@ def test_a_member_is_not_called_like_a_key_or_a_folder(tmp_path: Path, name: str
 def test_warm_up_and_flat_leave_something_to_the_cosine() -> None:
     with pytest.raises(ConfigError, match="warm_up and flat"):
         load_recipe("unet", ["optimizer.warm_up=0.6", "optimizer.flat=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("schedule.epoch=3", r"no key schedule\.epoch; did you mean schedule\.epochs\?"),
+        ("gate.network.encodr=x", r"no key network\.encodr; did you mean network\.encoder\?"),
+        ("schedul.epochs=3", r"no key schedul; did you mean schedule\?"),
+        ("fold=3", r"no key fold; did you mean folds\?"),
+        ("loss.zzz=3", r"no key loss\.zzz; there are bce, class_weights"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_the_nearest_one(change: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_recipe("fpn-b5", [change])

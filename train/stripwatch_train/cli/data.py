@@ -8,12 +8,19 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from rich.table import Table
-
 from stripwatch.errors import ExitCode
-from stripwatch.service.console import plain_console
+from stripwatch.service.console import ProgressBar
 from stripwatch_engine.cli.flags import parse_shape
-from stripwatch_train.cli.flags import CLASSES_FLAG, class_names, opened_data
+from stripwatch_train.cli.flags import (
+    CLASSES_FLAG,
+    JSON_HELP,
+    check_new,
+    check_outside,
+    class_names,
+    opened_data,
+    print_json,
+    print_table,
+)
 from stripwatch_train.data.synthesize import (
     DEFECTS_PER_1000_LINES,
     FRAME_SHAPE,
@@ -59,7 +66,8 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="N",
         help="write every N-th clean frame; most frames are clean (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.set_defaults(command=_collect)
 
 
@@ -72,7 +80,7 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("source", type=Path, help="folder, or .json file of COCO")
     parser.add_argument("--classes", **CLASSES_FLAG)
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_convert)
 
 
@@ -105,7 +113,7 @@ def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser
         metavar="D",
         help="on average (default: %(default)g, which leaves about a third of the frames clean)",
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_synthesize)
 
 
@@ -131,13 +139,15 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="data set from before it was labelled, which has the strip of each frame; labelling "
         "tools drop it",
     )
-    parser.add_argument("--output", type=Path, default=Path("folds.json"), metavar="FILE")
+    parser.add_argument("-o", "--output", type=Path, default=Path("folds.json"), metavar="FILE")
     parser.add_argument(
         "--split-copies",
         action="store_true",
         help="allow near-duplicates in different folds: scores then measure memory, too, as many "
         "published ones do",
     )
+    parser.add_argument("--force", action="store_true", help="replace the file where it exists")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.set_defaults(command=_folds)
 
 
@@ -152,11 +162,12 @@ def _collect(args: argparse.Namespace) -> ExitCode:
         classes=class_names(args) or (),
         clean_every=args.clean_every,
     )
-    table = Table("frames", "number")
-    for name, value in dataclasses.asdict(done).items():
-        if name != "remark":
-            table.add_row(name.replace("_", " "), str(value))
-    plain_console().print(table)
+    counts = {name: value for name, value in dataclasses.asdict(done).items() if name != "remark"}
+    if args.json:
+        print_json(counts)
+    else:
+        rows = ((name.replace("_", " "), str(value)) for name, value in counts.items())
+        print_table(("frames", "number"), rows)
     if done.remark:
         sys.stderr.write(f"{args.recording}: {done.remark}\n")
     return ExitCode.OK
@@ -165,20 +176,24 @@ def _collect(args: argparse.Namespace) -> ExitCode:
 def _convert(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.data.data_set import convert
 
+    check_outside(args.output, args.source)
     data_set = opened_data(args.source, args)
-    frames = convert(data_set, args.output)
+    with ProgressBar() as progress:
+        frames = convert(data_set, args.output, progress.show)
     sys.stdout.write(f"{args.output}: {frames} frames\n")
     return ExitCode.OK
 
 
 def _synthesize(args: argparse.Namespace) -> ExitCode:
-    strips = synthesize(
-        args.output,
-        args.frames,
-        seed=args.seed,
-        frame_shape=parse_shape("--frame", args.frame),
-        defects_per_1000_lines=args.defects_per_1000_lines,
-    )
+    with ProgressBar() as progress:
+        strips = synthesize(
+            args.output,
+            args.frames,
+            seed=args.seed,
+            frame_shape=parse_shape("--frame", args.frame),
+            defects_per_1000_lines=args.defects_per_1000_lines,
+            progress=progress.show,
+        )
     last = args.seed + strips - 1
     sys.stdout.write(
         f"{args.output}: {args.frames} frames of {strips} strips, seeds {args.seed} to {last}\n"
@@ -190,19 +205,31 @@ def _folds(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.data.data_set import open_data_set, with_groups
     from stripwatch_train.data.folds import fold_rows, make_folds, save_folds
 
+    check_new(args.output, force=args.force)
     data_set = opened_data(args.data, args)
     if args.groups:
         data_set = with_groups(data_set, open_data_set(args.groups))
-    folds = make_folds(data_set, args.folds, args.seed, split_copies=args.split_copies)
+    with ProgressBar() as progress:
+        folds = make_folds(
+            data_set,
+            args.folds,
+            args.seed,
+            split_copies=args.split_copies,
+            progress=progress.show,
+        )
     save_folds(args.output, folds)
-    table = Table("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
-    for row in fold_rows(data_set, folds):
-        table.add_row(*map(str, row))
-    plain_console().print(table)
+    heads = ("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
+    rows = fold_rows(data_set, folds)
+    if args.json:
+        table = [dict(zip(heads, row, strict=True)) for row in rows]
+        print_json({"file": str(args.output), "folds": table})
+        return ExitCode.OK
+    print_table(heads, (tuple(map(str, row)) for row in rows))
     sizes = Counter(folds.group_of.values())
     what = "belong together" if args.split_copies else "are near-duplicates or belong together"
     sys.stdout.write(
         f"{len(folds.group_of)} of {len(folds.fold_of)} frames {what}, in "
         f"{len(sizes)} groups; the largest has {max(sizes.values(), default=0)}\n"
+        f"{args.output}: {folds.folds} folds written\n"
     )
     return ExitCode.OK

@@ -6,11 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.table import Table
-
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.service.console import ProgressBar, plain_console
-from stripwatch_train.cli.flags import CLASSES_FLAG, class_names, make_folder, opened_data
+from stripwatch.service.console import ProgressBar
+from stripwatch_train.cli.flags import (
+    CLASSES_FLAG,
+    JSON_HELP,
+    check_outside,
+    class_names,
+    make_folder,
+    opened_data,
+    print_json,
+    print_table,
+)
 
 SAMPLES, SAMPLES_MAX = 4, 50
 
@@ -26,7 +33,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("data", type=Path, help="folder, .json file of COCO, or .csv of masks")
     parser.add_argument("--classes", **CLASSES_FLAG)
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument(
         "--samples",
         type=int,
@@ -37,6 +44,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--seed", type=int, default=0, help="chooses these frames (default: %(default)s)"
     )
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.set_defaults(command=_explore)
 
 
@@ -48,6 +56,7 @@ def _explore(args: argparse.Namespace) -> ExitCode:
         COMBINATION_HEAD,
         class_rows,
         combination_rows,
+        exploration_document,
     )
 
     if not 1 <= args.samples <= SAMPLES_MAX or args.seed < 0:
@@ -56,19 +65,22 @@ def _explore(args: argparse.Namespace) -> ExitCode:
     data_set = (
         open_mask_table(args.data, class_names(args)) if bare else opened_data(args.data, args)
     )
+    check_outside(args.output, args.data)
     make_folder(args.output)
     with ProgressBar() as progress:
         exploration = explore(data_set, with_images=not bare, progress=progress.show)
-    page = write_exploration(exploration, args.output, samples=args.samples, seed=args.seed)
-    console = plain_console()
-    for head, rows in (
-        (CLASS_HEAD, class_rows(exploration)),
-        (COMBINATION_HEAD, combination_rows(exploration)),
-    ):
-        table = Table(*head)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+        page = write_exploration(
+            exploration,
+            args.output,
+            samples=args.samples,
+            seed=args.seed,
+            progress=progress.show,
+        )
+    if args.json:
+        print_json(exploration_document(exploration) | {"page": str(page)})
+        return ExitCode.OK
+    print_table(CLASS_HEAD, class_rows(exploration))
+    print_table(COMBINATION_HEAD, combination_rows(exploration))
     if exploration.pixels:
         mean, std = exploration.pixels.mean, exploration.pixels.std
         sys.stdout.write(f"mean {mean:.4f}, std {std:.4f} of pixels as 0 to 1\n")

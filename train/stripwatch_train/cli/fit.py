@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-from rich.table import Table
-
 from stripwatch.errors import ExitCode
-from stripwatch.service.console import plain_console
+from stripwatch.service.console import ProgressBar
 from stripwatch_engine.cli.flags import parse_shape
-from stripwatch_train.cli.flags import CLASSES_FLAG, class_names
+from stripwatch_train.cli.flags import (
+    CLASSES_FLAG,
+    JSON_HELP,
+    class_names,
+    print_json,
+    print_table,
+)
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,7 +31,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     fit_parser.add_argument("recipe", help="name (see `recipes`), or path of a .toml or .json file")
     fit_parser.add_argument("--data", type=Path, required=True, help="folder, or .json of COCO")
     fit_parser.add_argument("--classes", **CLASSES_FLAG)
-    fit_parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    fit_parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     fit_parser.add_argument("--folds", type=Path, metavar="FILE", help="of stripwatch-train folds")
     fit_parser.add_argument(
         "--teacher", type=Path, metavar="FOLDER", help="of stripwatch-train predict --soft"
@@ -64,10 +69,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--last", action="store_true", help="the last epoch's weights, not the best one's"
     )
     export_parser.add_argument("--frame", metavar="LINESxPIXELS", help="of the line's frames")
+    export_parser.add_argument("--json", action="store_true", help=JSON_HELP)
     export_parser.set_defaults(command=_export)
     recipes_parser = commands.add_parser(
         "recipes", help="list the recipes", description="List the recipes of this package."
     )
+    recipes_parser.add_argument("name", nargs="?", help="print all settings of this recipe")
+    recipes_parser.add_argument("--json", action="store_true", help=JSON_HELP)
     recipes_parser.set_defaults(command=_recipes)
 
 
@@ -94,7 +102,9 @@ def _fit(args: argparse.Namespace) -> ExitCode:
         command=_command(args),
     )
     try:
-        run = fit(Path(args.recipe).stem, recipe, settings)
+        with ExitStack() as stack:  # the bar ends where training begins, which has its own
+            progress = stack.enter_context(ProgressBar())
+            run = fit(Path(args.recipe).stem, recipe, settings, progress.show, stack.close)
     except KeyboardInterrupt:
         sys.stderr.write("stopped; the same command resumes from the last epoch\n")
         raise
@@ -114,10 +124,11 @@ def _export(args: argparse.Namespace) -> ExitCode:
 
     shape = parse_shape("--frame", args.frame) if args.frame else None
     done = export_run(args.run, checkpoint=LAST if args.last else BEST, frame_shape=shape)
-    table = Table("model", "largest difference to PyTorch")
-    for name, difference in done.items():
-        table.add_row(name, f"{difference:.2g}")
-    plain_console().print(table)
+    if args.json:
+        print_json({"largest_difference": done})
+        return ExitCode.OK
+    rows = ((name, f"{difference:.2g}") for name, difference in done.items())
+    print_table(("model", "largest difference to PyTorch"), rows)
     return ExitCode.OK
 
 
@@ -131,15 +142,22 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _recipes(_args: argparse.Namespace) -> ExitCode:
+def _recipes(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.runs.recipe_files import load_recipe, recipe_names
 
-    table = Table("recipe", "models", "what it is")
+    if args.name:
+        print_json(load_recipe(args.name))
+        return ExitCode.OK
+    rows: list[tuple[str, str, str]] = []
     for name in recipe_names():
         recipe = load_recipe(name)
         folds = len(recipe.train_folds)
         single = folds * sum(member.per_class for member in recipe.members)
         models = str(folds * len(recipe.members) - single)
-        table.add_row(name, models + (f" + {single} a class" if single else ""), recipe.about)
-    plain_console().print(table)
+        rows.append((name, models + (f" + {single} a class" if single else ""), recipe.about))
+    heads = ("recipe", "models", "about")
+    if args.json:
+        print_json([dict(zip(heads, row, strict=True)) for row in rows])
+    else:
+        print_table(("recipe", "models", "what it is"), rows)
     return ExitCode.OK

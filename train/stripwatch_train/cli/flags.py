@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rich.box import HEAVY_HEAD, Box
+from rich.table import Table
 
-from stripwatch.errors import StorageError
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.service.console import plain_console
 
 if TYPE_CHECKING:
     from stripwatch_train.data.samples import DataSet
@@ -52,6 +56,40 @@ def opened_data(path: Path, args: argparse.Namespace) -> DataSet:
     for finding in data_set.findings:
         sys.stderr.write(f"{finding}\n")
     return data_set
+
+
+def check_outside(output: Path, data: Path) -> None:
+    """Refuse to write into the data: pictures of a page would be read as frames of the next time.
+
+    Raises:
+        ConfigError: the output is the data's folder, or lies inside it.
+    """
+    folder, target = data.resolve(), output.resolve()
+    if data.is_dir() and (target == folder or folder in target.parents):
+        raise ConfigError(
+            f"{output}: lies inside the data {data}, whose pictures are read as frames; give "
+            "another --output"
+        )
+
+
+def check_new(path: Path, *, force: bool) -> None:
+    """Refuse to replace a file without --force.
+
+    Raises:
+        ConfigError: it exists.
+    """
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: exists; give another --output, or --force to replace it")
+
+
+def print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], box: Box | None = HEAVY_HEAD
+) -> None:
+    """Print a table on stdout."""
+    table = Table(*heads, box=box)
+    for row in rows:
+        table.add_row(*row)
+    plain_console().print(table)
 
 
 def make_folder(folder: Path) -> None:

@@ -31,7 +31,7 @@ def measured_run(args: argparse.Namespace, progress: ProgressBar) -> tuple[Score
     for name in ("folds", "fold", "classes"):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name}: {args.model} brings its own {name}; leave it out")
-    data_set, scores = evaluate_run(args.model, progress.show)
+    data_set, scores = evaluate_run(args.model, progress.show, shown=args.shown)
     return scores, data_set.source
 
 
@@ -58,7 +58,9 @@ def measured(
             raise ConfigError(f"{words}; tune the folder of its training run, or name other frames")
         sys.stderr.write(f"{words}; on new frames expect lower figures\n")
     with open_predictor(args.model) as predictor:
-        return evaluate(predictor, samples, data_set.classes, progress=progress.show), source
+        shown = getattr(args, "shown", 0)  # tune shows none
+        scores = evaluate(predictor, samples, data_set.classes, shown=shown, progress=progress.show)
+        return scores, source
 
 
 def _of_fold(args: argparse.Namespace, data_set: DataSet) -> tuple[tuple[Sample, ...], str]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
-from rich.table import Table
-
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.service.console import ProgressBar, plain_console
-from stripwatch_train.cli.flags import CLASSES_FLAG, MODEL_FLAG, class_names, make_folder
+from stripwatch.service.console import ProgressBar
+from stripwatch_train.cli.flags import (
+    CLASSES_FLAG,
+    JSON_HELP,
+    MODEL_FLAG,
+    check_new,
+    check_outside,
+    class_names,
+    make_folder,
+    print_json,
+    print_table,
+)
+from stripwatch_train.cli.measure import check_model
 
 DOUBT_LIMITS = (0.3, 0.8)  # mean probabilities between which a frame is in doubt
 
@@ -31,7 +41,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("model", **MODEL_FLAG)
     parser.add_argument("images", type=Path, help="folder of images, or a data set")
     parser.add_argument("--classes", **CLASSES_FLAG)
-    parser.add_argument("--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument(
         "--soft", action="store_true", help="write the probabilities, too, for a student's training"
     )
@@ -49,6 +59,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar=("LOWER", "UPPER"),
         help="mean probabilities (default: {:g} {:g})".format(*DOUBT_LIMITS),
     )
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.set_defaults(command=_predict)
 
 
@@ -62,7 +73,8 @@ def _add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("model", **MODEL_FLAG)
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--sample", type=Path, required=True, metavar="CSV")
-    parser.add_argument("--output", type=Path, default=Path("submission.csv"), metavar="CSV")
+    parser.add_argument("-o", "--output", type=Path, default=Path("submission.csv"), metavar="CSV")
+    parser.add_argument("--force", action="store_true", help="replace the file where it exists")
     parser.set_defaults(command=_submit)
 
 
@@ -73,6 +85,8 @@ def _predict(args: argparse.Namespace) -> ExitCode:
     lower, upper = args.doubt
     if not 0 < lower <= upper < 1:
         raise ConfigError(f"--doubt {lower:g} {upper:g}: give 0 < LOWER <= UPPER < 1")
+    check_model(args.model)
+    check_outside(args.output, args.images)
     samples = images_at(args.images, class_names(args))
     with ProgressBar() as progress, open_predictor(args.model) as predictor:
         written = predict(
@@ -83,14 +97,19 @@ def _predict(args: argparse.Namespace) -> ExitCode:
             doubt=Doubt(lower, upper) if args.confident_only else None,
             progress=progress.show,
         )
-    table = Table("", "number")
-    table.add_row("frames", str(written.frames))
-    table.add_row("of these clean", str(written.clean))
-    for name, count in sorted(written.defects.items()):
-        table.add_row(name, str(count))
+    if args.json:
+        print_json(dataclasses.asdict(written))
+        return ExitCode.OK
+    rows = [("frames", written.frames), ("of these clean", written.clean)]
+    rows += sorted(written.defects.items())
     if args.confident_only:
-        table.add_row("frames in doubt, left out", str(written.doubtful))
-    plain_console().print(table)
+        rows.append(("frames in doubt, left out", written.doubtful))
+    print_table(("", "number"), ((name, str(count)) for name, count in rows))
+    if not written.frames:
+        sys.stderr.write(
+            "all frames are in doubt and were left out: the data set is empty; lower --doubt, or "
+            "train the model longer\n"
+        )
     return ExitCode.OK
 
 
@@ -99,7 +118,9 @@ def _submit(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.evaluation.submission import read_layout, submit
 
     layout = read_layout(args.sample)
+    check_new(args.output, force=args.force)
     make_folder(args.output.parent)
+    check_model(args.model)
     with ProgressBar() as progress, open_predictor(args.model) as predictor:
         filled = submit(predictor, args.images, layout, args.output, progress.show)
     sys.stdout.write(

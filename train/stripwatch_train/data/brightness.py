@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.samples import Sample
 
@@ -29,7 +30,9 @@ class PixelStatistics:
     histogram: Histogram
 
 
-def pixel_statistics(samples: Sequence[Sample]) -> PixelStatistics:
+def pixel_statistics(
+    samples: Sequence[Sample], progress: Progress = lambda *_: None
+) -> PixelStatistics:
     """The statistics of samples' pixels; every pixel counts the same, whatever its frame's size.
 
     They are exact: counts are whole numbers and rounded once, at the end, so that neither the
@@ -41,8 +44,10 @@ def pixel_statistics(samples: Sequence[Sample]) -> PixelStatistics:
     histogram = np.zeros(LEVELS, np.int64)
     with ThreadPoolExecutor() as pool:  # most of the time goes into decoding, outside the GIL
         for start in range(0, len(samples), FRAMES_AT_ONCE):
-            for counts in pool.map(_histogram_of, samples[start : start + FRAMES_AT_ONCE]):
+            part = samples[start : start + FRAMES_AT_ONCE]
+            for done, counts in enumerate(pool.map(_histogram_of, part), start + 1):
                 histogram += counts
+                progress("frames read", done, len(samples))
     return statistics_of(histogram)
 
 

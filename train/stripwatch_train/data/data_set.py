@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch_train.data.formats.coco import read_coco
 from stripwatch_train.data.formats.coco_records import ANNOTATIONS
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
@@ -22,6 +23,7 @@ from stripwatch_train.data.formats.severstal import IMAGE_FOLDERS, TABLE, read_s
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, image_name
+from stripwatch_train.data.text import check_name
 
 LABEL_STUDIO = ("result.json", "result_coco.json")  # as it calls COCO files in its archives
 
@@ -39,6 +41,7 @@ def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
     Raises:
         ConfigError: there is no such file or folder, or it breaks a rule.
     """
+    check_name(path.resolve())
     if path.suffix.lower() == ".json" and path.is_file():
         return read_coco(path, classes)
     if not path.is_dir():
@@ -114,7 +117,7 @@ def with_groups(data_set: DataSet, before: DataSet) -> DataSet:
     return dataclasses.replace(data_set, samples=samples)
 
 
-def convert(data_set: DataSet, folder: Path) -> int:
+def convert(data_set: DataSet, folder: Path, progress: Progress = lambda *_: None) -> int:
     """Write a data set as the project's folder; returns the number of images.
 
     Image files are copied as they are, after they were read as training reads them.
@@ -123,11 +126,12 @@ def convert(data_set: DataSet, folder: Path) -> int:
         ConfigError: an image or mask cannot be used, or the folder is not empty.
         StorageError: the folder cannot be written.
     """
-    return write_coco(folder, data_set.classes, _labelled_images(data_set))
+    return write_coco(folder, data_set.classes, _labelled_images(data_set, progress))
 
 
-def _labelled_images(data_set: DataSet) -> Iterator[LabelledImage]:
-    for sample in data_set.samples:
+def _labelled_images(data_set: DataSet, progress: Progress) -> Iterator[LabelledImage]:
+    for done, sample in enumerate(data_set.samples):
+        progress("frames", done, len(data_set.samples))
         pixels = load_image(sample)
         mask = load_mask(sample, (pixels.shape[0], pixels.shape[1]))
         yield LabelledImage(image_name(sample), sample.image.read_bytes(), mask, sample.group)

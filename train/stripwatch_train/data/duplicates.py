@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.service.console import Progress
 from stripwatch_train.data.images import opened
 from stripwatch_train.data.samples import DataSet
 
@@ -29,7 +30,7 @@ BLOCK_ROWS = 512  # compared at a time; bounds memory
 Thumbnails = NDArray[np.float32]
 
 
-def find_groups(data_set: DataSet) -> NDArray[np.int64]:
+def find_groups(data_set: DataSet, progress: Progress = lambda *_: None) -> NDArray[np.int64]:
     """The group of each sample: the index of its first member, int64 [samples].
 
     Raises:
@@ -37,7 +38,10 @@ def find_groups(data_set: DataSet) -> NDArray[np.int64]:
     """
     groups = known_groups(data_set)
     with ThreadPoolExecutor() as pool:  # most of the time goes into decoding, outside the GIL
-        thumbnails = list(pool.map(_thumbnail, [sample.image for sample in data_set.samples]))
+        thumbnails: list[Thumbnails] = []
+        for thumbnail in pool.map(_thumbnail, [sample.image for sample in data_set.samples]):
+            thumbnails.append(thumbnail)
+            progress("frames compared", len(thumbnails), len(data_set.samples))
     join_alike(np.stack(thumbnails), groups)
     return groups
 

@@ -12,9 +12,9 @@ import msgspec
 from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import read_utf8
 from stripwatch.wire.event import Defect, Gap, NumberedEvent
 from stripwatch_train.data.samples import class_name, make_classes
+from stripwatch_train.data.text import decode_text
 
 Session = tuple[str, str]  # camera, session
 FrameKey = tuple[str, str, int]  # camera, session, number
@@ -92,18 +92,18 @@ def read_coverage(path: Path) -> Coverage:
 
 def read_labels(path: Path) -> list[LocatedLabel]:
     try:
-        lines = read_utf8(path).splitlines()
+        lines = decode_text(path.read_bytes()).splitlines()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not text: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8; save it as UTF-8") from None
     placed: list[LocatedLabel] = []
     for number, line in enumerate(lines, 1):
         where = f"{path}, line {number}"
         try:
             if line.strip() and msgspec.json.decode(line, type=_TypeTag).type == "defect":
                 placed.append(LocatedLabel(msgspec.json.decode(line, type=DefectLabel), where))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             raise ConfigError(f"{where}: is not an event: {error}") from None
     return placed
 

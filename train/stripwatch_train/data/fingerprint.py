@@ -9,10 +9,11 @@ import msgspec
 
 from stripwatch.engines.manifest import sha256_files
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch_train.data.samples import DataSet, MaskFile
 
 
-def fingerprint(data_set: DataSet) -> str:
+def fingerprint(data_set: DataSet, progress: Progress = lambda *_: None) -> str:
     """The hex SHA-256 over the names of classes and samples, the labels and the images' bytes.
 
     The same data give the same on every machine and under every path; any change gives another.
@@ -21,7 +22,9 @@ def fingerprint(data_set: DataSet) -> str:
         ConfigError: a file cannot be read.
     """
     digest = hashlib.sha256(msgspec.json.encode([entry.name for entry in data_set.classes]))
-    for sample in sorted(data_set.samples, key=lambda sample: sample.name):
+    ordered = sorted(data_set.samples, key=lambda sample: sample.name)
+    for done, sample in enumerate(ordered):
+        progress("frames hashed", done, len(ordered))
         masks = sample.masks
         labels: object = masks
         if isinstance(masks, MaskFile):

@@ -26,13 +26,15 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.files import read_utf8, write_whole
+from stripwatch.files import write_whole
+from stripwatch.service.console import Progress
 from stripwatch_train.data.duplicates import (
     find_groups,
     known_groups,
 )
 from stripwatch_train.data.masks import classes_of
 from stripwatch_train.data.samples import DataSet
+from stripwatch_train.data.text import read_text
 
 
 class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +46,14 @@ class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_of: dict[str, str] = {}  # by sample name: the first of its group; single frames have none
 
 
-def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool = False) -> FoldFile:
+def make_folds(
+    data_set: DataSet,
+    folds: int,
+    seed: int,
+    *,
+    split_copies: bool = False,
+    progress: Progress = lambda *_: None,
+) -> FoldFile:
     """Find groups and assign them to folds; the same data and seed give the same folds.
 
     Args:
@@ -53,13 +62,14 @@ def make_folds(data_set: DataSet, folds: int, seed: int, *, split_copies: bool =
         seed: decides between groups with the same content.
         split_copies: near-duplicates may come into different folds. Scores then measure
             memory, too: only for comparison with those that were published so.
+        progress: called for each frame that is compared with the others.
 
     Raises:
         ConfigError: an image or mask cannot be read, or there are fewer groups than folds.
     """
     if folds < 2:
         raise ConfigError(f"{folds} folds: give 2 or more")
-    groups = known_groups(data_set) if split_copies else find_groups(data_set)
+    groups = known_groups(data_set) if split_copies else find_groups(data_set, progress)
     found = len(np.unique(groups))
     if found < folds:
         raise ConfigError(
@@ -158,10 +168,8 @@ def read_folds(path: Path) -> FoldFile:
         ConfigError: it is missing or damaged.
     """
     try:
-        return msgspec.json.decode(read_utf8(path), type=FoldFile)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(read_text(path), type=FoldFile)
+    except msgspec.DecodeError as error:
         raise ConfigError(f"{path}: is not a file of folds: {error}") from None
 
 

@@ -10,25 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from stripwatch.errors import ConfigError
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.feed.sources import image_file
+from stripwatch.feed.sources.image_file import SUFFIXES, UNREAD_SUFFIXES
 from stripwatch_train.data.samples import Sample
+from stripwatch_train.data.text import check_name
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 COLOUR_LEVELS_MAX = 8  # of 255, between the channels of a grey image that was saved as colour
-_IMAGE_FORMATS = ("PNG", "JPEG", "BMP")
+_IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 
 
 def image_files(folder: Path) -> list[Path]:
     """The image files in a folder and the folders in it, by name; hidden files are left out.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, or some of a kind that is not read, or with a name that is not
+            UTF-8.
     """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    found = sorted(
+        path for path in folder.rglob("*") if not path.name.startswith(".") and path.is_file()
     )
+    unread = [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
+    if unread:
+        raise ConfigError(
+            f"{unread[0]}: files of kind {unread[0].suffix} are not read (there are {len(unread)} "
+            f"such files in {folder}); convert them to PNG, or move them elsewhere"
+        )
+    paths = [path for path in found if path.suffix.lower() in SUFFIXES]
+    for path in paths:
+        check_name(path)
     if not paths:
         raise ConfigError(f"{folder}: holds no images ({', '.join(SUFFIXES)})")
     return paths
@@ -55,57 +65,35 @@ def opened(path: Path, formats: tuple[str, ...] = _IMAGE_FORMATS) -> Iterator[Im
 
 
 def image_shape(path: Path) -> tuple[int, int]:
-    """Lines, pixels of an image file; its pixels are not decoded.
+    """Lines, pixels of an image file as it is shown (EXIF); its pixels are not decoded.
 
     Raises:
-        ConfigError: as `opened`.
+        ConfigError: it is missing, damaged, or of a kind that is not read.
     """
-    with opened(path) as image:
-        return (image.height, image.width)
+    with _refused(path):
+        return image_file.image_shape(path)
 
 
 def load_image(sample: Sample) -> NDArray[np.uint8]:
-    """The sample's grey pixels, uint8 [lines, pixels].
+    """The sample's grey pixels, uint8 [lines, pixels], as replay sends them.
 
-    Colour files whose channels are equal, or nearly, count as grey.
+    Colour files whose channels are equal, or nearly, count as grey. An image that its EXIF data
+    turns is turned, as labelling tools show it.
 
     Raises:
         ConfigError: the file is missing or damaged, in colour, partly transparent, or has not
             8 bits a channel.
     """
-    with opened(sample.image) as image:
-        if _has_16_bits(image):
-            raise ConfigError(
-                f"{sample.image}: has 16 bits a channel; convert it to 8 bit grey as the camera "
-                "would send it"
-            )
-        if image.mode not in ("L", "LA", "P", "RGB", "RGBA"):
-            raise ConfigError(
-                f"{sample.image}: is of mode {image.mode}; convert it to 8 bit grey or RGB"
-            )
-        return _grey(sample.image, image)
+    with _refused(sample.image):
+        return image_file.read_grey(sample.image, colour_levels_max=COLOUR_LEVELS_MAX)
 
 
-def _has_16_bits(image: ImageFile.ImageFile) -> bool:
-    """Whether a file has 16 bits; of colour files Pillow would silently drop the lower 8."""
-    return image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
-
-
-def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("LA", "RGBA"):
-        alpha = np.asarray(image.getchannel("A"))
-        if alpha.min() != alpha.max():
-            raise ConfigError(f"{path}: is transparent in places; save it without transparency")
-        image = image.convert(image.mode.removesuffix("A"))
-    if image.mode == "RGB":
-        channels = np.asarray(image)
-        apart = int((channels.max(axis=2) - channels.min(axis=2)).max())
-        if apart > COLOUR_LEVELS_MAX:
-            raise ConfigError(
-                f"{path}: is in colour: its channels differ by up to {apart} of 255 levels, and "
-                f"at most {COLOUR_LEVELS_MAX} pass as grey; convert it, or remove it if something "
-                "was drawn into it"
-            )
-    return np.array(image.convert("L"))  # the luma that the daemon takes, too
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """Turn an error of the reader into a ConfigError: the data are at fault, not the disk."""
+    try:
+        yield
+    except (ConfigError, StorageError) as error:
+        if not path.exists():
+            raise ConfigError(f"{path}: is missing") from None
+        raise ConfigError(f"{path}: {str(error).removeprefix(f'{path} ')}") from None

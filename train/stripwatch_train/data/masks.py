@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageOps
 
 from stripwatch.errors import ConfigError
 from stripwatch.wire.causes import WireError
@@ -69,7 +70,8 @@ def _mask_of_file(masks: MaskFile) -> NDArray[np.uint8]:
                 f"{masks.path}: is of mode {image.mode}; a mask is one channel of 8 bits whose "
                 "values are class ids"
             )
-        values = np.array(image).astype(np.uint8)
+        # Turned as the image file beside it would be.
+        values = np.array(ImageOps.exif_transpose(image)).astype(np.uint8)
     if masks.class_id is not None:
         return np.where(values >= THRESHOLD, _BIT_OF_CLASS[masks.class_id], np.uint8(0))
     if masks.classes == 1:  # then white can mean only one thing

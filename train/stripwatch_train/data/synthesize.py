@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch.synthetic import CLASSES, SyntheticStrip
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 
@@ -26,6 +27,7 @@ def synthesize(
     seed: int = TRAINING_SEEDS,
     frame_shape: tuple[int, int] = FRAME_SHAPE,
     defects_per_1000_lines: float = DEFECTS_PER_1000_LINES,
+    progress: Progress = lambda *_: None,
 ) -> int:
     """Write frames and their masks as a data set; the same arguments write the same bytes.
 
@@ -38,6 +40,7 @@ def synthesize(
         seed: of the first strip.
         frame_shape: lines, pixels.
         defects_per_1000_lines: on average; 0 for clean frames.
+        progress: called before each frame.
 
     Returns:
         The number of strips.
@@ -54,7 +57,14 @@ def synthesize(
         raise ConfigError(f"{defects_per_1000_lines} defects in 1000 lines: give 0 to 1000")
     if frame_shape[1] < PIXELS_MIN:
         raise ConfigError(f"frames of {frame_shape[1]} pixels: give {PIXELS_MIN} or more")
-    write_coco(folder, CLASSES, _images(frames, seed, frame_shape, defects_per_1000_lines))
+    images = _images(frames, seed, frame_shape, defects_per_1000_lines)
+
+    def shown() -> Iterator[LabelledImage]:
+        for done, image in enumerate(images):
+            progress("frames", done, frames)
+            yield image
+
+    write_coco(folder, CLASSES, shown())
     return -(-frames // FRAMES_PER_STRIP)
 
 

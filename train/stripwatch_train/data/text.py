@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
-
-_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # PowerShell's `>` writes them
+from stripwatch.files import to_utf8
 
 
 def read_text(path: Path) -> str:
@@ -32,7 +30,7 @@ def decode_text(data: bytes) -> str:
     Raises:
         UnicodeDecodeError: they are in another encoding.
     """
-    return data.decode("utf-16" if data.startswith(_MARKS) else "utf-8-sig")
+    return to_utf8(data).decode()
 
 
 def check_name(path: Path) -> None:

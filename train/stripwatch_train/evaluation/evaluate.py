@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +31,12 @@ from stripwatch_train.evaluation.scores import (
 )
 from stripwatch_train.runs.run_folder import validation_parts
 
-WORST_KEPT = 8
+FRAMES_SHOWN = 8  # of each kind, on the page
 
 
 @dataclass(frozen=True, slots=True)
-class WorstFrame:
-    """One of the frames with the lowest scores."""
+class ShownFrame:
+    """A frame that the page shows: one of the worst, of the best, or an ordinary one."""
 
     sample: Sample
     dice: float  # mean over the classes
@@ -50,7 +52,10 @@ class Scores:
     settings: ScoreSettings
     names: list[str] = field(default_factory=list)  # of the frames
     folds: list[int] = field(default_factory=list)  # of each frame; 0 where there is but one
-    worst: list[WorstFrame] = field(default_factory=list)  # the worst first
+    shown: int = FRAMES_SHOWN  # frames of each kind that are kept
+    worst: list[ShownFrame] = field(default_factory=list)  # the worst first
+    best: list[ShownFrame] = field(default_factory=list)  # of those with a defect, the best first
+    ordinary: list[ShownFrame] = field(default_factory=list)  # chosen by a hash of their names
     frame_px_max: int = 0  # pixels of the largest frame
     lines: list[int] = field(default_factory=list)  # of each frame
     presence: dict[Role, PresenceScores] = field(default_factory=dict)  # of gates and classifiers
@@ -87,10 +92,22 @@ class Scores:
             self._components[index].append(rows)
         true_px = [entry.true_px for entry in frame.classes]
         self._rows.append((true_px, [entry.peak for entry in frame.classes], frame.absent))
-        worst = WorstFrame(sample, frame.dice, frame.wrong_px, frame.found, truth)
-        self.worst.append(worst)
-        self.worst.sort(key=lambda entry: (entry.dice, -entry.wrong_px, entry.sample.name))
-        del self.worst[WORST_KEPT:]
+        self._keep(ShownFrame(sample, frame.dice, frame.wrong_px, frame.found, truth))
+
+    def _keep(self, frame: ShownFrame) -> None:
+        """Keep the frame where it is among those that are shown."""
+        kinds: list[tuple[list[ShownFrame], Callable[[ShownFrame], Any]]] = [
+            (self.worst, lambda entry: (entry.dice, -entry.wrong_px, entry.sample.name)),
+            (self.ordinary, lambda entry: zlib.crc32(entry.sample.name.encode())),
+        ]
+        if frame.truth.any():
+            kinds.append(
+                (self.best, lambda entry: (-entry.dice, entry.wrong_px, entry.sample.name))
+            )
+        for kept, key in kinds:
+            kept.append(frame)
+            kept.sort(key=key)
+            del kept[self.shown :]
 
     @property
     def true_px(self) -> Counts:
@@ -131,6 +148,7 @@ def evaluate(
     scores: Scores | None = None,
     *,
     fold: int = 0,
+    shown: int = FRAMES_SHOWN,
     progress: Progress = lambda *_: None,
 ) -> Scores:
     """Evaluate a model on labelled frames.
@@ -141,6 +159,7 @@ def evaluate(
         classes: of the labels.
         scores: to add to, as out-of-fold predictions are joined; None = new ones.
         fold: of the frames.
+        shown: frames of each kind that are kept to be shown.
         progress: called after each frame.
 
     Raises:
@@ -154,7 +173,7 @@ def evaluate(
     _check_classes(predictor, classes)
     settings = ScoreSettings(predictor.classes, predictor.gate, predictor.has_background)
     if scores is None:
-        scores = Scores(settings)
+        scores = Scores(settings, shown=shown)
     elif settings != scores.settings:
         raise ConfigError(
             f"{predictor.name}: its thresholds, minimum areas or gate are others than those of the "
@@ -187,7 +206,11 @@ def _add_presence(predictor: Predictor, scores: Scores, sample: Sample, truth: B
 
 
 def evaluate_run(
-    folder: Path, progress: Progress = lambda *_: None, *, same_limits: bool = False
+    folder: Path,
+    progress: Progress = lambda *_: None,
+    *,
+    same_limits: bool = False,
+    shown: int = FRAMES_SHOWN,
 ) -> tuple[DataSet, Scores]:
     """Evaluate a training run on its own data: each fold by the models not trained on it.
 
@@ -196,6 +219,7 @@ def evaluate_run(
         progress: called after each frame.
         same_limits: measure all folds with the thresholds and minimum areas of the first, whatever
             their own cards hold: for tuning, which writes the same values into all of them.
+        shown: frames of each kind that are kept to be shown.
 
     Raises:
         ConfigError: as `evaluate`; or the run cannot be read, or has no model yet.
@@ -215,6 +239,7 @@ def evaluate_run(
                 data_set.classes,
                 scores,
                 fold=part.fold,
+                shown=shown,
                 progress=progress,
             )
     assert scores is not None, "a run has parts"

@@ -7,13 +7,17 @@ floor is given beside it, and only the difference is an achievement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
 from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.presence import PresenceFigures, presence_figures
+from stripwatch_train.evaluation.scores import Counts
 from stripwatch_train.evaluation.statistics import (
+    Reals,
     auc,
     calibration_error,
     dice_of,
@@ -63,6 +67,9 @@ class Metrics(msgspec.Struct, frozen=True):
     kaggle_dice_of_nothing: float
     miou: float  # mean IoU of the background and all classes; see scores, confusion
     iou: dict[str, float | None]
+    precision_px: dict[str, float | None]  # of all pixels, from the confusion, as the next two
+    recall_px: dict[str, float | None]
+    f1_px: dict[str, float | None]
     confusion_by: str  # how a pixel's class was found
     confusion_px: list[list[int]]  # [true][found]; the background first
     auc_peak: float | None  # frames with and without any defect
@@ -76,6 +83,8 @@ def measure(scores: Scores) -> Metrics:
     tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
     classes = [_class_metrics(table) for table in tables]
     iou = iou_of(scores.confusion)
+    both = np.diag(scores.confusion)
+    true_px, found_px = scores.confusion.sum(axis=1), scores.confusion.sum(axis=0)
     names = [BACKGROUND, *(entry.name for entry in scores.settings.classes)]
     has_defect = scores.true_px.sum(axis=1) > 0
     reported = np.any([table.own_sums()[0] > 0 for table in tables], axis=0)
@@ -89,7 +98,10 @@ def measure(scores: Scores) -> Metrics:
         kaggle_dice=float(np.mean([entry.kaggle_dice for entry in classes])),
         kaggle_dice_of_nothing=float(np.mean([entry.kaggle_dice_of_nothing for entry in classes])),
         miou=float(np.nanmean(iou)),
-        iou={name: _known(value) for name, value in zip(names, iou.tolist(), strict=True)},
+        iou=_by_name(names, iou),
+        precision_px=_by_name(names, _quotients(both, found_px)),
+        recall_px=_by_name(names, _quotients(both, true_px)),
+        f1_px=_by_name(names, _quotients(2 * both, found_px + true_px)),
         confusion_by="argmax" if by_softmax else "threshold",
         confusion_px=scores.confusion.tolist(),
         auc_peak=auc(roc(scores.peaks.max(axis=1), has_defect)),
@@ -132,6 +144,15 @@ def _class_metrics(table: ClassTable) -> ClassMetrics:
         calibration_error=calibration_error(level_px, level_true_px) or 0.0,
         calibration_error_seen=calibration_error(level_px, level_true_px, SEEN),
     )
+
+
+def _by_name(names: Sequence[str], values: Reals) -> dict[str, float | None]:
+    return {name: _known(value) for name, value in zip(names, values.tolist(), strict=True)}
+
+
+def _quotients(parts: Counts, wholes: Counts) -> Reals:
+    """Quotients; NaN where there is nothing to divide by."""
+    return np.where(wholes > 0, parts / np.maximum(wholes, 1), np.nan)
 
 
 def _known(value: float) -> float | None:

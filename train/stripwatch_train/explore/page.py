@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from stripwatch.service.console import Progress
 from stripwatch_train.explore.counts import (
     BLACK_MAX,
     FENCE,
@@ -49,7 +51,12 @@ SECTION_AREAS = (
 
 
 def write_exploration(
-    exploration: Exploration, folder: Path, *, samples: int, seed: int = 0
+    exploration: Exploration,
+    folder: Path,
+    *,
+    samples: int,
+    seed: int = 0,
+    progress: Progress = lambda *_: None,
 ) -> Path:
     """Write index.html and its pictures.
 
@@ -58,6 +65,7 @@ def write_exploration(
         folder: to write.
         samples: frames to draw of each combination of classes.
         seed: of their choice.
+        progress: called before each part of the page.
 
     Returns:
         The page's path.
@@ -67,18 +75,20 @@ def write_exploration(
         StorageError: the folder cannot be written.
     """
     data_set = exploration.data_set
-    sections = [
-        *_findings(exploration),
-        _classes(exploration),
-        _combinations(exploration),
-        *([_areas(exploration)] if any(frame.combination for frame in exploration.frames) else []),
-        _sizes(exploration),
+    has_defects = any(frame.combination for frame in exploration.frames)
+    has_images = exploration.pixels is not None
+    parts: list[Callable[[], list[Section]]] = [
+        lambda: [*_findings(exploration), _classes(exploration), _combinations(exploration)],
+        lambda: [_areas(exploration)] if has_defects else [],
+        lambda: [_sizes(exploration)],
+        lambda: [_overlays(exploration, samples, seed)] if has_images else [],
+        lambda: _large(exploration),
+        lambda: [_brightness(exploration)] if has_images else [],
     ]
-    if exploration.pixels is not None:
-        sections.append(_overlays(exploration, samples, seed))
-    sections += _large(exploration)
-    if exploration.pixels is not None:
-        sections.append(_brightness(exploration))
+    sections: list[Section] = []
+    for done, part in enumerate(parts):
+        progress("parts of the page", done, len(parts))
+        sections += part()
     frames, classes = len(exploration.frames), len(data_set.classes)
     lead = f"{frames:,} frames, {classes} classes."
     return write_page(folder, f"Data set {data_set.source}", lead, sections)

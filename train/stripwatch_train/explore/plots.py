@@ -35,6 +35,7 @@ GREY = "#8c959f"
 INK = "#1b1f24"
 SIDE_PX_MAX = 1600  # of a frame in a picture; larger ones are made smaller first
 COLUMNS_MAX = 5
+CJK_FIRST = 0x2E80  # Unicode's first letter of Chinese, Japanese and Korean
 TITLE_CHARACTERS_PER_INCH = 14
 LABEL_CHARACTERS_MAX = 50  # of a bar; the table beside it has the whole
 MARKED = ((1, ":"), (5, "--"), (50, "-"))  # percentiles of areas, and how their lines look
@@ -156,7 +157,9 @@ def frames_picture(
         axes.set_axis_off()
         axes.set_anchor("NW")
         _draw_frame(axes, frame, len(exploration.data_set.classes))
-        axes.set_title("\n".join(text), loc="left", fontsize=8, color=INK, pad=2)
+        # A name with two $ is no formula.
+        title = "\n".join(text)
+        axes.set_title(title, loc="left", fontsize=8, color=INK, pad=2, parse_math=False)
     if shown:
         handles = [Patch(color=_colour(one), label=exploration.name((one,))) for one in shown]
         figure.legend(
@@ -167,7 +170,9 @@ def frames_picture(
             frameon=False,
             borderaxespad=0,
         )
-    return picture_of(name, figure, caption)
+    # The font draws boxes for these letters; the page has them.
+    undrawn = [title for title in titles if max(map(ord, title), default=0) >= CJK_FIRST]
+    return picture_of(name, figure, " ".join((caption, *undrawn)))
 
 
 def _draw_frame(axes: Axes, frame: FrameFacts, classes: int) -> None:

@@ -44,6 +44,32 @@ def combination_rows(exploration: Exploration) -> list[tuple[str, ...]]:
     ]
 
 
+def exploration_document(exploration: Exploration) -> dict[str, object]:
+    """The counts as one document, for programs."""
+    classes = zip(exploration.data_set.classes, exploration.class_shares(), strict=True)
+    pixels = exploration.pixels
+    return {
+        "data": exploration.data_set.source,
+        "frames": len(exploration.frames),
+        "findings": list(exploration.data_set.findings),
+        "mean": pixels.mean if pixels else None,
+        "std": pixels.std if pixels else None,
+        "classes": [
+            {
+                "name": entry.name,
+                "frames": len(exploration.with_class(entry.id)),
+                "components": len(exploration.component_areas(entry.id)),
+                "pixel_share": share,
+            }
+            for entry, share in classes
+        ],
+        "combinations": [
+            {"classes": [exploration.name((one,)) for one in combination], "frames": count}
+            for combination, count in exploration.combinations()
+        ],
+    }
+
+
 def spread(areas: Areas) -> tuple[str, ...]:
     """Cells of a row about areas: number, smallest, percentiles, largest."""
     percentiles: Sequence[float] = np.percentile(areas, PERCENTILES).tolist()

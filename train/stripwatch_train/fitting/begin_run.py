@@ -12,6 +12,7 @@ import msgspec
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import write_whole
+from stripwatch.service.console import Progress
 from stripwatch_train.data.folds import FoldFile, load_folds, make_folds, save_folds
 from stripwatch_train.data.samples import DataSet
 from stripwatch_train.fitting.checkpoints import LAST
@@ -81,7 +82,13 @@ def _members(recipe: Recipe, data_set: DataSet) -> Iterator[MemberFile]:
                 )
 
 
-def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSet) -> FoldFile:
+def _begin(
+    recipe: Recipe,
+    run: RunFile,
+    settings: FitSettings,
+    data_set: DataSet,
+    progress: Progress = lambda *_: None,
+) -> FoldFile:
     """Make the folder of the run, or check that it holds this very run.
 
     A run of which nothing is trained yet is begun anew: a start that failed does not block the
@@ -103,7 +110,7 @@ def _begin(recipe: Recipe, run: RunFile, settings: FitSettings, data_set: DataSe
             if before != run:
                 save_run(folder, run)  # where the data are now
         return folds
-    folds = _folds(recipe, settings, data_set)
+    folds = _folds(recipe, settings, data_set, progress)
     if is_first_process():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -194,9 +201,11 @@ def _extend(folder: Path, run: RunFile, recipe: Recipe) -> None:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
 
 
-def _folds(recipe: Recipe, settings: FitSettings, data_set: DataSet) -> FoldFile:
+def _folds(
+    recipe: Recipe, settings: FitSettings, data_set: DataSet, progress: Progress
+) -> FoldFile:
     if not settings.folds:
-        return make_folds(data_set, recipe.folds, recipe.seed)
+        return make_folds(data_set, recipe.folds, recipe.seed, progress=progress)
     folds, _ = load_folds(settings.folds, data_set)
     if folds.folds != recipe.folds:
         raise ConfigError(

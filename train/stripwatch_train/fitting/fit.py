@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch.wire.names import class_bit
 from stripwatch_train.data.brightness import pixel_statistics
 from stripwatch_train.data.data_set import open_data_set
@@ -64,13 +66,21 @@ class _Run:
     pseudo_folds: list[frozenset[int]]  # of each of them the folds that it looks like
 
 
-def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
+def fit(
+    name: str,
+    recipe: Recipe,
+    settings: FitSettings,
+    progress: Progress = lambda *_: None,
+    prepared: Callable[[], None] = lambda: None,
+) -> RunFile:
     """Train the models of a recipe that are not yet trained, and export them.
 
     Args:
         name: of the recipe, for the record.
         recipe: what to train.
         settings: on what, and where to.
+        progress: called while the data are read, before the first epoch.
+        prepared: called when the data are read and training begins, which prints for itself.
 
     Returns:
         The contents of run.json.
@@ -94,14 +104,14 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
             f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
         )
     pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
-    brightness = pixel_statistics(data_set.samples)
+    brightness = pixel_statistics(data_set.samples, progress)
     if not brightness.std:
         raise ConfigError(f"{data_set.source}: all pixels are equal; there is nothing to train on")
     run = RunFile(
         recipe=name,
         data=str(settings.data.resolve()),
         classes=class_names,
-        data_sha256=fingerprint(data_set),
+        data_sha256=fingerprint(data_set, progress),
         frame_shape=frame_shape,
         mean=round(brightness.mean, 6),
         std=round(brightness.std, 6),
@@ -111,7 +121,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
     )
     taught = teacher_files(settings.teacher, data_set, recipe)
     chosen = _chosen(run, settings.only)
-    folds = _begin(recipe, run, settings, data_set)
+    folds = _begin(recipe, run, settings, data_set, progress)
     fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
     shared = _Run(
         recipe=recipe,
@@ -124,6 +134,7 @@ def fit(name: str, recipe: Recipe, settings: FitSettings) -> RunFile:
         pseudo=pseudo.samples if pseudo else (),
         pseudo_folds=near_duplicate_folds(pseudo, data_set, fold_of) if pseudo else [],
     )
+    prepared()
     if is_first_process() and not all(is_trained(settings.output, entry) for entry in chosen):
         sys.stderr.write(SCORE_TEXT)
     for entry in chosen:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.errors import ConfigError
-from stripwatch.files import read_utf8
+from stripwatch_train.data.text import read_text
 from stripwatch_train.runs.recipe import Member, Recipe
 
 Table = dict[str, Any]
@@ -61,28 +62,64 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
                 )
             else:
                 table = _merged(table, _nested(parts, value))
+        _check_keys(name, table, members)
         return msgspec.convert(table | {"members": members}, Recipe)
     except (msgspec.ValidationError, AttributeError, TypeError) as error:
         raise ConfigError(f"recipe {name}: {error}") from error
+
+
+def _check_keys(name: str, table: Table, members: Sequence[Table]) -> None:
+    """Refuse keys that a recipe does not have, by name and with the nearest one.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    named = [str(member.get("name", Member().name)) for member in members]
+    wrong = [*_wrong_keys(Recipe, table, "", named)]
+    for member in members:
+        wrong += [words for words in _wrong_keys(Member, member, "") if words not in wrong]
+    if wrong:
+        raise ConfigError(f"recipe {name}: {'; '.join(wrong)}")
+
+
+def _wrong_keys(
+    kind: type[msgspec.Struct], table: Table, prefix: str, more: Sequence[str] = ()
+) -> Iterator[str]:
+    """A sentence for each key that a struct does not have; `more` may stand there, too."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        if key not in fields:
+            names = sorted({*fields, *more})
+            if kind is Recipe:  # --set writes members' keys at the top
+                names = sorted({*names, *Member.__struct_fields__} - {"members"})
+            near = difflib.get_close_matches(key, names, 1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"there are {', '.join(names)}"
+            yield f"there is no key {prefix}{key}; {hint}"
+            continue
+        inner = fields[key]
+        is_struct = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
+        if is_struct and isinstance(value, dict):
+            yield from _wrong_keys(inner, value, f"{prefix}{key}.")
 
 
 def _read(name: str) -> Table:
     path = Path(name)
     if path.suffix.lower() not in (".toml", ".json"):
         if name not in recipe_names():
+            near = difflib.get_close_matches(name, recipe_names(), 1)
+            hint = f"did you mean {near[0]}? " if near else ""
             known = ", ".join(recipe_names())
             raise ConfigError(
-                f"there is no recipe {name!r}; there are {known}, or give the path of a .toml file"
+                f"there is no recipe {name!r}; {hint}there are {known}, or give the path of a "
+                ".toml file"
             )
         text = (resources.files("stripwatch_train") / "recipes" / f"{name}.toml").read_text("utf-8")
         return tomllib.loads(text)
     try:
-        text = read_utf8(path).decode()
+        text = read_text(path)
         if path.suffix.lower() == ".toml":
             return tomllib.loads(text)
         return msgspec.json.decode(text, type=Table)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # also what msgspec and tomllib raise
         raise ConfigError(f"{path}: {error}") from error
 

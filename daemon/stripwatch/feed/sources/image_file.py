@@ -149,6 +149,8 @@ def _check_kind(path: Path, image: ImageFile) -> None:
 
 def _orientation(image: ImageFile) -> Any:  # noqa: ANN401 - whatever the file says
     """EXIF's orientation, 1 to 8, or None; the pixels are not decoded."""
+    if isinstance(image, TiffImageFile):  # Pillow turns it itself
+        return None
     if not isinstance(image, PngImageFile):
         return image.getexif().get(_ORIENTATION_TAG)
     exif = Image.Exif()  # PngImageFile.getexif would decode the image

@@ -282,9 +282,16 @@ def test_the_command_converts_what_can_be_read(
 ) -> None:
     """Names of classes can be given; a folder that is not empty is left alone."""
     for name in ("images/x/1.jpg", "masks/x/1.png"):
-        (tmp_path / name).parent.mkdir(parents=True)
-        cv2.imwrite(str(tmp_path / name), BLOCK * 255)
-    command = ["convert", str(tmp_path), "--classes", "pits", "--output", str(tmp_path / "out")]
+        (tmp_path / "data" / name).parent.mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "data" / name), BLOCK * 255)
+    command = [
+        "convert",
+        str(tmp_path / "data"),
+        "--classes",
+        "pits",
+        "--output",
+        str(tmp_path / "out"),
+    ]
     assert main(command) == ExitCode.OK
     assert capsys.readouterr().out.endswith("out: 1 frames\n")
     data = open_data_set(tmp_path / "out")
@@ -300,7 +307,7 @@ def test_a_stopped_conversion_leaves_no_data_set(tmp_path: Path) -> None:
     path = exported(tmp_path / "source")
     data = open_data_set(path)
     data.samples[2].image.write_bytes(b"damaged since")
-    with pytest.raises(ConfigError, match=r"b\.png: is damaged"):
+    with pytest.raises(ConfigError, match=r"b\.png: is not a PNG, JPEG, BMP or TIFF file"):
         convert(data, tmp_path / "out")
     with pytest.raises(ConfigError, match="holds no data set"):
         open_data_set(tmp_path / "out")

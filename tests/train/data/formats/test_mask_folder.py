@@ -59,8 +59,8 @@ def test_the_classes_stand_in_a_file_or_are_given(tmp_path: Path) -> None:
     (folder / "classes.txt").write_text(text, encoding="utf-8", newline="")
     for path in (folder, folder / "images" / "training"):
         assert [entry.name for entry in open_data_set(path).classes] == NAMES
-    (folder / "classes.txt").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match=r"classes\.txt: cannot be read"):
+    (folder / "classes.txt").write_bytes(b"Ri\xdf\n")
+    with pytest.raises(ConfigError, match=r"classes\.txt: cannot be read: byte 2 is not UTF-8"):
         open_data_set(folder)
 
 

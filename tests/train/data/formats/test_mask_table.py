@@ -103,3 +103,20 @@ def test_the_real_tables_are_read(shared_data: Path) -> None:
     assert sum(map(len, pseudo.values())) == 782
     with pytest.raises(ConfigError, match="lists the classes of an image, but no masks"):
         read_mask_table(folder / "class_table.csv")
+
+
+@pytest.mark.parametrize("characters", [32_767, 50_000])
+def test_a_mask_that_a_spreadsheet_cut_is_refused(tmp_path: Path, characters: int) -> None:
+    """One character less is a mask like any other."""
+    pairs = " ".join(f"{start} 1" for start in range(1, 400_000, 2))
+    path = tmp_path / "train.csv"
+    for length in (characters, characters - 1):
+        text = pairs[:length].rpartition(" ")[0] if length < characters else pairs[:length]
+        runs = text.split()
+        text = " ".join(runs[: len(runs) // 2 * 2]) if length < characters else text
+        path.write_text(f"ImageId,ClassId,EncodedPixels\na.jpg,1,{text}\n")
+        if length == characters:
+            with pytest.raises(ConfigError, match=f"has exactly {characters:,} characters, as man"):
+                read_mask_table(path)
+        else:
+            assert read_mask_table(path)["a.jpg"][1] == text

@@ -159,7 +159,7 @@ def _classes(
         f"{path}: no annotation uses the category {entry.name}; it is class {class_of[entry.id]} "
         "all the same"
         for entry in ordered
-        if not names and entry.id not in used and class_of[entry.id] < last
+        if not names and entry.id not in used and entry.id != class_of[entry.id] < last
     ]
     return known, class_of, tuple(findings)
 

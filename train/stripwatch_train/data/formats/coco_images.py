@@ -13,8 +13,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from stripwatch.errors import ConfigError
+from stripwatch.feed.sources.image_file import SUFFIXES
 from stripwatch_train.data.formats.coco_records import IMAGES, Id, ImageRecord
-from stripwatch_train.data.images import SUFFIXES, image_shape
+from stripwatch_train.data.images import image_shape
 
 
 @dataclass(frozen=True, slots=True)

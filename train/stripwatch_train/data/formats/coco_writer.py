@@ -25,6 +25,7 @@ from stripwatch_train.data.formats.coco_records import (
     RunLengths,
     WrittenAnnotation,
 )
+from stripwatch_train.data.text import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ def write_coco(
     `annotations.json` comes last: what a stopped run leaves is no data set.
 
     Raises:
-        ConfigError: the folder exists and is not empty.
+        ConfigError: the folder exists and is not empty, or its name is not UTF-8.
         StorageError: it cannot be written.
     """
+    check_name(folder)
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: exists and is not empty; give another name")
     records: list[ImageRecord] = []

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
-from stripwatch.files import read_utf8
 from stripwatch_train.data.images import image_files
 from stripwatch_train.data.samples import DataSet, MaskFile, Sample, make_classes
+from stripwatch_train.data.text import read_text
 
 IMAGE_FOLDER = "images"
 MASK_FOLDERS = ("annotations", "masks")
@@ -102,11 +102,7 @@ def _class_names(masks: Path) -> tuple[str, ...]:
             f"{masks}: the names of the classes are not known; give them, or write them into "
             f"{places[1]}, one a line"
         )
-    try:
-        lines = read_utf8(path).decode().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError
-from stripwatch.files import read_utf8
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.rle import decode_severstal
+from stripwatch_train.data.text import read_text
 
 CLASSES = 4
 SHAPE = (256, 1600)  # lines, pixels of every frame of the competition
@@ -21,6 +21,8 @@ LAYOUTS = (
 )
 # Every second pixel: no mask has more runs. Python's own limit is too low for a mask of noise.
 CELL_CHARACTERS_MAX = SHAPE[0] * SHAPE[1] // 2 * len("409600 1 ")
+# As many as Excel and LibreOffice keep of a cell, Google's spreadsheet, older LibreOffices.
+SPREADSHEET_CHARACTERS = (32_767, 50_000, 65_535)
 _EMPTY = {"", "nan", "none", "null", "0 0"}  # in small letters; each is seen in public copies
 RunsByClass = dict[int, str]  # EncodedPixels by class id
 Cell = tuple[str, str, str]  # image, class id, EncodedPixels
@@ -44,6 +46,12 @@ def read_mask_table(path: Path) -> dict[str, RunsByClass]:
             raise ConfigError(f"{where}: class {class_text!r}; expected 1 to {CLASSES}")
         if not image or "/" in image:
             raise ConfigError(f"{where}: {image!r} is no name of an image")
+        if len(pixels) in SPREADSHEET_CHARACTERS:
+            raise ConfigError(
+                f"{where}: EncodedPixels has exactly {len(pixels):,} characters, as many as a "
+                "spreadsheet keeps of a cell: the rest of the mask is lost; take the original "
+                "table, which no spreadsheet has saved"
+            )
         masks = table.setdefault(image, {})
         if pixels.strip().lower() in _EMPTY:
             continue
@@ -81,14 +89,11 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, Record]]]:
     """
     limit = csv.field_size_limit(CELL_CHARACTERS_MAX)
     try:
-        with io.StringIO(read_utf8(path).decode(), newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            return columns, [(reader.line_num, record) for record in reader]
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        return columns, [(reader.line_num, record) for record in reader]
+    except csv.Error as error:
         raise ConfigError(f"{path}: is not a table of comma-separated values: {error}") from error
     finally:
         csv.field_size_limit(limit)

@@ -18,14 +18,23 @@ from stripwatch_train.evaluation.figures.plots import (
     plot_roc,
 )
 from stripwatch_train.evaluation.figures.presence import presence_section
+from stripwatch_train.evaluation.figures.sizes import plot_sizes
 from stripwatch_train.evaluation.figures.sweep_plot import plot_sweep
-from stripwatch_train.evaluation.figures.worst import plot_worst
-from stripwatch_train.evaluation.metrics import SEEN, ClassMetrics, Metrics
+from stripwatch_train.evaluation.figures.tables import (
+    calibration_table,
+    defect_table,
+    dice_table,
+    frame_table,
+    iou_table,
+    sweep_table,
+)
+from stripwatch_train.evaluation.figures.worst import plot_frame
+from stripwatch_train.evaluation.frame_table import FRAMES_NAME, frames_csv
+from stripwatch_train.evaluation.metrics import SEEN, Metrics
 from stripwatch_train.evaluation.sweep import Sweep
-from stripwatch_train.page import Picture, Section, TableOf, write_page
+from stripwatch_train.page import Picture, Section, write_page
 
 METRICS_NAME = "metrics.json"
-NOTHING = "-"  # in place of an undefined figure
 
 KAGGLE_TEXT = (
     "Kaggle's mean Dice is the mean over all pairs of a frame and a class, and a pair in which "
@@ -51,15 +60,40 @@ SWEEP_TEXT = (
     "The best threshold and minimum area of each class on these frames. To set them, use "
     "stripwatch-train tune, which takes validation frames only."
 )
+SIZES_TEXT = (
+    "Pixels found in each frame at several thresholds, without a minimum area, in frames with the "
+    "class and in those without. A minimum area between both kinds drops what is found in error."
+)
+CURVES_TEXT = (
+    "Score: of the validation frames, the mean over the classes of the Dice of all pixels with a "
+    "probability of 0.5 or more; of gates and classifiers, of frames. The exported epoch is marked."
+)
+ORDINARY_TEXT = "Frames chosen at random, by a hash of their names: what the model mostly does."
+BEST_TEXT = "The frames with a defect and the highest mean Dice over the classes."
 WORST_TEXT = (
     "The frames with the lowest mean Dice over the classes; ties go to the most wrong pixels."
 )
 
 
 def write_report(
-    folder: Path, scores: Scores, metrics: Metrics, sweeps: Sequence[Sweep], title: str, lead: str
+    folder: Path,
+    scores: Scores,
+    metrics: Metrics,
+    sweeps: Sequence[Sweep],
+    title: str,
+    lead: str,
+    curves: Sequence[Picture] = (),
 ) -> Path:
-    """Write the page, its pictures and metrics.json; returns the page's path.
+    """Write the page, its pictures, metrics.json and frames.csv; returns the page's path.
+
+    Args:
+        folder: to write.
+        scores: of all frames.
+        metrics: the figures of these scores.
+        sweeps: of each class.
+        title: of the page.
+        lead: its first sentence.
+        curves: of the training, where the model is a run.
 
     Raises:
         ConfigError: one of the worst frames' images is gone.
@@ -67,146 +101,50 @@ def write_report(
     """
     tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
     sections = [
-        Section("Masks", KAGGLE_TEXT, (_dice_table(metrics),)),
-        Section("Defects", DEFECTS_TEXT, (_defect_table(metrics),), (plot_areas(tables, scores),)),
+        Section("Masks", KAGGLE_TEXT, (dice_table(metrics),)),
+        Section("Defects", DEFECTS_TEXT, (defect_table(metrics),), (plot_areas(tables, scores),)),
         Section(
             "Pixels",
             CONFUSION_TEXT[metrics.confusion_by],
-            (_iou_table(metrics),),
+            (iou_table(metrics),),
             (plot_confusion(scores),),
         ),
-        Section("Frames", FRAMES_TEXT, (_frame_table(metrics),), (plot_roc(tables, scores),)),
+        Section("Frames", FRAMES_TEXT, (frame_table(metrics),), (plot_roc(tables, scores),)),
         Section(
             "Calibration",
             CALIBRATION_TEXT,
-            (_calibration_table(metrics),),
+            (calibration_table(metrics),),
             (plot_reliability(tables, scores),),
         ),
         Section(
             "Thresholds and minimum areas",
             SWEEP_TEXT,
-            (_sweep_table(sweeps),),
+            (sweep_table(sweeps),),
             tuple(plot_sweep(table, swept) for table, swept in zip(tables, sweeps, strict=True)),
         ),
+        Section("Sizes of found masks", SIZES_TEXT, pictures=tuple(map(plot_sizes, tables))),
     ]
     if scores.presence:
         sections.append(presence_section(list(scores.presence.values())))
-    worst = _worst(scores)
-    if worst:
-        sections.append(Section("Worst frames", WORST_TEXT, pictures=worst))
+    if curves:
+        sections.append(Section("Training", CURVES_TEXT, pictures=tuple(curves)))
+    worst = [entry for entry in scores.worst if entry.wrong_px]
+    for kind, heading, text, frames in (
+        ("worst", "Worst frames", WORST_TEXT, worst),
+        ("ordinary", "Ordinary frames", ORDINARY_TEXT, scores.ordinary),
+        ("best", "Best frames", BEST_TEXT, scores.best),
+    ):
+        pictures = tuple(
+            plot_frame(entry, scores.settings.classes, rank, kind)
+            for rank, entry in enumerate(frames, 1)
+        )
+        if pictures:
+            sections.append(Section(heading, text, pictures=pictures))
     page = write_page(folder, title, lead, sections)
     try:
         data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
         write_whole(folder / METRICS_NAME, data + b"\n")
+        write_whole(folder / FRAMES_NAME, frames_csv(scores))
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
     return page
-
-
-def _worst(scores: Scores) -> tuple[Picture, ...]:
-    wrong = [entry for entry in scores.worst if entry.wrong_px]
-    classes = scores.settings.classes
-    return tuple(plot_worst(entry, classes, rank) for rank, entry in enumerate(wrong, 1))
-
-
-def _dice_table(metrics: Metrics) -> TableOf:
-    def row(entry: ClassMetrics) -> tuple[str, ...]:
-        return (
-            entry.name,
-            f"{entry.threshold:g}",
-            f"{entry.min_area_px} px",
-            f"{entry.frames_with}",
-            number(entry.kaggle_dice),
-            number(entry.kaggle_dice_of_nothing),
-            number(entry.dice_of_frames_with),
-            number(entry.dice_px),
-            number(entry.iou_px),
-        )
-
-    head = ("", "threshold", "minimum area", "frames with it", "Kaggle's Dice", "of nothing")
-    more = ("Dice of frames with it", "Dice of all pixels", "IoU of all pixels")
-    total = (
-        *("all", "", "", f"{metrics.frames_with_defects} of {metrics.frames}"),
-        *(number(metrics.kaggle_dice), number(metrics.kaggle_dice_of_nothing), "", "", ""),
-    )
-    return TableOf((*head, *more), (*map(row, metrics.classes), total))
-
-
-def _defect_table(metrics: Metrics) -> TableOf:
-    rows = tuple(
-        (
-            entry.name,
-            f"{entry.defects}",
-            f"{entry.defects_found}",
-            number(entry.recall),
-            f"{entry.found}",
-            f"{entry.found_right}",
-            number(entry.precision),
-        )
-        for entry in metrics.classes
-    )
-    head = (
-        "",
-        "true",
-        "of these found",
-        "recall",
-        "components found",
-        "of these right",
-        "precision",
-    )
-    return TableOf(head, rows)
-
-
-def _iou_table(metrics: Metrics) -> TableOf:
-    rows = tuple((name, number(value)) for name, value in metrics.iou.items())
-    return TableOf(("", "IoU"), (*rows, ("mean (mIoU)", number(metrics.miou))))
-
-
-def _frame_table(metrics: Metrics) -> TableOf:
-    rows = [
-        (
-            entry.name,
-            f"{entry.frames_with}",
-            f"{entry.frames_missed}",
-            f"{metrics.frames - entry.frames_with}",
-            f"{entry.frames_false}",
-            number(entry.auc_peak),
-            number(entry.auc_area),
-        )
-        for entry in metrics.classes
-    ]
-    total = (
-        *("any defect", f"{metrics.frames_with_defects}", f"{metrics.frames_missed}"),
-        *(f"{metrics.frames - metrics.frames_with_defects}", f"{metrics.frames_false}"),
-        *(number(metrics.auc_peak), number(metrics.auc_area)),
-    )
-    head = ("", "frames with it", "missed", "without it", "reported in error")
-    return TableOf((*head, "AUC by probability", "AUC by area"), (*rows, total))
-
-
-def _calibration_table(metrics: Metrics) -> TableOf:
-    rows = tuple(
-        (entry.name, f"{entry.calibration_error:.5f}", number(entry.calibration_error_seen))
-        for entry in metrics.classes
-    )
-    seen = f"of probability {SEEN:g} or more"
-    return TableOf(("expected calibration error", "all pixels", seen), rows)
-
-
-def _sweep_table(sweeps: Sequence[Sweep]) -> TableOf:
-    rows = tuple(
-        (
-            swept.name,
-            *(f"{swept.own.threshold:g}", f"{swept.own.min_area_px} px", number(swept.own.dice)),
-            *(f"{swept.best.threshold:g}", f"{swept.best.min_area_px} px"),
-            number(swept.best.dice),
-        )
-        for swept in sweeps
-    )
-    head = ("", "threshold now", "minimum area", "mean Dice")
-    return TableOf((*head, "best threshold", "best minimum area", "mean Dice"), rows)
-
-
-def number(value: float | None) -> str:
-    """Four digits, or a dash for an undefined figure."""
-    return NOTHING if value is None else f"{value:.4f}"

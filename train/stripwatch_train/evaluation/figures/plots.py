@@ -17,7 +17,7 @@ from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.metrics import BACKGROUND
 from stripwatch_train.evaluation.scores import Counts
-from stripwatch_train.evaluation.statistics import BINS, auc, reliability, roc
+from stripwatch_train.evaluation.statistics import BINS, Reals, auc, reliability, roc
 from stripwatch_train.page import Picture, picture_of
 
 # Of Okabe and Ito's palette; black, blue and vermilion differ in brightness, too.
@@ -89,17 +89,27 @@ def plot_reliability(tables: Sequence[ClassTable], scores: Scores) -> Picture:
 
 
 def plot_confusion(scores: Scores) -> Picture:
-    """Confusion of pixels, in percent of the true class."""
+    """Confusion of pixels, in percent of the true class and in percent of the found class."""
     names = [BACKGROUND, *(entry.name for entry in scores.settings.classes)]
     count = len(names)
-    rows = scores.confusion.sum(axis=1, keepdims=True)
-    share = scores.confusion / np.maximum(rows, 1)
-    figure = Figure(figsize=(3.4 + 1.05 * count, 2.0 + 0.72 * count), layout="constrained")
-    axes = figure.subplots()
-    assert isinstance(axes, Axes)
+    figure = Figure(figsize=(2 * (3.0 + 1.0 * count), 2.0 + 0.72 * count), layout="constrained")
+    for axes, axis, what in zip(pair_of_axes(figure), (1, 0), ("true", "found"), strict=True):
+        sums = scores.confusion.sum(axis=axis, keepdims=True)
+        _heat_map(figure, axes, scores, scores.confusion / np.maximum(sums, 1), names, what)
+    caption = (
+        "Left, each row is 100 % of the pixels of a true class: recall on the diagonal. Right, "
+        "each column is 100 % of the pixels found as a class: precision on the diagonal"
+    )
+    return picture_of("confusion", figure, caption)
+
+
+def _heat_map(
+    figure: Figure, axes: Axes, scores: Scores, share: Reals, names: Sequence[str], what: str
+) -> None:
+    count = len(names)
     image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-    figure.colorbar(image, ax=axes).set_label("% of the true class")
-    axes.set_title("Confusion of pixels")
+    figure.colorbar(image, ax=axes).set_label(f"% of the {what} class")
+    axes.set_title(f"Confusion of pixels, by the {what} class")
     axes.set_xlabel("found")
     axes.set_ylabel("true")
     axes.set_xticks(range(count), names, rotation=30, ha="right")
@@ -109,7 +119,6 @@ def plot_confusion(scores: Scores) -> Picture:
             colour = "white" if share[true, found] > DARK_SHARE else BLACK
             text = _percent(scores.confusion[true, found], share[true, found])
             axes.text(found, true, text, ha="center", va="center", color=colour, fontsize=9)
-    return picture_of("confusion", figure, "Each row is 100 % of the pixels of a true class")
 
 
 def plot_areas(tables: Sequence[ClassTable], scores: Scores) -> Picture:

@@ -1,4 +1,4 @@
-"""Pictures of the frames with the lowest scores, with true and found masks drawn in."""
+"""Pictures of single frames with true and found masks drawn in: the worst, the best, others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.defects import find_components
 from stripwatch.view.overlay import FILL_SHARE
 from stripwatch_train.data.images import load_image
-from stripwatch_train.evaluation.evaluate import WorstFrame
+from stripwatch_train.evaluation.evaluate import ShownFrame
 from stripwatch_train.evaluation.scores import Bytes
 from stripwatch_train.page import DPI, Picture, picture_of
 
@@ -31,7 +31,9 @@ Place = tuple[int, int]  # x, y
 Named = tuple[str, Place]
 
 
-def plot_worst(worst: WorstFrame, classes: Sequence[DefectClass], rank: int) -> Picture:
+def plot_frame(
+    shown: ShownFrame, classes: Sequence[DefectClass], rank: int, kind: str = "worst"
+) -> Picture:
     """One frame: outlines of true and of found masks, filled where only one of them is.
 
     A large frame is shown a second time, near the place where most is wrong.
@@ -39,9 +41,9 @@ def plot_worst(worst: WorstFrame, classes: Sequence[DefectClass], rank: int) -> 
     Raises:
         ConfigError: the image is gone.
     """
-    pixels = load_image(worst.sample)
-    drawn = _drawn(pixels, worst.truth, worst.found, classes)
-    names = _names(worst.truth | worst.found, classes)
+    pixels = load_image(shown.sample)
+    drawn = _drawn(pixels, shown.truth, shown.found, classes)
+    names = _names(shown.truth | shown.found, classes)
     lines, width = pixels.shape
     is_large = width > WIDTH_PX_MIN
     shown_px = min(max(width, WIDTH_PX_MIN), WIDTH_PX_MAX)
@@ -50,19 +52,19 @@ def plot_worst(worst: WorstFrame, classes: Sequence[DefectClass], rank: int) -> 
     whole, *near = figure.subplots(1 + is_large, 1, squeeze=False).ravel().tolist()
     _show(whole, drawn, names, (width, lines))
     for axes in near:
-        x, y = _most_wrong(worst.truth ^ worst.found)
+        x, y = _most_wrong(shown.truth ^ shown.found)
         view = (width / ZOOM, lines / ZOOM)
         whole.add_patch(Rectangle((x, y), *view, fill=False, edgecolor="white", linewidth=1))
-        shown = [entry for entry in names if _inside(entry[1], (x, y), view)]
-        _show(axes, drawn, shown, (x + view[0], y + view[1]), ZOOM)
+        inside = [entry for entry in names if _inside(entry[1], (x, y), view)]
+        _show(axes, drawn, inside, (x + view[0], y + view[1]), ZOOM)
         axes.set_xlim(x - 0.5, x + view[0] - 0.5)
         axes.set_ylim(y + view[1] - 0.5, y - 0.5)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=4, fontsize=9, frameon=False)
     caption = (
-        f"{rank}. {worst.sample.name}: mean Dice {worst.dice:.3f}, {worst.wrong_px} px wrong over "
+        f"{rank}. {shown.sample.name}: mean Dice {shown.dice:.3f}, {shown.wrong_px} px wrong over "
         "all classes"
     )
-    return picture_of(f"worst-{rank}", figure, caption)
+    return picture_of(f"{kind}-{rank}", figure, caption)
 
 
 def _show(
