@@ -57,8 +57,9 @@ CALIBRATION_TEXT = (
     f"error is over pixels with a probability of at least {SEEN:g} only."
 )
 SWEEP_TEXT = (
-    "The best threshold and minimum area of each class on these frames. To set them, use "
-    "stripwatch-train tune, which takes validation frames only."
+    "The best threshold and minimum area of each class on these frames, by mean Dice; of a rare "
+    "class that can be one that never finds it. To set them, use stripwatch-train tune, which "
+    "takes validation frames only and switches no class off."
 )
 SIZES_TEXT = (
     "Pixels found in each frame at several thresholds, without a minimum area, in frames with the "
