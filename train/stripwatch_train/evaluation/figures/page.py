@@ -129,6 +129,20 @@ def write_report(
         sections.append(presence_section(list(scores.presence.values())))
     if curves:
         sections.append(Section("Training", CURVES_TEXT, pictures=tuple(curves)))
+    sections += _shown_frames(scores)
+    page = write_page(folder, title, lead, sections)
+    try:
+        data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
+        write_whole(folder / METRICS_NAME, data + b"\n")
+        write_whole(folder / FRAMES_NAME, frames_csv(scores))
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+    return page
+
+
+def _shown_frames(scores: Scores) -> list[Section]:
+    """Sections of the worst, of ordinary and of the best frames."""
+    sections: list[Section] = []
     worst = [entry for entry in scores.worst if entry.wrong_px]
     for kind, heading, text, frames in (
         ("worst", "Worst frames", WORST_TEXT, worst),
@@ -141,11 +155,4 @@ def write_report(
         )
         if pictures:
             sections.append(Section(heading, text, pictures=pictures))
-    page = write_page(folder, title, lead, sections)
-    try:
-        data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
-        write_whole(folder / METRICS_NAME, data + b"\n")
-        write_whole(folder / FRAMES_NAME, frames_csv(scores))
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
-    return page
+    return sections
