@@ -160,7 +160,7 @@ def test_corrections_hold_in_place_of_the_events(strip: Strip) -> None:
     mask = np.zeros(SHAPE, np.uint8)
     mask[1:4, 7:30] = 1
     changed |= {"class_name": "scratch", "rle": encode_severstal(runs_of_mask(mask))}
-    added = {"type": "defect", "camera": "top", "session": "s", "frame_seq": 7}
+    added = {"type": "defect", "camera": "top", "session": "s", "frame_seq": 7.0}
     added |= {"class_name": "kind1", "frame_shape": SHAPE}
     added |= {"rle_coco": encode_coco(runs_of_mask(mask))}
     corrections = write(strip.folder / "corrected.jsonl", [*lines, added])

@@ -102,8 +102,10 @@ def read_labels(path: Path) -> list[LocatedLabel]:
         where = f"{path}, line {number}"
         try:
             if line.strip() and msgspec.json.decode(line, type=_TypeTag).type == "defect":
-                placed.append(LocatedLabel(msgspec.json.decode(line, type=DefectLabel), where))
-        except msgspec.DecodeError as error:
+                # Not strict: tables of other programs hold whole numbers as 64.0.
+                label = msgspec.convert(msgspec.json.decode(line), DefectLabel, strict=False)
+                placed.append(LocatedLabel(label, where))
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise ConfigError(f"{where}: is not an event: {error}") from None
     return placed
 

@@ -91,18 +91,8 @@ def fit(
         StorageError: the folder cannot be written.
     """
     check_accelerator(settings.accelerator)
-    data_set = open_data_set(settings.data, settings.classes)
-    for finding in data_set.findings:
-        sys.stderr.write(f"{finding}\n")
+    data_set, frame_shape = _open_data(settings)
     class_names = tuple(entry.name for entry in data_set.classes)
-    if is_first_process():
-        sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
-    frame_shape, others = common_shape(data_set.samples)
-    if others and is_first_process():
-        lines, pixels = frame_shape
-        sys.stderr.write(
-            f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
-        )
     pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
     brightness = pixel_statistics(data_set.samples, progress)
     if not brightness.std:
@@ -143,6 +133,22 @@ def fit(
     if is_first_process():
         write_deployments(settings.output, recipe, run, data_set)
     return run
+
+
+def _open_data(settings: FitSettings) -> tuple[DataSet, tuple[int, int]]:
+    """The data set, and the shape of most of its frames; remarks on both are printed."""
+    data_set = open_data_set(settings.data, settings.classes)
+    for finding in data_set.findings:
+        sys.stderr.write(f"{finding}\n")
+    if is_first_process():
+        sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
+    frame_shape, others = common_shape(data_set.samples)
+    if others and is_first_process():
+        lines, pixels = frame_shape
+        sys.stderr.write(
+            f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
+        )
+    return data_set, frame_shape
 
 
 def _record_of(path: Path, data_set: DataSet) -> str:

@@ -141,6 +141,10 @@ def change_image(**changes: object) -> Change:
     ("change", "words"),
     [
         (change_annotation(image_id=8), "annotation 1 is of image 8, which is not listed"),
+        (
+            change_annotation(image_id="x"),
+            "listed: it is text, and the listed ids are numb",
+        ),
         (change_annotation(category_id=4), "annotation 1 is of category 4; there are: 3, 12"),
         (change_annotation(segmentation=[]), "annotation 1 has no mask; draw one"),
         (change_annotation(segmentation=[[1, 2, 3, 4]]), "annotation 1: a polygon of 4 numbers"),

@@ -8,7 +8,7 @@ ignore.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pycocotools import mask as coco
@@ -36,6 +36,7 @@ from stripwatch_train.data.samples import (
     make_classes,
 )
 
+EXIF_HINT = " (its EXIF data may turn it, which the labelling tool did not: save it upright)"
 # It writes brush masks as lines through the middle of their outermost pixels.
 OUTLINING_CONTRIBUTOR = "Label Studio Converter"
 
@@ -97,16 +98,29 @@ def _mask_of(
     """The image of an annotation and its compressed counts; "" for a mask without a pixel."""
     where = f"annotation {annotation.id}"
     if annotation.image_id not in records:
-        raise ConfigError(f"{where} is of image {annotation.image_id}, which is not listed")
+        raise ConfigError(
+            f"{where} is of image {annotation.image_id}, which is not listed"
+            f"{_other_kind(annotation.image_id, records)}"
+        )
     if annotation.category_id not in class_of:
         raise ConfigError(
             f"{where} is of category {annotation.category_id}; there are: "
             f"{', '.join(map(str, class_of)) or 'none'}"
+            f"{_other_kind(annotation.category_id, class_of)}"
         )
     record = records[annotation.image_id]
     shape = located.shape(record)
     text = compressed(where, annotation.segmentation or [], shape, outlined=outlined)
     return record, text if coco.area({"size": list(shape), "counts": text}) else ""
+
+
+def _other_kind(given: Id, listed: Iterable[Id]) -> str:
+    """End of a sentence about an id of another type than those that are listed; else empty."""
+    ids = list(listed)
+    if not ids or any(isinstance(entry, str) == isinstance(given, str) for entry in ids):
+        return ""
+    kinds = ("text", "numbers") if isinstance(given, str) else ("a number", "text")
+    return f": it is {kinds[0]}, and the listed ids are {kinds[1]}, such as {ids[0]!r}"
 
 
 def _read(path: Path, parser: CocoParser) -> Instances:
@@ -175,6 +189,7 @@ def _sample(
         raise ConfigError(
             f"{path}: is {found[0]} x {found[1]} (lines x pixels), but its labels are for "
             f"{shape[0]} x {shape[1]}; use the image that was labelled"
+            f"{EXIF_HINT if found == shape[::-1] else ''}"
         )
     return Sample(name, path, RunMasks(shape, "coco", runs) if runs else None, record.group)
 

@@ -57,8 +57,9 @@ CALIBRATION_TEXT = (
     f"error is over pixels with a probability of at least {SEEN:g} only."
 )
 SWEEP_TEXT = (
-    "The best threshold and minimum area of each class on these frames. To set them, use "
-    "stripwatch-train tune, which takes validation frames only."
+    "The best threshold and minimum area of each class on these frames, by mean Dice; of a rare "
+    "class that can be one that never finds it. To set them, use stripwatch-train tune, which "
+    "takes validation frames only and switches no class off."
 )
 SIZES_TEXT = (
     "Pixels found in each frame at several thresholds, without a minimum area, in frames with the "
@@ -128,6 +129,20 @@ def write_report(
         sections.append(presence_section(list(scores.presence.values())))
     if curves:
         sections.append(Section("Training", CURVES_TEXT, pictures=tuple(curves)))
+    sections += _shown_frames(scores)
+    page = write_page(folder, title, lead, sections)
+    try:
+        data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
+        write_whole(folder / METRICS_NAME, data + b"\n")
+        write_whole(folder / FRAMES_NAME, frames_csv(scores))
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
+    return page
+
+
+def _shown_frames(scores: Scores) -> list[Section]:
+    """Sections of the worst, of ordinary and of the best frames."""
+    sections: list[Section] = []
     worst = [entry for entry in scores.worst if entry.wrong_px]
     for kind, heading, text, frames in (
         ("worst", "Worst frames", WORST_TEXT, worst),
@@ -140,11 +155,4 @@ def write_report(
         )
         if pictures:
             sections.append(Section(heading, text, pictures=pictures))
-    page = write_page(folder, title, lead, sections)
-    try:
-        data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
-        write_whole(folder / METRICS_NAME, data + b"\n")
-        write_whole(folder / FRAMES_NAME, frames_csv(scores))
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}") from error
-    return page
+    return sections
