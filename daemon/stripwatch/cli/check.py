@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from stripwatch.config import Config, Input, Publish, load_config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, Verification, load_manifest
@@ -31,6 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "or loading the engine.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.TOML")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(command=_check)
 
 
@@ -44,7 +47,8 @@ def _check(args: argparse.Namespace) -> ExitCode:
     for end in ends:
         if end.attach == "bind":
             check_local(end.endpoint)
-    sys.stdout.write(_summary(args.config, config, manifest, classes))
+    show = _json if args.json else _summary
+    sys.stdout.write(show(args.config, config, manifest, classes))
     return ExitCode.OK
 
 
@@ -68,6 +72,32 @@ def _summary(
         f"  events   {config.publish.attach} {config.publish.endpoint}",
     ]
     return "\n".join(rows) + "\n"
+
+
+def _json(path: Path, config: Config, manifest: Manifest, classes: tuple[DefectClass, ...]) -> str:
+    """The summary as one JSON object, for scripts."""
+    verification = manifest.verification
+    summary = {
+        "config": str(path),
+        "line": config.line,
+        "cameras": config.cameras,
+        "inputs": config.inputs,
+        "publish": config.publish,
+        "batch": config.batch,
+        "engine": {
+            "folder": config.engine.folder,
+            "target": manifest.target,
+            "precision": manifest.precision,
+            "builder": manifest.builder,
+            "hash": manifest.engine_hash,
+            "batch": manifest.batch,
+            "gate": manifest.gate,
+            "verdict": verdict_of(verification) if verification else "not verified",
+            "not_judged": classes_not_judged(verification) if verification else (),
+        },
+        "classes": classes,
+    }
+    return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"
 
 
 def _verification(verification: Verification | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -57,7 +58,7 @@ def verification(
     )
 
 
-def check(folder: Path, **changes: object) -> None:
+def check(folder: Path, *flags: str, **changes: object) -> None:
     """Check a configuration whose engine has a manifest with these changes."""
     (folder / "line.toml").write_text(CONFIG)
     (folder / "engine").mkdir()
@@ -70,7 +71,7 @@ def check(folder: Path, **changes: object) -> None:
         classes=(DefectClass(id=1, name="pits"),),
     )
     save_manifest(folder / "engine", msgspec.structs.replace(manifest, **changes))
-    assert main(["check", str(folder / "line.toml")]) == ExitCode.OK
+    assert main(["check", str(folder / "line.toml"), *flags]) == ExitCode.OK
 
 
 @pytest.mark.parametrize(
@@ -125,3 +126,16 @@ def test_the_summary_tells_what_the_engine_is_worth(
     """Verification, batches and gate, each on a line of its own."""
     check(tmp_path, **changes)
     assert row in capsys.readouterr().out.splitlines()
+
+
+def test_a_script_reads_the_summary_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(tmp_path, "--json", verification=verification(True, 0.999))
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["engine"]["verdict"] == "passed"
+    assert summary["engine"]["not_judged"] == []
+    assert summary["inputs"][0]["endpoint"] == "tcp://127.0.0.1:5550"
+    assert summary["classes"] == [
+        {"id": 1, "name": "pits", "threshold": 0.5, "min_area_px": 0},
+    ]
