@@ -21,8 +21,8 @@ def test_each_trained_model_of_a_run_has_a_picture(tmp_path: Path) -> None:
     """One that is not trained yet has none, and a cell may be empty."""
     data = write_data(tmp_path / "data", {"a.png": (painted(SHAPE), masked(SHAPE))})
     members = [MemberFile("fold0", "segmentation", 0), MemberFile("fold1", "segmentation", 1)]
+    (tmp_path / "run" / "fold0").mkdir(parents=True)
     run = write_run(tmp_path / "run", data, {"a.png": 0}, members)
-    (run / "fold0").mkdir()
     (run / "fold0" / "metrics.csv").write_text(CURVE)
     (picture,) = run_curves(run)
     assert picture.name == "training-fold0"
