@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from stripwatch.wire.causes import Cause
 
+QUIET_LOOKS = 5  # a look is a second
+
 FaultKey = tuple[str, Cause]  # camera ("" where it is unknown), cause
 
 
@@ -23,12 +25,14 @@ class FaultChange:
 class FaultStates:
     """Follows counters that only grow.
 
-    A fault begins when its counter rises and ends when two looks in turn see the same count.
+    A fault begins when its counter rises and ends when it has stood still for `QUIET_LOOKS` looks:
+    one that comes and goes is one fault, with one beginning and one end in the log.
     """
 
     def __init__(self) -> None:
         self._last: Counter[FaultKey] = Counter()
         self._count_before: dict[FaultKey, int] = {}  # of the faults under way
+        self._quiet_looks: Counter[FaultKey] = Counter()  # in a row, of the faults under way
 
     def update(self, counts: Counter[FaultKey]) -> list[FaultChange]:
         """Compare the counters with those of the last look."""
@@ -38,7 +42,8 @@ class FaultStates:
             if count > last and key not in self._count_before:
                 self._count_before[key] = last
                 changes.append(FaultChange(camera, cause, ended=False, count=count - last))
-            elif count == last and key in self._count_before:
+            self._quiet_looks[key] = self._quiet_looks[key] + 1 if count == last else 0
+            if self._quiet_looks[key] >= QUIET_LOOKS and key in self._count_before:
                 total = count - self._count_before.pop(key)
                 changes.append(FaultChange(camera, cause, ended=True, count=total))
         self._last = Counter(counts)

@@ -13,6 +13,7 @@ import structlog
 from stripwatch.inspect.coverage import saturated
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
+from stripwatch.service.lateness import Lateness, own_latency_ms
 from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.receive import Receiver
@@ -53,6 +54,7 @@ class Telemetry:
         self._started_s = self._last_s = time.monotonic()
         self._last_inspected = 0
         self._fault_states = FaultStates()
+        self._lateness = Lateness()
         self._silence_reported = False
         self.latest: Status | None = None
 
@@ -115,7 +117,7 @@ class Telemetry:
             return "stopping"
         if self._engine_loop.rebuilding:
             return "degraded"
-        if self._fault_states.is_under_way(Cause.OVERLOAD):
+        if self._fault_states.is_under_way(Cause.OVERLOAD) or self._lateness.is_late:
             return "overload"
         if self._fault_states.is_under_way(Cause.SECOND_SENDER):
             return "conflict"
@@ -126,6 +128,12 @@ class Telemetry:
         ledger = self._deliverer.ledger
         frames_per_s = (ledger.inspected - self._last_inspected) / max(now_s - self._last_s, 1e-3)
         self._last_inspected, self._last_s = ledger.inspected, now_s
+        latency_ms = self._deliverer.latency.take()
+        own_ms = own_latency_ms(latency_ms)
+        if self._lateness.update(own_ms):
+            late = self._lateness.is_late
+            log = self._log.warning if late else self._log.info
+            log("frames are late" if late else "frames are in time again", own_ms=round(own_ms))
         drops: Counter[Cause] = Counter()
         for (_, cause), count in faults.items():
             drops[cause] += count
@@ -137,7 +145,7 @@ class Telemetry:
             model=self._engine_loop.model.name,
             frames_per_s=round(frames_per_s, 2),
             frames_inspected=ledger.inspected,
-            latency_ms=self._deliverer.latency.take(),
+            latency_ms=latency_ms,
             drops=saturated(drops),
             cameras=self._cameras(),
             silent_cameras=self._silent_cameras(),

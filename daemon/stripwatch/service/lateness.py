@@ -1,0 +1,27 @@
+"""Lateness: a state in which frames stay in the daemon for too long, although none is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stripwatch.wire.event import Percentile
+
+LATE_MS_MAX = 1000.0  # median time of a frame in the daemon: seconds of strip pass meanwhile
+OWN_STAGES = ("batch_wait", "engine", "inspect", "publish")  # not the way from the camera
+
+
+def own_latency_ms(latency_ms: Mapping[str, Mapping[Percentile, float]]) -> float:
+    """Sum of the median latencies of the daemon's own stages, in ms; 0 without a frame."""
+    return sum(latency_ms[stage]["p50"] for stage in OWN_STAGES if stage in latency_ms)
+
+
+class Lateness:
+    """Whether frames are late; changes when a status period is wholly on the other side."""
+
+    def __init__(self) -> None:
+        self.is_late = False
+
+    def update(self, own_ms: float) -> bool:
+        """Take in the latency of a status period; True if the state has changed."""
+        was_late, self.is_late = self.is_late, own_ms > LATE_MS_MAX
+        return was_late != self.is_late
