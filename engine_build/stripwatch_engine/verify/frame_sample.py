@@ -35,6 +35,11 @@ class FrameSample:
         """Whether these are no frames that a model was trained for."""
         return self.source == PATTERN
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether frames come from a seed: samples for different purposes share none."""
+        return self.source in (PATTERN, SYNTHETIC)
+
     def remark(self, what: str, flag: str) -> str:
         """Sentence about a source that is too small, or has files that are not read; "" = none.
 

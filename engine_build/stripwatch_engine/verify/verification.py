@@ -55,7 +55,8 @@ def run_reference(
     """
     remarks = [sample.remark("verified", "--verify-frames")]
     if calibration:
-        if calibration.source == sample.source and not settings.calibration:
+        is_same_source = calibration.source == sample.source and not sample.is_generated
+        if is_same_source and not settings.calibration:
             remarks.append(
                 f"calibrated on frames of {sample.source}, as it is verified; --calibration names "
                 "others"

@@ -14,7 +14,8 @@ from PIL import Image
 from stripwatch.errors import ConfigError
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.frame import FrameHeader, decode_image
-from stripwatch_engine.verify.frame_sample import sample_frames
+from stripwatch_engine.settings import SYNTHETIC
+from stripwatch_engine.verify.frame_sample import PATTERN, sample_frames
 
 SHAPE = (32, 80)
 Codec = Literal["raw", "png", "jpeg"]
@@ -92,3 +93,11 @@ def test_images_that_were_left_out_are_named(tmp_path: Path) -> None:
     sample = sample_frames(str(tmp_path), SHAPE, 1, seed=0)
     assert len(sample.frames) == 1
     assert "left out 1 file of kind .webp" in sample.remark("verified", "--verify-frames")
+
+
+@pytest.mark.parametrize("source", [PATTERN, SYNTHETIC])
+def test_generated_frames_of_two_seeds_share_none(source: str) -> None:
+    """So calibration and verification on one such source use different frames."""
+    one, other = (sample_frames(source, SHAPE, 4, seed=seed) for seed in (1, 101))
+    assert one.is_generated
+    assert not any(np.array_equal(a, b) for a in one.frames for b in other.frames)
