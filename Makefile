@@ -18,12 +18,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 IN_PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo check test style types test-simulation bench constraints clean
+.PHONY: demo check fast-tests test style types test-simulation bench constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
 
-check: style types
+# The tests wait now and then, so mypy runs beside them.
+check: style
+	$(MAKE) --no-print-directory -j 2 types fast-tests
+
+fast-tests: $(VENV)/.test
 	$(PYTEST) $(IN_PARALLEL) -m "not slow"
 
 # The quickest first. mypy and the compiler, one core each, run side by side.
