@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from stripwatch.wire.event import Percentile
 
 LATE_MS_MAX = 1000.0  # median time of a frame in the daemon: seconds of strip pass meanwhile
-OWN_STAGES = ("batch_wait", "engine", "inspect", "publish")  # not the way from the camera
+# Without `receive_wait`, the time from the camera to the daemon.
+OWN_STAGES = ("batch_wait", "engine", "inspect", "publish")
 
 
 def own_latency_ms(latency_ms: Mapping[str, Mapping[Percentile, float]]) -> float:
@@ -16,12 +17,12 @@ def own_latency_ms(latency_ms: Mapping[str, Mapping[Percentile, float]]) -> floa
 
 
 class Lateness:
-    """Whether frames are late; changes when a status period is wholly on the other side."""
+    """Whether frames are late, by the latest status period."""
 
     def __init__(self) -> None:
         self.is_late = False
 
     def update(self, own_ms: float) -> bool:
-        """Take in the latency of a status period; True if the state has changed."""
+        """Follow the latency of a status period; True if the state has changed."""
         was_late, self.is_late = self.is_late, own_ms > LATE_MS_MAX
         return was_late != self.is_late
