@@ -13,6 +13,8 @@ from stripwatch._version import __version__
 if TYPE_CHECKING:
     from stripwatch.client.subscriber import FrameImage, Subscriber
     from stripwatch.wire.event import (
+        DaemonStart,
+        DaemonStop,
         Defect,
         Event,
         FrameResult,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "DaemonStart",
+    "DaemonStop",
     "Defect",
     "Event",
     "FrameImage",

@@ -49,6 +49,7 @@ class App:
             ConfigError: the configuration does not fit the engine, or an endpoint is taken.
             ModelError: the engine is missing, damaged, or cannot be loaded.
             DeviceError: the device failed more often than allowed.
+            StorageError: the journal cannot be opened, or belongs to another daemon.
         """
         with self._signals():
             pipeline = self._start_up()
@@ -136,9 +137,10 @@ class App:
         1. The receive thread closes the inputs, so that nothing new comes in, and hands on the slot
            that it fills.
         2. The engine thread finishes the slots that it has, and closes the engine.
-        3. The deliver thread publishes what they carry, and a last status.
-        4. The event socket closes when the last events have left.
-        5. Every slot must have come back.
+        3. The deliver thread inspects what they carry.
+        4. The outbox thread journals and publishes it, and a last status.
+        5. The event socket closes when the last events have left.
+        6. Every slot must have come back.
         """
         self._notifier.stopping()
         self._log.info("stopping")
@@ -149,11 +151,12 @@ class App:
             if self._abort or waited_s >= self._config.service.drain_timeout_s:
                 self._log.error("stopped before everything was inspected", waited_s=waited_s)
                 if pipeline.failure is None:
-                    return ExitCode.DRAIN_TIMEOUT
+                    stored = not pipeline.outbox.fault
+                    return ExitCode.DRAIN_TIMEOUT if stored else ExitCode.STORAGE
                 break
         if pipeline.failure is not None:
             raise pipeline.failure
-        ledger = pipeline.deliverer.ledger
+        ledger = pipeline.outbox.ledger
         self._log.info("stopped", inspected=ledger.inspected, missed=sum(ledger.missed.values()))
         return ExitCode.OK
 

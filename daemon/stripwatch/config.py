@@ -100,6 +100,15 @@ class Inspect(_Section, frozen=True):
     classes: tuple[ClassOverride, ...] = ()
 
 
+class JournalSection(_Section, frozen=True):
+    """The journal of events, and how much of it is kept."""
+
+    folder: Annotated[str, Meta(pattern=PATH_PATTERN)] | None = None  # None: see `journal_folder`
+    gigabytes_max: Positive = 20.0  # the oldest events beyond it are removed
+    days_max: Positive = 90.0
+    unread_gigabytes_max: Positive = 40.0  # where a named reader has not read them yet
+
+
 class Publish(_Section, frozen=True):
     """The endpoint at which events leave."""
 
@@ -127,6 +136,7 @@ class Config(_Section, frozen=True):
     publish: Publish
     batch: Batch = Batch()
     inspect: Inspect = Inspect()
+    journal: JournalSection = JournalSection()
     service: Service = Service()
 
 
@@ -181,11 +191,19 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
     return replaced(
         config,
         engine=replaced(config.engine, folder=str((folder / config.engine.folder).resolve())),
+        journal=replaced(config.journal, folder=str(_journal_folder(config.journal, folder))),
         inputs=tuple(
             replaced(entry, endpoint=_absolute(entry.endpoint, folder)) for entry in config.inputs
         ),
         publish=replaced(config.publish, endpoint=_absolute(config.publish.endpoint, folder)),
     )
+
+
+def _journal_folder(journal: JournalSection, folder: Path) -> Path:
+    """Beside the configuration, or in systemd's StateDirectory, where none is configured."""
+    state_folder = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    default = Path(state_folder) / "journal" if state_folder else Path("journal")
+    return (folder / (journal.folder or default)).resolve()
 
 
 def _absolute(endpoint: str, folder: Path) -> str:

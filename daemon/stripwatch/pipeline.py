@@ -7,15 +7,21 @@ makes the pipeline only watches them.
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 import zmq
 
+from stripwatch._version import __version__
 from stripwatch.config import Config
 from stripwatch.engines.base import EngineFactory
+from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
+from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
@@ -24,9 +30,11 @@ from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.engine_swap import Swap
 from stripwatch.stages.heartbeat import Heartbeat
+from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.receive import Receiver
 from stripwatch.stages.slots import SlotRing
 from stripwatch.stages.warm import warm_up
+from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
 
 LINGER_MS = 1000  # for the last events to leave
 
@@ -49,34 +57,52 @@ class Pipeline:
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
+            StorageError: the journal cannot be opened, or belongs to another daemon.
         """
         self._config = config
         self._context = zmq.Context()
         self._stop = threading.Event()
-        self._beats = {name: Heartbeat() for name in ("receive", "engine", "deliver")}
+        self._beats = {name: Heartbeat() for name in ("receive", "engine", "deliver", "outbox")}
         for number in range(1, DECODE_THREADS + 1):
             self._beats[f"decode-{number}"] = Heartbeat()
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
+        self._journal = Journal(Path(config.journal.folder or "journal"))
         try:
+            past = self._journal.past()
+            names = [camera.name for camera in config.cameras]
+            self.publisher = Publisher(self._context, config.publish, names)
+            self.outbox = Outbox(self._journal, past, self.publisher, self._beats["outbox"])
             decoders = Decoders(self._ring)
             self.receiver = Receiver(
-                config, self._ring, decoders, self._context, self._beats["receive"]
+                config,
+                self._ring,
+                decoders,
+                self._context,
+                self._beats["receive"],
+                lambda: bool(self.outbox.fault),
             )
-            self.publisher = Publisher(self._context, config.publish)
         except Exception:
+            self._journal.close()
             self._context.destroy(linger=0)
             raise
         self._engine_loop = EngineLoop(
             model, factory, config.engine, self._ring, self._beats["engine"]
         )
-        self.deliverer = Deliverer(config, self._ring, self.publisher, self._beats["deliver"])
-        self.telemetry = Telemetry(
-            self.receiver, self._engine_loop, self.deliverer, self.publisher, self._stop
+        self.deliverer = Deliverer(
+            config, self._ring, self.outbox, self.publisher, self._beats["deliver"]
         )
+        self.telemetry = Telemetry(
+            self.receiver, self._engine_loop, self.outbox, self.publisher, self._stop
+        )
+        self._resume(past)
         self._threads = [
             self._thread("engine", self._engine_loop.run),
             self._thread("receive", lambda: self.receiver.run(self._stop)),
-            self._thread("deliver", lambda: self.deliverer.run(self.telemetry.tick)),
+            self._thread("deliver", self.deliverer.run),
+            self._thread(
+                "outbox",
+                lambda: self.outbox.run(self._start_event(), self._stop_event, self.telemetry.tick),
+            ),
             *(
                 self._thread(name, functools.partial(decoders.run, beat))
                 for name, beat in self._beats.items()
@@ -130,10 +156,43 @@ class Pipeline:
         if any(thread.is_alive() for thread in self._threads):
             return False
         self.publisher.close(LINGER_MS)
+        self._journal.close()
         self._context.term()
         if self.failure is None:
             self._ring.assert_all_free()
         return True
+
+    def _resume(self, past: Past) -> None:
+        """Continue the sessions and strips of the daemon before this one."""
+        trackers = self.receiver.arrivals.trackers
+        for record in past.coverage:
+            if record.camera in trackers:
+                account = record.account
+                trackers[record.camera].resume(
+                    account.session, account.last_seq, record.strip, record.line_end
+                )
+        for camera, tally in past.open_strips.items():
+            if camera in trackers:
+                self.deliverer.inspector.resume(camera, msgspec.json.decode(tally, type=StripTally))
+
+    def _start_event(self) -> DaemonStart:
+        return DaemonStart(
+            stream=NO_STREAM,
+            seq=NO_SEQ,
+            t_ns=time.time_ns(),
+            version=__version__,
+            model=self.model.name,
+            config=hashlib.sha256(msgspec.json.encode(self._config)).hexdigest(),
+        )
+
+    def _stop_event(self) -> DaemonStop:
+        return DaemonStop(
+            stream=NO_STREAM,
+            seq=NO_SEQ,
+            t_ns=time.time_ns(),
+            reason="failed" if self.failure else "stopped",
+            detail=str(self.failure or ""),
+        )
 
     def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:

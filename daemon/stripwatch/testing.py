@@ -16,14 +16,23 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
+from stripwatch.config import (
+    Batch,
+    Camera,
+    Config,
+    EngineSection,
+    Geometry,
+    Input,
+    JournalSection,
+    Publish,
+)
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Gate
 from stripwatch.inspect.model import Model
 from stripwatch.net.sockets import Socket
 from stripwatch.pipeline import Pipeline
-from stripwatch.wire.event import Event, parse_event
+from stripwatch.wire.event import DaemonStart, DaemonStop, Event, parse_event
 from stripwatch.wire.frame import FrameHeader, build_frame
 
 CLASSES = tuple(DefectClass(id=index, name=f"kind{index}") for index in (1, 2, 3, 4))
@@ -77,6 +86,7 @@ class FakeLine:
         self.events_endpoint = events_endpoint  # for subscribers of one's own
         self._socket = events
         self.events: list[Event] = []
+        self.daemon_events: list[Event] = []  # the start is published before all subscriptions
         self.images: list[list[bytes]] = []
 
     def read(self) -> None:
@@ -86,7 +96,9 @@ class FakeLine:
             if topic.startswith(b"image."):
                 self.images.append([topic, *parts])
             else:
-                self.events.append(parse_event(topic, parts[0]))
+                event = parse_event(topic, parts[0])
+                of_daemon = isinstance(event, DaemonStart | DaemonStop)
+                (self.daemon_events if of_daemon else self.events).append(event)
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Read events until a condition holds.
@@ -103,7 +115,7 @@ class FakeLine:
 
     def accounted(self, camera: str, session: str, seq: int) -> bool:
         """Whether a frame is booked: inspected or missed."""
-        last_seq = self.pipeline.deliverer.ledger.last_seq(camera, session)
+        last_seq = self.pipeline.outbox.ledger.last_seq(camera, session)
         return last_seq is not None and last_seq >= seq
 
     def wait_for_frame(self, camera: str, session: str, seq: int) -> None:
@@ -150,6 +162,7 @@ def fake_line(
                 endpoint=f"ipc://{folder}/out", frame_results=True, queue_events=100_000
             ),
             batch=batch,
+            journal=JournalSection(folder=f"{folder}/journal"),
         )
         pipeline = Pipeline(
             config, Model("f" * 64, classes, gate), factory or fake_factory(behaviour)

@@ -90,7 +90,7 @@ def test_a_line_of_images_that_is_too_fast_is_overload() -> None:
         FakeBehaviour(read_pixels=False), pattern="sub", queue_frames=50, frame_shape=noise.shape
     ) as line:
         seq = 0
-        while not line.pipeline.deliverer.ledger.missed["top", Cause.OVERLOAD]:
+        while not line.pipeline.outbox.ledger.missed["top", Cause.OVERLOAD]:
             for _ in range(50):
                 header = FrameHeader(
                     v=1,
@@ -131,12 +131,12 @@ def test_frames_that_overflow_the_queue_are_overload_on_sub() -> None:
             line.camera.send("top", "s", seq)
         hold.set()
         seq = 60_000
-        while not line.pipeline.deliverer.ledger.missed["top", Cause.OVERLOAD]:
+        while not line.pipeline.outbox.ledger.missed["top", Cause.OVERLOAD]:
             line.camera.send("top", "s", seq)
             seq += 1
             line.wait(lambda: True)
             time.sleep(0.01)
-        assert line.pipeline.deliverer.ledger.missed["top", Cause.LOST] == 0
+        assert line.pipeline.outbox.ledger.missed["top", Cause.LOST] == 0
     check_coverage(line.events)
 
 
@@ -230,7 +230,7 @@ def test_a_peer_that_floods_the_event_port_does_not_stop_delivery() -> None:
             stop.set()
             thread.join()
             context.destroy(0)
-        assert line.pipeline.deliverer.ledger.inspected == 100
+        assert line.pipeline.outbox.ledger.inspected == 100
 
 
 def test_the_image_of_the_first_frame_reaches_a_new_subscriber() -> None:
@@ -271,7 +271,7 @@ def test_a_fault_in_an_optional_key_does_not_cost_the_frame() -> None:
             line.camera.send("top", "s", seq, strip="", line=-1)
         line.wait_for_frame("top", "s", 4)
         assert line.pipeline.receiver.arrivals.remarks == {("top", Cause.BAD_OPTION): 5}
-        assert line.pipeline.deliverer.ledger.inspected == 5
+        assert line.pipeline.outbox.ledger.inspected == 5
 
 
 def test_a_failing_deliver_thread_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def test_every_frame_is_inspected_or_missed(
         rejected = line.pipeline.receiver.rejected
         assert rejected[Cause.LATE] == late
         assert rejected[Cause.BAD_HEADER] == sum(step == "rubbish" for _, (step, _) in schedule)
-        missed = line.pipeline.deliverer.ledger.missed
+        missed = line.pipeline.outbox.ledger.missed
         for cause in set(expected_missed) | {Cause.LOST}:
             counted = sum(count for (_, name), count in missed.items() if name == cause)
             assert counted == expected_missed[cause], cause
@@ -147,7 +147,7 @@ def test_overload_is_counted_and_the_identity_holds(seed: int) -> None:
                 time.sleep(0.005)
     check_numbers(line.events)
     ((first, last),) = check_coverage(line.events).values()
-    status = line.pipeline.deliverer.ledger.statuses()["top"]
+    status = line.pipeline.outbox.ledger.statuses()["top"]
     assert status.inspected + sum(status.missed.values()) == last - first + 1
     assert status.missed[Cause.OVERLOAD] > 0
 
@@ -158,7 +158,7 @@ def test_pull_leaves_frames_with_the_camera_instead_of_dropping() -> None:
         for seq in range(300):
             line.camera.send("top", "s", seq)
         line.wait_for_frame("top", "s", 299)
-        status = line.pipeline.deliverer.ledger.statuses()["top"]
+        status = line.pipeline.outbox.ledger.statuses()["top"]
     assert (status.inspected, status.missed) == (300, {})
 
 

@@ -22,7 +22,7 @@ from stripwatch.feed.sources import Source, open_source
 from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
 from stripwatch.resources import resource_path
-from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd
+from stripwatch.wire.event import Defect, Gap, StripEnd, StripEvent
 from stripwatch.wire.rle import decode_coco, decode_severstal
 
 SHAPE = (256, 1600)
@@ -47,10 +47,10 @@ def configured(engine: Path, rows: int) -> Config:
     )
 
 
-def run(engine: Path, source: Source, rows: int) -> list[NumberedEvent]:
+def run(engine: Path, source: Source, rows: int) -> list[StripEvent]:
     schedule = Schedule(cameras=("top", "bottom"))
     received = run_daemon(configured(engine, rows), source, schedule, threading.Event())
-    return [msgspec.json.decode(entry.payload, type=NumberedEvent) for entry in received]
+    return [msgspec.json.decode(entry.payload, type=StripEvent) for entry in received]
 
 
 def expected_masks(engine: Path, frames: list[Pixels]) -> list[Pixels]:

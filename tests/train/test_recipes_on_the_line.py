@@ -95,7 +95,7 @@ def test_a_recipe_ends_in_defects_on_the_line(
         for seq in range(FRAMES):
             line.camera.send("top", "s", seq, strip.frame(seq).pixels)
         line.wait_for_frame("top", "s", FRAMES - 1)
-        status = line.pipeline.deliverer.ledger.statuses()["top"]
+        status = line.pipeline.outbox.ledger.statuses()["top"]
         line.wait(lambda: any(isinstance(event, Defect) for event in line.events))
     assert status.inspected == FRAMES
     names = {event.class_name for event in line.events if isinstance(event, Defect)}

@@ -24,7 +24,7 @@ from stripwatch.lab.compare.daemon_run import run_daemon
 from stripwatch.lab.compare.event_diff import compare_events
 from stripwatch.lab.compare.report import comparison_json, print_comparison
 from stripwatch.service.signals import stop_on_signals
-from stripwatch.wire.event import NumberedEvent
+from stripwatch.wire.event import StripEvent
 from stripwatch.wire.names import CameraName, StripId
 
 PUB_FRAMES_PER_S = 10.0  # slow enough for most machines; a daemon drops what is too fast
@@ -208,8 +208,8 @@ def _write_events(path: Path, received: list[Received]) -> None:
     sys.stdout.write(f"{path}: {len(received)} events{replaced}\n")
 
 
-def _report(expected: list[NumberedEvent], received: list[Received], *, as_json: bool) -> ExitCode:
-    actual = [entry.event for entry in received if isinstance(entry.event, NumberedEvent)]
+def _report(expected: list[StripEvent], received: list[Received], *, as_json: bool) -> ExitCode:
+    actual = [entry.event for entry in received if isinstance(entry.event, StripEvent)]
     comparison = compare_events(expected, actual)
     if as_json:
         sys.stdout.write(comparison_json(comparison).decode() + "\n")

@@ -8,17 +8,17 @@ import msgspec
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import read_utf8
-from stripwatch.wire.event import NumberedEvent
+from stripwatch.wire.event import StripEvent
 
-_TELEMETRY = ("status", "frame")  # not numbered, and not the same in any two runs
+_LEFT_OUT = ("status", "frame", "daemon_start", "daemon_stop")  # of the daemon, not of a strip
 
 
 class _TypeTag(msgspec.Struct, frozen=True):
     type: str
 
 
-def load_events(path: Path) -> list[NumberedEvent]:
-    """Read numbered events from a file of JSON lines; other events in it are left out.
+def load_events(path: Path) -> list[StripEvent]:
+    """Read the events of strips from a file of JSON lines; other events in it are left out.
 
     Raises:
         StorageError: the file cannot be read.
@@ -31,13 +31,13 @@ def load_events(path: Path) -> list[NumberedEvent]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not a file of events: {error}") from None
     tag_decoder = msgspec.json.Decoder(_TypeTag)
-    decoder = msgspec.json.Decoder(NumberedEvent)
-    events: list[NumberedEvent] = []
+    decoder = msgspec.json.Decoder(StripEvent)
+    events: list[StripEvent] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            if tag_decoder.decode(line).type not in _TELEMETRY:
+            if tag_decoder.decode(line).type not in _LEFT_OUT:
                 events.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(

@@ -133,6 +133,15 @@ class Ledger:
         account.missed[miss.cause] += miss.count
         self.missed[miss.camera, miss.cause] += miss.count
 
+    def restore(self, camera: str, account: Account) -> None:
+        """Continue a session whose frames were booked before the daemon started."""
+        self._accounts.setdefault(camera, {})[account.session] = account
+
+    def account(self, camera: str, session: str) -> Account:
+        """A copy of the counts of a session of which a frame was booked."""
+        account = self._accounts[camera][session]
+        return replace(account, missed=account.missed.copy())
+
     def last_seq(self, camera: str, session: str) -> int | None:
         """Number of the last frame booked in a session; None if there is none."""
         account = self._accounts.get(camera, {}).get(session)
@@ -165,6 +174,7 @@ class Ledger:
             # The coverage identity, kept by construction: frames come out without a hole.
             assert first_seq == account.last_seq + 1, (camera, session, first_seq, account.last_seq)
             account.last_seq = last_seq
+            self._sessions[camera] = max(1, self._sessions[camera])  # one from before the start
             return account
         # Number 0 in a session seen before: so old that the tracker has forgotten it.
         if account is None and len(accounts) == SESSIONS_MAX:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from stripwatch.config import Camera, Geometry
 from stripwatch.inspect.coverage import Miss, saturated
@@ -12,6 +12,8 @@ from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Gap, Position, StripEnd, StripStart
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import encode_coco, encode_severstal
+
+_Key = TypeVar("_Key", bound=str)
 
 
 def defect_event(
@@ -77,32 +79,33 @@ def gap_event(miss: Miss, strip: str | None, geometry: Geometry) -> Gap:
 
 @dataclass(slots=True)
 class StripTally:
-    """Counts of one strip as one camera has seen it so far."""
+    """Counts of one strip as one camera has seen it so far; kept in the journal as JSON."""
 
     strip: str
     session: str
     frame_seq: int
     t_ns: int
     inspected: int = 0
-    missed: Counter[Cause] = field(default_factory=Counter)
+    missed: dict[Cause, int] = field(default_factory=dict)
     lines_inspected: int = 0
-    lines_missed: Counter[Cause] = field(default_factory=Counter)
-    defects: Counter[str] = field(default_factory=Counter)
+    lines_missed: dict[Cause, int] = field(default_factory=dict)
+    defects: dict[str, int] = field(default_factory=dict)
 
     def add_frame(self, header: FrameHeader, findings: list[Finding]) -> None:
         """Count an inspected frame."""
         self.session, self.frame_seq, self.t_ns = header.session, header.seq, header.t_ns
         self.inspected += 1
         self.lines_inspected += header.shape[0]
-        self.defects.update(finding.defect_class.name for finding in findings)
+        for finding in findings:
+            _add(self.defects, finding.defect_class.name, 1)
 
     def add_miss(self, miss: Miss, frame_lines: int) -> None:
         """Count missed frames; where their lines are unknown they count as full frames."""
         self.session, self.frame_seq = miss.session, miss.last_seq
         self.t_ns = miss.t_ns or self.t_ns
-        self.missed[miss.cause] += miss.count
+        _add(self.missed, miss.cause, miss.count)
         first, end = miss.lines or (0, miss.count * frame_lines)
-        self.lines_missed[miss.cause] += end - first
+        _add(self.lines_missed, miss.cause, end - first)
 
     def start(self, camera: str) -> StripStart:
         """The event that opens the strip."""
@@ -136,3 +139,7 @@ class StripTally:
             },
             defects=dict(self.defects),
         )
+
+
+def _add(counts: dict[_Key, int], key: _Key, count: int) -> None:
+    counts[key] = counts.get(key, 0) + count

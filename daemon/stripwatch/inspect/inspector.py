@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +46,15 @@ class Inspector:
         self._cameras = {camera.name: camera for camera in config.cameras}
         self._seams = {camera.name: SeamJoiner() for camera in config.cameras}
         self._strips: dict[str, StripTally] = {}
+
+    def resume(self, camera: str, tally: StripTally) -> None:
+        """Continue a strip that the daemon before this one has begun."""
+        self._strips[camera] = tally
+
+    def open_strip(self, camera: str) -> bytes | None:
+        """The tally of the strip that a camera has begun and not ended, as JSON; None: no strip."""
+        tally = self._strips.get(camera)
+        return None if tally is None else msgspec.json.encode(tally)
 
     def miss_outputs(self, miss: Miss) -> list[Output]:
         """The events of frames that were not inspected."""

@@ -62,7 +62,16 @@ class SequenceTracker:
         self._row = 0  # frames in a row of the latest
         self._away = 0  # frames of others since the current one sent
         self._returns = self._changes = 0
+        self._is_resumed = False  # no frame has come since the daemon started anew
         self.rivals: tuple[str, str] | None = None  # inspected and second sender, while there are
+
+    def resume(self, name: str, last_seq: int, strip: str | None, line_end: int | None) -> None:
+        """Continue a session that the daemon before this one has followed; the oldest first.
+
+        What the first frame after the start shows to be missing came while no daemon ran.
+        """
+        self._sessions[name] = _Session(name, last_seq, strip=strip, line_end=line_end)
+        self._is_resumed = True
 
     def arrive(self, frame: FrameHeader | FrameId) -> Arrival:
         """Follow one frame.
@@ -85,6 +94,9 @@ class SequenceTracker:
             frame = with_values(frame, session=session.name)
         cause = self._follow(session, frame)
         lost = _lost_before(session, frame) if frame.seq > session.last_seq + 1 else None
+        if lost is not None and self._is_resumed:
+            lost = replace(lost, cause=Cause.DAEMON_DOWN)
+        self._is_resumed = False
         session.frames += 1
         session.last_seq = frame.seq
         session.line_end = None
@@ -95,8 +107,9 @@ class SequenceTracker:
 
     def _begin(self, frame: FrameId, after: _Session | None = None) -> _Session:
         """A new session; `after` is the one of the same name, where it counts again."""
-        again = after.again + 1 if after else 0
-        name = f"{frame.session[:_STEM_CHARACTERS]}-{again + 1}" if again else frame.session
+        again, name = 0, frame.session
+        if after:
+            again, name = self._name_again(after, frame.session)
         last_seq = -1 if self._sessions else frame.seq - 1
         if after:  # the frames that were late until now are lost in it
             last_seq = frame.seq - AGAIN_FRAMES
@@ -106,6 +119,14 @@ class SequenceTracker:
             del self._sessions[next(oldest)]
         self._sessions[frame.session] = session
         return session
+
+    def _name_again(self, session: _Session, sent_name: str) -> tuple[int, str]:
+        """How often a session has counted again, and a name that no session has."""
+        taken = {entry.name for entry in self._sessions.values()}
+        again = session.again + 1
+        while (name := f"{sent_name[:_STEM_CHARACTERS]}-{again + 1}") in taken:
+            again += 1
+        return again, name
 
     def _follow(self, session: _Session, frame: FrameHeader | FrameId) -> Cause | None:
         """Choose the session to inspect; the cause of a frame of another one."""

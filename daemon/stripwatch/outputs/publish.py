@@ -1,6 +1,8 @@
-"""The event endpoint: an XPUB socket that numbers, encodes and sends."""
+"""The event endpoint: an XPUB socket, and what its subscribers ask for."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import msgspec
@@ -10,8 +12,8 @@ from numpy.typing import NDArray
 
 from stripwatch.config import Publish
 from stripwatch.net.sockets import Context, open_socket
-from stripwatch.wire.event import Event, build_event
 from stripwatch.wire.frame import FrameHeader, image_topic
+from stripwatch.wire.names import CameraName
 
 SUBSCRIPTION_BYTES_MAX = 256
 SUBSCRIPTIONS_MAX = 10_000
@@ -26,7 +28,7 @@ class Publisher:
     read costs at most `queue_events` messages of memory.
     """
 
-    def __init__(self, context: Context, settings: Publish) -> None:
+    def __init__(self, context: Context, settings: Publish, cameras: Sequence[CameraName]) -> None:
         self._socket = open_socket(
             context,
             "xpub",
@@ -36,16 +38,17 @@ class Publisher:
             message_bytes_max=SUBSCRIPTION_BYTES_MAX,
         )
         self._topics: set[bytes] = set()
+        self._image_topics = {camera: image_topic(camera) for camera in cameras}
+        # Cameras whose images are wanted; replaced as a whole, so that any thread may read it.
+        self.image_cameras: frozenset[str] = frozenset()
 
-    def send(self, event: Event) -> None:
-        """Send one event."""
-        self._socket.send_multipart(build_event(event), copy=True)
+    def send(self, message: Sequence[bytes]) -> None:
+        """Send the parts of one message."""
+        self._socket.send_multipart(message, copy=True)
 
     def send_image(self, header: FrameHeader, pixels: NDArray[np.uint8]) -> None:
-        """Send a frame, uint8 [lines, pixels], as a JPEG, if anybody has asked for it."""
-        topic = image_topic(header.camera)
-        if any(topic.startswith(prefix) for prefix in self._topics):
-            self._socket.send_multipart(build_image(header, pixels))
+        """Send a frame, uint8 [lines, pixels], as a JPEG."""
+        self._socket.send_multipart(build_image(header, pixels))
 
     @property
     def subscriptions(self) -> int:
@@ -60,17 +63,28 @@ class Publisher:
         Must be called now and then: libzmq keeps unread subscriptions without a limit. A peer that
         sends more than is read must not keep the caller from its work.
         """
+        concerns_images = False
         for _ in range(SUBSCRIPTIONS_PER_TURN):
             try:
                 message = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return False
+                more_waits = False
+                break
             kind, topic = message[:1], message[1:]
             if kind == b"\x01" and len(self._topics) < SUBSCRIPTIONS_MAX:
                 self._topics.add(topic)
             elif kind == b"\x00":
                 self._topics.discard(topic)
-        return True
+            concerns_images |= any(image.startswith(topic) for image in self._image_topics.values())
+        else:
+            more_waits = True
+        if concerns_images:
+            self.image_cameras = frozenset(
+                camera
+                for camera, image in self._image_topics.items()
+                if any(image.startswith(topic) for topic in self._topics)
+            )
+        return more_waits
 
     def close(self, linger_ms: int) -> None:
         """Close the socket; messages under way have `linger_ms` to leave."""

@@ -14,13 +14,13 @@ from stripwatch.inspect.coverage import saturated
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
 from stripwatch.service.lateness import Lateness, own_latency_ms
-from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
+from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.receive import Receiver
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import CameraStatus, Status
 
-State = Literal["running", "overload", "conflict", "degraded", "stopping"]
+State = Literal["running", "overload", "conflict", "degraded", "failed", "stopping"]
 SILENT_S_MAX = 10.0  # after the start, without a frame of a camera of the configuration
 
 _EVENTS = {  # log events of causes for which no frame is missed
@@ -34,20 +34,20 @@ _EVENTS = {  # log events of causes for which no frame is missed
 class Telemetry:
     """Builds a status once a second from the counters of the threads.
 
-    Runs in the deliver thread and only reads what the other threads count.
+    Runs in the outbox thread and only reads what the other threads count.
     """
 
     def __init__(
         self,
         receiver: Receiver,
         engine_loop: EngineLoop,
-        deliverer: Deliverer,
+        outbox: Outbox,
         publisher: Publisher,
         stop: threading.Event,
     ) -> None:
         self._receiver = receiver
         self._engine_loop = engine_loop
-        self._deliverer = deliverer
+        self._outbox = outbox
         self._publisher = publisher
         self._stop = stop
         self._log = structlog.get_logger()
@@ -66,12 +66,12 @@ class Telemetry:
         self._log_changes(faults + Counter(dict(list(arrivals.remarks.items()))))
         self._log_silent_cameras()
         status = self._status(faults)
-        self._deliverer.outbox.send([status])
+        self._outbox.send_status(status)
         self.latest = status
 
     def _faults(self) -> Counter[FaultKey]:
         """Frames missed and messages rejected since the start, by camera ("" if unknown)."""
-        faults = Counter(self._deliverer.ledger.missed)
+        faults = Counter(self._outbox.ledger.missed)
         arrivals = self._receiver.arrivals
         known: Counter[Cause] = Counter()
         for (camera, cause), count in list(arrivals.rejected_of.items()):
@@ -109,12 +109,14 @@ class Telemetry:
             )
 
     def _silent_cameras(self) -> tuple[str, ...]:
-        seen = self._deliverer.ledger.cameras()
+        seen = self._outbox.ledger.cameras()
         return tuple(name for name in self._receiver.arrivals.trackers if name not in seen)
 
     def _state(self) -> State:
         if self._stop.is_set():
             return "stopping"
+        if self._outbox.fault:
+            return "failed"
         if self._engine_loop.rebuilding:
             return "degraded"
         if self._fault_states.is_under_way(Cause.OVERLOAD) or self._lateness.is_late:
@@ -125,10 +127,10 @@ class Telemetry:
 
     def _status(self, faults: Counter[FaultKey]) -> Status:
         now_s = time.monotonic()
-        ledger = self._deliverer.ledger
+        ledger = self._outbox.ledger
         frames_per_s = (ledger.inspected - self._last_inspected) / max(now_s - self._last_s, 1e-3)
         self._last_inspected, self._last_s = ledger.inspected, now_s
-        latency_ms = self._deliverer.latency.take()
+        latency_ms = self._outbox.latency.take()
         own_ms = own_latency_ms(latency_ms)
         if self._lateness.update(own_ms):
             late = self._lateness.is_late
@@ -138,9 +140,10 @@ class Telemetry:
         for (_, cause), count in faults.items():
             drops[cause] += count
         return Status(
-            stream=self._deliverer.outbox.stream,
+            stream=self._outbox.stream,
             t_ns=time.time_ns(),
             state=self._state(),
+            reasons=(self._outbox.fault,) if self._outbox.fault else (),
             uptime_s=round(now_s - self._started_s, 3),
             model=self._engine_loop.model.name,
             frames_per_s=round(frames_per_s, 2),
@@ -150,14 +153,14 @@ class Telemetry:
             cameras=self._cameras(),
             silent_cameras=self._silent_cameras(),
             subscribers=self._publisher.subscriptions,
-            last_event_seq=self._deliverer.outbox.last_seq,
+            last_event_seq=self._outbox.last_seq,
         )
 
     def _cameras(self) -> dict[str, CameraStatus]:
         """The counts of every camera seen, with what is wrong about its messages."""
         arrivals = self._receiver.arrivals
         cameras = {}
-        for name, counts in self._deliverer.ledger.statuses().items():
+        for name, counts in self._outbox.ledger.statuses().items():
             rivals = arrivals.trackers[name].rivals
             cameras[name] = msgspec.structs.replace(
                 counts,

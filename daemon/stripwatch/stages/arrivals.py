@@ -58,7 +58,11 @@ class Arrivals:
                 f"{second} are not inspected: give each sender a camera name of its own",
             )
         lost = arrival.lost
-        if lost is not None and self._overflowed(frame.camera, frame_input):
+        if (
+            lost is not None
+            and lost.cause is Cause.LOST
+            and self._overflowed(frame.camera, frame_input)
+        ):
             detail = f"frames came faster than they are read; {frame_input.queue_frames} queued"
             self.fault(Cause.OVERLOAD, frame_input, detail)
             arrival = replace(arrival, lost=replace(lost, cause=Cause.OVERLOAD))

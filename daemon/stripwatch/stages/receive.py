@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import zmq
 
@@ -47,8 +47,9 @@ class Receiver:
         decoders: Decoders,
         context: Context,
         heartbeat: Heartbeat,
+        storage_fails: Callable[[], bool],
     ) -> None:
-        """Open the input sockets.
+        """Open the input sockets; `storage_fails` tells why no slot is free.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -56,6 +57,7 @@ class Receiver:
         self._ring = ring
         self._decoders = decoders
         self._heartbeat = heartbeat
+        self._storage_fails = storage_fails
         self._frame_shape = config.line.frame_shape
         self._batch_wait_ms = config.batch.wait_ms
         self._slot: Slot | None = None
@@ -192,8 +194,9 @@ class Receiver:
         slot = self._open_slot()
         if slot is None:
             self._overload.frame_dropped(time.monotonic_ns())
-            self.arrivals.fault(Cause.OVERLOAD, frame_input, "no slot was free")
-            self._miss(miss_of(header, Cause.OVERLOAD))
+            cause = Cause.STORAGE_ERROR if self._storage_fails() else Cause.OVERLOAD
+            self.arrivals.fault(cause, frame_input, "no slot was free")
+            self._miss(miss_of(header, cause))
             return
         check_shape(header, self._frame_shape)
         if not frame_input.has_more():

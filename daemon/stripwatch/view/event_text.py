@@ -7,7 +7,17 @@ from datetime import datetime
 from rich.text import Text
 
 from stripwatch.view.overlay import class_colour
-from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, StripEnd, StripStart
+from stripwatch.wire.event import (
+    DaemonStart,
+    DaemonStop,
+    Defect,
+    Event,
+    FrameResult,
+    Gap,
+    Status,
+    StripEnd,
+    StripStart,
+)
 
 UNKNOWN = "-"
 
@@ -27,11 +37,10 @@ def format_event(event: Event) -> Text:
             return _defect(event)
         case Gap():
             return _gap(event)
-        case StripStart():
-            line = _front(event.t_ns, event.camera, event.strip)
-            return line.append(f"strip starts at frame {event.frame_seq}", "bold")
-        case StripEnd():
-            return _strip_end(event)
+        case StripStart() | StripEnd():
+            return _strip(event)
+        case DaemonStart() | DaemonStop():
+            return _daemon(event)
         case Status():
             return _status(event)
         case FrameResult():
@@ -64,8 +73,10 @@ def _gap(event: Gap) -> Text:
     )
 
 
-def _strip_end(event: StripEnd) -> Text:
+def _strip(event: StripStart | StripEnd) -> Text:
     line = _front(event.t_ns, event.camera, event.strip)
+    if isinstance(event, StripStart):
+        return line.append(f"strip starts at frame {event.frame_seq}", "bold")
     defects = ", ".join(f"{count} {name}" for name, count in sorted(event.defects.items()))
     line.append("strip ends: ", "bold")
     line.append(
@@ -76,6 +87,16 @@ def _strip_end(event: StripEnd) -> Text:
         metres = sum(event.metres_missed.values())
         line.append(f", {missed} ({metres:.3f} m) missed", "bold red")
     return line.append(f"; {defects or 'no defects'}")
+
+
+def _daemon(event: DaemonStart | DaemonStop) -> Text:
+    line = _front(event.t_ns, "", None)
+    if isinstance(event, DaemonStart):
+        return line.append(f"daemon {event.version} starts", "bold")
+    if event.reason == "unclean":
+        return line.append("the daemon before was killed, or power was lost", "bold red")
+    line.append(f"daemon stops: {event.reason}", "bold")
+    return line.append(f", {event.detail}" if event.detail else "")
 
 
 def _status(event: Status) -> Text:

@@ -15,6 +15,8 @@ class Cause(StrEnum):
     OVERLOAD = "overload"  # no slot was free
     ENGINE_ERROR = "engine_error"  # the device failed while it was in a batch
     SECOND_SENDER = "second_sender"  # another sender uses the same camera name
+    DAEMON_DOWN = "daemon_down"  # it came while no daemon ran, or was in one that ended
+    STORAGE_ERROR = "storage_error"  # no slot was free, since the journal could not be written
 
     # The message breaks the protocol. Where the frame's number could be read it becomes a gap.
     BAD_PARTS = "bad_parts"  # not exactly [topic, header, payload]

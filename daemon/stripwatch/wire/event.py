@@ -3,8 +3,8 @@
     [topic, payload]
 
 The payload is one JSON object whose `type` names one of the structs below. Journalled events
-(defect, gap, strip_start, strip_end) are numbered: `stream` names the journal and `seq` counts
-from 1 without a hole. Telemetry (status, frame) is not numbered.
+(defect, gap, strip_start, strip_end, daemon_start, daemon_stop) are numbered: `stream` names the
+journal and `seq` counts from 1 without a hole. Telemetry (status, frame) is not numbered.
 """
 
 from __future__ import annotations
@@ -34,9 +34,13 @@ Pixel = Annotated[int, Meta(ge=0, lt=SIDE_MAX)]
 Percentile = Literal["p50", "p99", "max"]
 
 
+Stream = Annotated[str, Meta(description="journal id; a new one starts again at seq 1")]
+Seq = Annotated[int, Meta(ge=1, description="number of the event, contiguous in its stream")]
+
+
 class _Numbered(msgspec.Struct, frozen=True, kw_only=True):
-    stream: Annotated[str, Meta(description="journal id; a new one starts again at seq 1")]
-    seq: Annotated[int, Meta(ge=1, description="number of the event, contiguous in its stream")]
+    stream: Stream
+    seq: Seq
     camera: CameraName
     strip: Annotated[StripId | None, Meta(description="coil id, where the camera sends one")]
     v: Literal[1] = 1
@@ -122,6 +126,32 @@ class StripEnd(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="stri
     defects: Annotated[dict[str, Count], Meta(description="number by class name")]
 
 
+class DaemonStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_start"):
+    """The daemon has started. Topic `daemon`."""
+
+    stream: Stream
+    seq: Seq
+    t_ns: int
+    version: Annotated[str, Meta(description="of stripwatch")]
+    model: Annotated[str, Meta(description="hash of the engine")]
+    config: Annotated[str, Meta(description="SHA-256 of the configuration in force")]
+    v: Literal[1] = 1
+
+
+class DaemonStop(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_stop"):
+    """The daemon has stopped. Topic `daemon`."""
+
+    stream: Stream
+    seq: Seq
+    t_ns: Annotated[int, Meta(description="of the stop; of the next start where it is unclean")]
+    reason: Annotated[
+        Literal["stopped", "failed", "unclean"],
+        Meta(description="unclean: killed, or power was lost; written by the next start"),
+    ]
+    detail: Annotated[str, Meta(description="the error, where it failed; else empty")]
+    v: Literal[1] = 1
+
+
 class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Coverage of a camera's session: inspected + missed = last - first + 1."""
 
@@ -147,7 +177,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
 
     stream: str
     t_ns: int
-    state: Literal["starting", "running", "overload", "conflict", "degraded", "stopping"]
+    state: Literal["starting", "running", "overload", "conflict", "degraded", "failed", "stopping"]
+    reasons: Annotated[
+        tuple[str, ...], Meta(description="why the state is what it is, where that can be told")
+    ] = ()
     uptime_s: float
     model: str
     frames_per_s: float
@@ -180,7 +213,8 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     v: Literal[1] = 1
 
 
-NumberedEvent = Defect | Gap | StripStart | StripEnd
+StripEvent = Defect | Gap | StripStart | StripEnd
+NumberedEvent = StripEvent | DaemonStart | DaemonStop
 Event = NumberedEvent | Status | FrameResult
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -202,6 +236,8 @@ def topic_of(event: Event) -> str:
             return f"strip.{event.camera}"
         case FrameResult():
             return f"frame.{event.camera}"
+        case DaemonStart() | DaemonStop():
+            return "daemon"
         case Status():
             return "status"
 

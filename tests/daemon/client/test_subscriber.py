@@ -154,7 +154,7 @@ def test_images_come_after_the_defects(endpoint: str) -> None:
     pixels = np.full((8, 32), 90, np.uint8)
     with zmq.Context() as context:
         with Subscriber(endpoint, ("image",)) as events:
-            publisher = Publisher(context, Publish(endpoint=endpoint))
+            publisher = Publisher(context, Publish(endpoint=endpoint), ["top"])
             try:
                 for _ in range(int(WAIT_S * 100)):
                     publisher.read_subscriptions()

@@ -62,14 +62,14 @@ def test_every_pattern_and_attachment_works_side_by_side(tmp_path: Path) -> None
             for name, camera in cameras.items():
                 camera.send(name, "s", seq)
         until_s = time.monotonic() + 20
-        while pipeline.deliverer.ledger.inspected < FRAMES * len(NAMES):
-            assert time.monotonic() < until_s, pipeline.deliverer.ledger.statuses()
+        while pipeline.outbox.ledger.inspected < FRAMES * len(NAMES):
+            assert time.monotonic() < until_s, pipeline.outbox.ledger.statuses()
             time.sleep(0.01)
     finally:
         pipeline.stop()
         assert pipeline.join(20)
         context.destroy(linger=0)
-    statuses = pipeline.deliverer.ledger.statuses()
+    statuses = pipeline.outbox.ledger.statuses()
     assert {name: (row.inspected, row.missed) for name, row in statuses.items()} == dict.fromkeys(
         NAMES, (FRAMES, {})
     )

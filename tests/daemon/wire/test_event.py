@@ -16,6 +16,8 @@ from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.event import (
     EVENT_BYTES_MAX,
     CameraStatus,
+    DaemonStart,
+    DaemonStop,
     Defect,
     Event,
     FrameResult,
@@ -110,6 +112,17 @@ EXAMPLES: dict[str, Event] = {
         subscribers=2,
         last_event_seq=99,
     ),
+    "daemon_start": DaemonStart(
+        stream="5d0c",
+        seq=100,
+        t_ns=5,
+        version="1.0",
+        model="fa29fef7543bbb59",
+        config="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    "daemon_stop": DaemonStop(
+        stream="5d0c", seq=101, t_ns=6, reason="failed", detail="the device failed"
+    ),
     "frame": FrameResult(
         camera="top",
         session="3f9a",
@@ -123,7 +136,7 @@ EXAMPLES: dict[str, Event] = {
 }
 
 # Added to version 1: an event that was kept before still parses.
-ADDED_KEYS = {"mask_block_px", "silent_cameras"}
+ADDED_KEYS = {"mask_block_px", "reasons", "silent_cameras"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -143,6 +156,8 @@ def test_topics() -> None:
         "gap": "gap.top",
         "strip_start": "strip.top",
         "strip_end": "strip.top",
+        "daemon_start": "daemon",
+        "daemon_stop": "daemon",
         "status": "status",
         "frame": "frame.top",
     }

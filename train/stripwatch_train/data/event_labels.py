@@ -12,7 +12,7 @@ import msgspec
 from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.wire.event import Defect, Gap, NumberedEvent
+from stripwatch.wire.event import Defect, Gap, StripEvent
 from stripwatch_train.data.samples import class_name, make_classes
 from stripwatch_train.data.text import decode_text
 
@@ -56,7 +56,7 @@ class Coverage:
     gaps: defaultdict[Session, list[Range]] = field(default_factory=lambda: defaultdict(list))
     defective: set[FrameKey] = field(default_factory=set)
 
-    def add(self, event: NumberedEvent) -> None:
+    def add(self, event: StripEvent) -> None:
         """Count an event."""
         session = (event.camera, event.session)
         first = last = 0

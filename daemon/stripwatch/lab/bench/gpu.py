@@ -167,7 +167,7 @@ def _daemon(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> Read
         feed_process(setup.frames_at, pixels),
     ):
         frames_per_s(pipeline, 0)  # until frames flow
-        ledger = pipeline.deliverer.ledger
+        ledger = pipeline.outbox.ledger
         with load_monitor() as load:
             before, started_s = ledger.inspected, time.monotonic()
             latency_ms = worst_latency(pipeline, setup.seconds)

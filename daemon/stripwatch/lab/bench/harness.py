@@ -67,7 +67,7 @@ def running_pipeline(setup: BenchSetup, model: Model, factory: EngineFactory) ->
 
 def frames_per_s(pipeline: Pipeline, seconds: float) -> float:
     """Frames inspected per second, once the pipeline runs steadily."""
-    ledger = pipeline.deliverer.ledger
+    ledger = pipeline.outbox.ledger
     while ledger.inspected == 0 and pipeline.failure is None:
         time.sleep(0.01)
     time.sleep(SETTLE_S)

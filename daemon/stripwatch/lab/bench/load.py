@@ -26,7 +26,7 @@ from stripwatch.lab.bench.harness import (
     worst_latency,
 )
 from stripwatch.pipeline import Pipeline
-from stripwatch.stages.deliver import STATUS_PERIOD_S
+from stripwatch.stages.outbox import STATUS_PERIOD_S
 from stripwatch.wire.event import Status
 
 P99_GROWTH_MAX = 2.0  # during a hot-swap
@@ -151,7 +151,7 @@ def _offered(
 
 def _counts(pipeline: Pipeline) -> Counter[str]:
     """Frames so far: inspected, and dropped by cause."""
-    ledger = pipeline.deliverer.ledger
+    ledger = pipeline.outbox.ledger
     counts: Counter[str] = Counter(inspected=ledger.inspected)
     for (_, cause), count in list(ledger.missed.items()):
         counts[str(cause)] += count

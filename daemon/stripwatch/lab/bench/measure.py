@@ -113,7 +113,7 @@ def memory(setup: BenchSetup, frame_count: int) -> Figures:
         running_pipeline(setup, Model("fake", CLASSES), IDLE) as pipeline,
         feed_process(setup.frames_at, pixels),
     ):
-        ledger = pipeline.deliverer.ledger
+        ledger = pipeline.outbox.ledger
 
         def resident_mb_at(frames: int) -> float:
             while ledger.inspected < frames and pipeline.failure is None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.wire.event import Defect, Gap, NumberedEvent
+from stripwatch.wire.event import Defect, Gap, StripEvent
 
 IGNORED = ("stream", "seq", "session", "t_ns", "model")
 VALUE_CHARACTERS_MAX = 40  # of a field in a line of text; masks are long
@@ -25,7 +25,7 @@ class Difference(msgspec.Struct, frozen=True):
     """One event that is missing, new or changed."""
 
     kind: Kind
-    event: NumberedEvent  # the expected one; of a new event, that one
+    event: StripEvent  # the expected one; of a new event, that one
     changes: tuple[tuple[str, Any, Any], ...] = ()  # field, expected, actual
 
 
@@ -33,8 +33,8 @@ class Comparison(msgspec.Struct, frozen=True):
     """The events of two runs and their differences."""
 
     differences: tuple[Difference, ...]
-    expected: tuple[NumberedEvent, ...]
-    actual: tuple[NumberedEvent, ...]
+    expected: tuple[StripEvent, ...]
+    actual: tuple[StripEvent, ...]
 
     @property
     def models(self) -> tuple[list[str], list[str]]:
@@ -46,16 +46,14 @@ class Comparison(msgspec.Struct, frozen=True):
         return expected, actual
 
 
-def compare_events(
-    expected: Iterable[NumberedEvent], actual: Iterable[NumberedEvent]
-) -> Comparison:
+def compare_events(expected: Iterable[StripEvent], actual: Iterable[StripEvent]) -> Comparison:
     """Compare events by camera, frame, class and box (gaps and strips by camera and frames)."""
     expected, actual = tuple(expected), tuple(actual)
-    pool: dict[tuple[object, ...], list[NumberedEvent]] = defaultdict(list)
+    pool: dict[tuple[object, ...], list[StripEvent]] = defaultdict(list)
     for event in actual:
         pool[_key(event)].append(event)
     differences: list[Difference] = []
-    pairs: list[tuple[NumberedEvent, NumberedEvent]] = []
+    pairs: list[tuple[StripEvent, StripEvent]] = []
     for event in expected:
         partners = pool[_key(event)]
         if partners:
@@ -97,12 +95,12 @@ def _five(row: Sequence[int]) -> tuple[int, int, int, int, int]:
     return first, second, third, fourth, fifth
 
 
-def _kind(event: NumberedEvent) -> str:
+def _kind(event: StripEvent) -> str:
     tag = str(event.__struct_config__.tag)
     return f"defect {event.class_name}" if isinstance(event, Defect) else tag
 
 
-def _key(event: NumberedEvent) -> tuple[object, ...]:
+def _key(event: StripEvent) -> tuple[object, ...]:
     place: tuple[object, ...]
     match event:
         case Defect():
@@ -114,11 +112,11 @@ def _key(event: NumberedEvent) -> tuple[object, ...]:
     return (type(event).__name__, event.camera, *place)
 
 
-def _position(event: NumberedEvent) -> tuple[str, int]:
+def _position(event: StripEvent) -> tuple[str, int]:
     return event.camera, event.first_frame_seq if isinstance(event, Gap) else event.frame_seq
 
 
-def _regrouped(pairs: Sequence[tuple[NumberedEvent, NumberedEvent]]) -> set[int]:
+def _regrouped(pairs: Sequence[tuple[StripEvent, StripEvent]]) -> set[int]:
     """Indices of the pairs of defects whose `part_of` groups them differently in the two runs.
 
     Each group is named by its first pair; members without a partner are missing or new themselves.
@@ -137,7 +135,7 @@ def _regrouped(pairs: Sequence[tuple[NumberedEvent, NumberedEvent]]) -> set[int]
 
 
 def _changes(
-    expected: NumberedEvent, actual: NumberedEvent, *, regrouped: bool
+    expected: StripEvent, actual: StripEvent, *, regrouped: bool
 ) -> tuple[tuple[str, Any, Any], ...]:
     before, after = _fields(expected), _fields(actual)
     return tuple(
@@ -147,12 +145,12 @@ def _changes(
     )
 
 
-def _fields(event: NumberedEvent) -> dict[str, Any]:
+def _fields(event: StripEvent) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(event)
     return {name: value for name, value in fields.items() if name not in IGNORED}
 
 
-def _name(event: NumberedEvent) -> str:
+def _name(event: StripEvent) -> str:
     match event:
         case Defect():
             x, y, width, height = event.bbox_px

@@ -1,0 +1,227 @@
+"""The journal's writer. One daemon has it at a time; any number of programs may read beside it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from stripwatch.errors import StorageError
+from stripwatch.inspect.coverage import Account
+from stripwatch.journal.faults import as_storage_error
+from stripwatch.journal.records import CoverageRecord, Transaction
+from stripwatch.journal.schema import prepare
+from stripwatch.wire.causes import Cause
+
+FILE = "journal.db"
+LOCK_FILE = "journal.lock"
+BUSY_TIMEOUT_S = 1.0  # another program that holds a lock, such as a backup
+WAL_PAGES = 4000  # of 4 KiB; SQLite then copies them into the file, which takes a few fsyncs
+SESSIONS_KEPT = 16  # of a camera, newest first; as many as inspect/sequence.py remembers
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Where the daemon before this one stopped."""
+
+    coverage: tuple[CoverageRecord, ...]  # the oldest first
+    open_strips: dict[str, bytes]  # by camera: the tally as JSON
+    is_unclean: bool  # it did not end in order: its last event is not `daemon_stop`
+
+
+class Journal:
+    """Appends transactions; belongs to one thread after it was made.
+
+    A transaction is on the disk when `append` returns (synchronous=FULL): it survives kill -9 and
+    a power cut.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Lock the folder and open the journal in it; both are made where they are missing.
+
+        Raises:
+            StorageError: another daemon has it, or it cannot be opened or written.
+        """
+        self.path = folder / FILE
+        self._database: sqlite3.Connection
+        self.stream: str
+        self.last_seq: int  # of the newest event
+        with as_storage_error(self.path):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._lock = _lock(folder / LOCK_FILE)
+            try:
+                self._open()
+            except BaseException:
+                os.close(self._lock)
+                raise
+
+    def append(self, transaction: Transaction) -> None:
+        """Write a transaction whole.
+
+        Raises:
+            StorageError: nothing of it was written.
+        """
+        with as_storage_error(self.path):
+            self._check_in_place()
+            database = self._database
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                self._write(transaction)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        if transaction.events:
+            self.last_seq = transaction.events[-1].seq
+
+    def reopen(self) -> None:
+        """Open the file anew after a fault; where it is gone, a new stream begins.
+
+        Raises:
+            StorageError: it cannot be opened or written yet.
+        """
+        with as_storage_error(self.path):
+            self._database.close()
+            self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._open()
+
+    def past(self) -> Past:
+        """Where the daemon before this one stopped.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            rows = self._database.execute(
+                "SELECT camera, session, first_seq, last_seq, inspected, missed, strip, line_end "
+                "FROM (SELECT *, row_number() OVER (PARTITION BY camera ORDER BY t_ns DESC) AS age "
+                "FROM coverage) WHERE age <= ? ORDER BY t_ns",
+                (SESSIONS_KEPT,),
+            ).fetchall()
+            strips = dict(self._database.execute("SELECT camera, tally FROM open_strip").fetchall())
+            last = self._database.execute(
+                "SELECT type FROM event ORDER BY seq DESC LIMIT 1"
+            ).fetchone()
+        return Past(
+            coverage=tuple(_coverage_record(*row) for row in rows),
+            open_strips={camera: tally.encode() for camera, tally in strips.items()},
+            is_unclean=last is not None and last[0] != "daemon_stop",
+        )
+
+    def close(self) -> None:
+        """Close the file and give the folder free."""
+        self._database.close()
+        os.close(self._lock)
+
+    def _open(self) -> None:
+        database = sqlite3.connect(
+            self.path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            prepare(database)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+            (self.stream,) = database.execute("SELECT stream FROM journal").fetchone()
+            (last_seq,) = database.execute("SELECT max(seq) FROM event").fetchone()
+        except BaseException:
+            database.close()
+            raise
+        self.last_seq = last_seq or 0
+        self._file = self.path.stat().st_ino
+        self._database = database
+
+    def _check_in_place(self) -> None:
+        """A file that was removed can still be written, but nobody would ever read it."""
+        try:
+            is_in_place = self.path.stat().st_ino == self._file
+        except FileNotFoundError:
+            is_in_place = False
+        if not is_in_place:
+            raise StorageError("was moved or removed; a new one is made with the next event")
+
+    def _write(self, transaction: Transaction) -> None:
+        self._database.executemany(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    event.seq,
+                    event.type,
+                    event.topic,
+                    event.t_ns,
+                    event.camera,
+                    event.strip,
+                    event.downweb_mm,
+                    event.class_name,
+                    event.payload,
+                )
+                for event in transaction.events
+            ],
+        )
+        now_ns = time.time_ns()
+        self._database.executemany(
+            "INSERT OR REPLACE INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_coverage_row(record, now_ns) for record in transaction.coverage.values()],
+        )
+        for camera, tally in transaction.open_strips.items():
+            if tally is None:
+                self._database.execute("DELETE FROM open_strip WHERE camera = ?", (camera,))
+            else:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO open_strip VALUES (?, ?)", (camera, tally.decode())
+                )
+
+
+def _lock(path: Path) -> int:
+    """Hold a lock file open; the lock ends with the process, however that ends.
+
+    Raises:
+        StorageError: another process holds it.
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StorageError(
+            "belongs to another daemon that runs; give each a folder of its own (journal.folder)"
+        ) from None
+    return descriptor
+
+
+def _coverage_row(record: CoverageRecord, now_ns: int) -> tuple[object, ...]:
+    account = record.account
+    return (
+        record.camera,
+        account.session,
+        account.first_seq,
+        account.last_seq,
+        account.inspected,
+        msgspec.json.encode(account.missed).decode(),
+        record.strip,
+        record.line_end,
+        now_ns,
+    )
+
+
+def _coverage_record(
+    camera: str,
+    session: str,
+    first_seq: int,
+    last_seq: int,
+    inspected: int,
+    missed: str,
+    strip: str | None,
+    line_end: int | None,
+) -> CoverageRecord:
+    counts = msgspec.json.decode(missed, type=dict[Cause, int])
+    account = Account(session, first_seq, last_seq, inspected)
+    account.missed.update(counts)
+    return CoverageRecord(camera, account, strip, line_end)

@@ -1,0 +1,99 @@
+"""What deliver hands to the outbox: the events of a slot, in a queue of bounded size."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from stripwatch.inspect.coverage import Entry
+from stripwatch.inspect.inspector import Output
+
+WAITING_MAX = 20_000  # events and frames: some 20 MB, and 25 s of a clean strip at 800 frames/s
+GROUP_EVENTS_MAX = 2000  # written in one transaction, so that its first does not wait for long
+BEAT_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that a slot has come to. Times are monotonic nanoseconds."""
+
+    outputs: Sequence[Output]  # without numbers, in order
+    entries: Sequence[Entry] = ()  # to book once they are journalled and published
+    open_strips: dict[str, bytes | None] = field(default_factory=dict)  # by camera, at its end
+    submitted_ns: int = 0
+    done_ns: int = 0
+    inspected_ns: int = 0
+
+    @property
+    def size(self) -> int:
+        """What it counts for in the queue."""
+        return len(self.outputs) + len(self.entries) + 1
+
+
+class BatchQueue:
+    """Batches from the deliver thread to the outbox thread, at most `WAITING_MAX` in size.
+
+    While storage is slow the queue is full and the deliver thread waits. It keeps its slot
+    meanwhile, so frames are dropped at the door in the end, where they are counted.
+    """
+
+    def __init__(self) -> None:
+        self._batches: deque[Batch] = deque()
+        self._size = 0
+        self._changed = threading.Condition()
+        self._closed = False  # deliver thread: nothing will follow
+        self._broken = False  # outbox thread: nothing will be taken
+
+    @property
+    def size(self) -> int:
+        """Events and frames that wait."""
+        return self._size
+
+    @property
+    def over(self) -> bool:
+        """Outbox thread: nothing waits, and nothing will follow."""
+        return self._closed and not self._batches
+
+    def put(self, batch: Batch, beat: Callable[[], None]) -> None:
+        """Deliver thread: hand over a batch; call `beat` while there is no room."""
+        with self._changed:
+            while self._batches and self._size + batch.size > WAITING_MAX and not self._broken:
+                beat()
+                self._changed.wait(BEAT_S)
+            self._batches.append(batch)
+            self._size += batch.size
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float) -> list[Batch]:
+        """Outbox thread: what waits, up to `GROUP_EVENTS_MAX`; waits for the first."""
+        until_s = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._batches and not self._closed:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0:
+                    return []
+                self._changed.wait(left_s)
+            taken: list[Batch] = []
+            events = 0
+            while self._batches and events < GROUP_EVENTS_MAX:
+                batch = self._batches.popleft()
+                taken.append(batch)
+                events += len(batch.outputs)
+                self._size -= batch.size
+            self._changed.notify_all()
+        return taken
+
+    def close(self) -> None:
+        """Deliver thread: nothing will follow."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def break_off(self) -> None:
+        """Outbox thread, at its end: nobody shall wait for room."""
+        with self._changed:
+            self._broken = True
+            self._changed.notify_all()
