@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.reload import Reading
 from stripwatch.service.sdnotify import Notifier
+from stripwatch.service.signals import SignalEvent
 from stripwatch.stages.engine_swap import Swap
 
 TICK_S = 0.1
@@ -36,7 +36,7 @@ class App:
         self._config = config
         self._notifier = notifier
         self._log = structlog.get_logger()
-        self._stop = threading.Event()
+        self._stop = SignalEvent()
         self._abort = False
         self._reload_wanted = False
         self._reading: Reading | None = None  # of the configuration and the engine's files

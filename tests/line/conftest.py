@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -81,6 +81,13 @@ class Daemon:
         while not any(entry.startswith(message) for entry in self.messages):
             assert time.monotonic() < until_s, (message, self.messages, self.log.read_text())
             self.read_messages()
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float = 30) -> None:
+        """Wait until a condition holds."""
+        until_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < until_s, self.log.read_text()
+            time.sleep(0.02)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

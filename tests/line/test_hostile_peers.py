@@ -281,7 +281,7 @@ def test_a_failing_deliver_thread_ends_the_others(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("broken on purpose")
 
     with fake_line() as line:
-        monkeypatch.setattr(line.pipeline.deliverer, "_deliver", broken)
+        monkeypatch.setattr(line.pipeline.deliverer, "_inspect", broken)
         for seq in range(100):
             line.camera.send("top", "s", seq)
         line.wait(lambda: line.pipeline.failure is not None)

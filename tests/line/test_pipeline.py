@@ -56,11 +56,11 @@ def check_coverage(events: list[Event]) -> dict[tuple[str, str], tuple[int, int]
 
 
 def check_numbers(events: list[Event]) -> None:
-    """Numbered events count from 1 without a hole, in one stream."""
+    """Numbered events count without a hole, in one stream; number 1 is the daemon's start."""
     numbered = [
         event for event in events if isinstance(event, Defect | Gap | StripStart | StripEnd)
     ]
-    assert [event.seq for event in numbered] == list(range(1, len(numbered) + 1))
+    assert [event.seq for event in numbered] == list(range(2, len(numbered) + 2))
     assert len({event.stream for event in numbered}) <= 1
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Journal:
             try:
                 self._open()
             except BaseException:
-                os.close(self._lock)
+                self._lock.close()
                 raise
 
     def append(self, transaction: Transaction) -> None:
@@ -115,9 +115,9 @@ class Journal:
         )
 
     def close(self) -> None:
-        """Close the file and give the folder free."""
+        """Close the file and give the folder free; closing twice is allowed."""
         self._database.close()
-        os.close(self._lock)
+        self._lock.close()
 
     def _open(self) -> None:
         database = sqlite3.connect(
@@ -178,22 +178,22 @@ class Journal:
                 )
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path) -> IO[bytes]:
     """Hold a lock file open; the lock ends with the process, however that ends.
 
     Raises:
         StorageError: another process holds it.
         OSError: it cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    file = path.open("ab")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
+        file.close()
         raise StorageError(
             "belongs to another daemon that runs; give each a folder of its own (journal.folder)"
         ) from None
-    return descriptor
+    return file
 
 
 def _coverage_row(record: CoverageRecord, now_ns: int) -> tuple[object, ...]:

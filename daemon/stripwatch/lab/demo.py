@@ -102,6 +102,7 @@ def _demo_config() -> Config:
         shipped,
         inputs=(replace(frames, endpoint=f"tcp://127.0.0.1:{_free_port(FRAMES_PORT)}"),),
         engine=replace(shipped.engine, folder=ENGINE_FOLDER),
+        journal=replace(shipped.journal, folder="journal"),
         publish=replace(shipped.publish, endpoint=f"tcp://127.0.0.1:{_free_port(EVENTS_PORT)}"),
     )
 

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 import zmq
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
+from stripwatch.config import (
+    Batch,
+    Camera,
+    Config,
+    EngineSection,
+    Geometry,
+    Input,
+    JournalSection,
+    Publish,
+)
 from stripwatch.engines.fake import fake_factory
 from stripwatch.errors import AddressError
 from stripwatch.inspect.model import Model
@@ -42,6 +51,7 @@ def test_every_pattern_and_attachment_works_side_by_side(tmp_path: Path) -> None
         engine=EngineSection(folder=""),
         publish=Publish(endpoint=f"ipc://{tmp_path}/events"),
         batch=Batch(rows=4, wait_ms=2),
+        journal=JournalSection(folder=f"{tmp_path}/journal"),
     )
     pipeline = Pipeline(config, Model("f" * 64, CLASSES), fake_factory())
     context = zmq.Context()

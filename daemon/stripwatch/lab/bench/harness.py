@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
+from stripwatch.config import (
+    Batch,
+    Camera,
+    Config,
+    EngineSection,
+    Geometry,
+    Input,
+    JournalSection,
+    Publish,
+)
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.lab.bench.feed import CAMERA
@@ -45,24 +55,30 @@ def running_pipeline(setup: BenchSetup, model: Model, factory: EngineFactory) ->
     Raises:
         DeviceError: the pipeline failed meanwhile.
     """
+    with tempfile.TemporaryDirectory(prefix="stripwatch-") as journal_folder:
+        config = _config(setup, journal_folder)
+        pipeline = Pipeline(config, model, factory)
+        pipeline.start()
+        try:
+            yield pipeline
+        finally:
+            pipeline.stop()
+            pipeline.join(60)
+    if pipeline.failure:
+        raise pipeline.failure
+
+
+def _config(setup: BenchSetup, journal_folder: str) -> Config:
     lines, pixels = setup.frame_shape
-    config = Config(
+    return Config(
         line=Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625),
         cameras=(Camera(name=CAMERA),),
         inputs=(Input(endpoint=setup.frames_at, pattern=setup.pattern),),
         engine=EngineSection(folder=""),
         publish=Publish(endpoint=f"ipc://{setup.sockets}/events"),
         batch=Batch(rows=setup.rows, wait_ms=setup.wait_ms),
+        journal=JournalSection(folder=journal_folder),
     )
-    pipeline = Pipeline(config, model, factory)
-    pipeline.start()
-    try:
-        yield pipeline
-    finally:
-        pipeline.stop()
-        pipeline.join(60)
-    if pipeline.failure:
-        raise pipeline.failure
 
 
 def frames_per_s(pipeline: Pipeline, seconds: float) -> float:

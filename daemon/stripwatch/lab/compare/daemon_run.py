@@ -105,6 +105,7 @@ def isolated_config(config: Config, folder: Path) -> Config:
             attach="bind",
             queue_events=QUEUE_EVENTS,
         ),
+        journal=replace(config.journal, folder=f"{folder}/journal"),
         service=replace(config.service, log_level="warning"),
     )
 

@@ -1,0 +1,129 @@
+"""A daemon that was killed or stopped: numbers, coverage and strips go on where it ended."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.line.conftest import DAEMON_SHAPE, Daemon
+
+from stripwatch.engines.manifest import FakeBehaviour
+from stripwatch.errors import ExitCode
+from stripwatch.testing import WAIT_S, FakeCamera
+from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import (
+    DaemonStart,
+    DaemonStop,
+    Gap,
+    NumberedEvent,
+    StripEnd,
+    StripStart,
+)
+
+LINES = DAEMON_SHAPE[0]
+
+
+def journalled(folder: Path) -> list[NumberedEvent]:
+    with sqlite3.connect(f"file:{folder}/journal/journal.db?mode=ro", uri=True) as database:
+        rows = database.execute("SELECT payload FROM event ORDER BY seq").fetchall()
+    return [msgspec.json.decode(row[0], type=NumberedEvent) for row in rows]
+
+
+def booked(folder: Path) -> int:
+    """Number of the last frame booked; -1: none."""
+    with sqlite3.connect(f"file:{folder}/journal/journal.db?mode=ro", uri=True) as database:
+        (last,) = database.execute("SELECT max(last_seq) FROM coverage").fetchone()
+    return -1 if last is None else int(last)
+
+
+def send(camera: FakeCamera, first: int, end: int, last: int) -> None:
+    for seq in range(first, end):
+        camera.send("top", "s", seq, strip="coil-7", line=seq * LINES, end=seq == last)
+
+
+def wait_for_booking(daemon: Daemon, seq: int) -> None:
+    daemon.wait(lambda: booked(daemon.folder) == seq)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_restart_shows_what_was_not_inspected_meanwhile(
+    daemon: Daemon, camera: FakeCamera, killed: bool
+) -> None:
+    """The gap has its metres, the strip one start and one report, the events one numbering."""
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 0, 10, last=29)
+    wait_for_booking(daemon, 9)
+    if killed:
+        process.kill()
+        process.wait()
+    else:
+        assert daemon.stop() == ExitCode.OK
+    daemon.messages.clear()
+    daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 20, 30, last=29)  # 10 to 19 came while no daemon ran
+    wait_for_booking(daemon, 29)
+    assert daemon.stop() == ExitCode.OK
+
+    events = journalled(daemon.folder)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert len({event.stream for event in events}) == 1
+    start, strip_start, stop, second_start, gap, strip_end, last = events
+    assert isinstance(start, DaemonStart)
+    assert isinstance(second_start, DaemonStart)
+    assert isinstance(strip_start, StripStart)
+    assert isinstance(stop, DaemonStop)
+    assert stop.reason == ("unclean" if killed else "stopped")
+    assert isinstance(gap, Gap)
+    assert (gap.cause, gap.first_frame_seq, gap.last_frame_seq) == (Cause.DAEMON_DOWN, 10, 19)
+    assert gap.downweb_mm == (10 * LINES, 20 * LINES)
+    assert isinstance(strip_end, StripEnd)
+    assert strip_end.frames_inspected == 20
+    assert strip_end.frames_missed == {Cause.DAEMON_DOWN: 10}
+    assert isinstance(last, DaemonStop)
+
+
+@pytest.mark.slow
+def test_a_new_session_after_a_restart_counts_from_its_beginning(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """The camera was started anew meanwhile: its first frames came while no daemon ran."""
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    camera.send("top", "s", 0)
+    wait_for_booking(daemon, 0)
+    process.kill()
+    process.wait()
+    daemon.messages.clear()
+    daemon.start()
+    daemon.wait_for("READY=1")
+    camera.send("top", "t", 5)
+    wait_for_booking(daemon, 5)
+    (gap,) = (event for event in journalled(daemon.folder) if isinstance(event, Gap))
+    assert (gap.session, gap.first_frame_seq, gap.last_frame_seq, gap.cause) == (
+        "t",
+        0,
+        4,
+        Cause.DAEMON_DOWN,
+    )
+
+
+def test_a_second_daemon_with_the_same_journal_is_refused(daemon: Daemon, tmp_path: Path) -> None:
+    """It ends with the exit code of storage, and a sentence that names the key."""
+    daemon.start()
+    daemon.wait_for("READY=1")
+    second_folder = tmp_path / "second"
+    second_folder.mkdir()
+    second = Daemon(second_folder)
+    second.make_engine(FakeBehaviour())
+    with second.config.open("a") as file:
+        file.write(f'[journal]\nfolder = "{daemon.folder}/journal"\n')
+    try:
+        assert second.start().wait(WAIT_S) == ExitCode.STORAGE
+        assert "journal.folder" in second.log.read_text()
+    finally:
+        second.close()
