@@ -1,0 +1,128 @@
+"""The journal's readers: read-only beside the daemon that writes it, in any process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from stripwatch.errors import StorageError
+from stripwatch.journal.faults import as_storage_error
+from stripwatch.journal.schema import check
+from stripwatch.journal.store import FILE
+
+BUSY_TIMEOUT_S = 1.0
+SCANNED_MAX = 20_000  # rows that one page looks at, where few are of the topics asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which events a journal holds."""
+
+    stream: str
+    first_seq: int  # of the oldest event that retention has left; 1 in an empty journal
+    last_seq: int  # of the newest; 0 in an empty journal
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it was published."""
+
+    seq: int
+    topic: str
+    t_ns: int  # when it was journalled, Unix time
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in order, and how far they were looked for."""
+
+    events: tuple[StoredEvent, ...]
+    through_seq: int  # all events of the topics up to here are in this page or one before it
+
+
+class JournalReader:
+    """A connection that only reads; belongs to one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the journal of a folder.
+
+        Raises:
+            StorageError: there is none, or it cannot be read.
+        """
+        self.path = folder / FILE
+        with as_storage_error(self.path):
+            if not self.path.is_file():
+                raise StorageError("does not exist; a daemon makes it when it starts")
+            uri = f"{self.path.resolve().as_uri()}?mode=ro"
+            self._database = sqlite3.connect(
+                uri, BUSY_TIMEOUT_S, isolation_level=None, uri=True, check_same_thread=False
+            )
+            try:
+                check(self._database)
+            except BaseException:
+                self._database.close()
+                raise
+
+    def bounds(self) -> Bounds:
+        """The stream, and the first and last number in it.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            (stream,) = self._database.execute("SELECT stream FROM journal").fetchone()
+            # One aggregate for each query: only then does SQLite look up one end of the key.
+            (first_seq,) = self._database.execute("SELECT min(seq) FROM event").fetchone()
+            (last_seq,) = self._database.execute("SELECT max(seq) FROM event").fetchone()
+        return Bounds(stream, first_seq or 1, last_seq or 0)
+
+    def since(
+        self, seq: int, *, topics: Sequence[str] = ("",), events_max: int, bytes_max: int
+    ) -> Page:
+        """The events after number `seq`.
+
+        Args:
+            seq: of the last event that is known.
+            topics: prefixes; events of other topics are left out.
+            events_max: at most so many events.
+            bytes_max: at most so many bytes of payload, but at least one event.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        prefixes = tuple(topics)
+        events: list[StoredEvent] = []
+        through_seq, size = seq, 0
+        with as_storage_error(self.path):
+            rows = self._database.execute(
+                "SELECT seq, topic, t_ns, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
+                (seq, max(events_max, SCANNED_MAX)),
+            )
+            for row in rows:
+                if row[1].startswith(prefixes):
+                    size += len(row[3])
+                    if events and (size > bytes_max or len(events) == events_max):
+                        break
+                    events.append(StoredEvent(*row))
+                through_seq = row[0]
+        return Page(tuple(events), through_seq)
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
