@@ -15,10 +15,11 @@ from stripwatch.config import Config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode
-from stripwatch.inspect.model import model_of
+from stripwatch.inspect.model import Model, model_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
-from stripwatch.service.reload import Reading
+from stripwatch.service.reload import Reading, Reload
+from stripwatch.service.running import Running, RunningNote
 from stripwatch.service.sdnotify import Notifier
 from stripwatch.service.signals import SignalEvent
 from stripwatch.stages.engine_swap import Swap
@@ -33,13 +34,16 @@ class App:
 
     def __init__(self, path: Path, config: Config, notifier: Notifier) -> None:
         self._path = path  # of the configuration, to read it again
-        self._config = config
+        self._config = config  # that the daemon follows; a reload replaces it
         self._notifier = notifier
+        self._note = RunningNote()
+        self._reloads = 0  # that have ended
         self._log = structlog.get_logger()
         self._stop = SignalEvent()
         self._abort = False
         self._reload_wanted = False
         self._reading: Reading | None = None  # of the configuration and the engine's files
+        self._reload: Reload | None = None  # that is being made
         self._swap: Swap | None = None
 
     def run(self) -> ExitCode:
@@ -74,6 +78,7 @@ class App:
                 inputs=[entry.endpoint for entry in self._config.inputs],
                 events=self._config.publish.endpoint,
             )
+            self._write_note(pipeline.model)
             self._notifier.ready()
         return pipeline
 
@@ -114,8 +119,9 @@ class App:
         if reload is None:
             self._end_reload(pipeline, reading.error)
             return
+        self._reload = reload
         if reload.ignored:
-            self._log.warning("these changes need a restart", keys=list(reload.ignored))
+            self._log.warning("these changes need a restart", changes=[*map(str, reload.ignored)])
         if reload.factory is None:
             pipeline.set_model(reload.model)
             self._end_reload(pipeline, None)
@@ -124,12 +130,34 @@ class App:
         self._swap = pipeline.swap(reload.model, reload.factory)
 
     def _end_reload(self, pipeline: Pipeline, error: Exception | None) -> None:
-        self._swap = None
+        reload, self._reload, self._swap = self._reload, None, None
+        self._reloads += 1
         if error is None:
-            self._log.info("reloaded", model=pipeline.model.name)
+            assert reload is not None
+            self._config = reload.config
+            changes = [*map(str, reload.changes)]
+            self._log.info("reloaded", model=reload.model.name, changes=changes)
+            self._write_note(reload.model)
         else:
             self._log.error("not reloaded; the running engine and settings stay", error=str(error))
+            self._write_note(pipeline.model, refusal=str(error))
         self._notifier.ready()
+
+    def _write_note(self, model: Model, refusal: str = "") -> None:
+        """Tell `stripwatch reload` what runs; without the note SIGHUP works as ever."""
+        running = Running(
+            path=str(self._path.resolve()),
+            config=self._config,
+            engine_hash=model.engine_hash,
+            classes=model.classes,
+            gate=model.gate,
+            reloads=self._reloads,
+            refusal=refusal,
+        )
+        try:
+            self._note.write(running)
+        except OSError as error:
+            self._log.warning("stripwatch reload cannot see this daemon", error=str(error))
 
     def _shut_down(self, pipeline: Pipeline) -> ExitCode:
         """Drain the pipeline within `service.drain_timeout_s`, in the order of its stages.

@@ -72,7 +72,9 @@ def test_a_new_engine_takes_over_while_the_daemon_runs(daemon: Daemon, camera: F
     with listening(daemon) as events:
         assert find(camera, events, 0).model == "0" * 16
         daemon.make_engine(FakeBehaviour(), engine_hash=NEW_HASH)
-        assert '"model": "1111111111111111"' in reload(daemon)
+        said = reload(daemon)
+        assert '"model": "1111111111111111"' in said
+        assert '"changes": ["engine 0000000000000000 -> 1111111111111111"]' in said
         assert find(camera, events, 1).model == "1" * 16
     assert daemon.stop() == 0
 
@@ -102,7 +104,8 @@ def test_thresholds_change_without_an_engine_being_loaded(
         assert find(camera, events, 0).area_px == 40
         said = reload(daemon)
         assert "loading the new engine" not in said
-        assert '"keys": ["engine.rebuilds_max", "publish"]' in said
+        assert '"changes": ["engine.rebuilds_max 2 -> 3", "publish.queue_events 20 -> 21"]' in said
+        assert '"changes": ["kind1.min_area_px 0 -> 41"]' in said
         camera.send("top", "s", 1, painted(1))  # 40 pixels are too few now
         assert find(camera, events, 2, class_id=2).class_id == 2
     assert daemon.stop() == 0

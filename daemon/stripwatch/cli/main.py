@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from stripwatch._version import __version__
-from stripwatch.cli import bench, check, demo, events, init, record, replay, run
+from stripwatch.cli import bench, check, demo, events, init, record, reload, replay, run
 from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
 
@@ -20,7 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stripwatch {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, init, check, demo, replay, record, events, bench):
+    for module in (run, init, check, reload, demo, replay, record, events, bench):
         module.add_parser(commands)
     return parser
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ConfigError
 from stripwatch.inspect.model import Model, model_of
+from stripwatch.service.changes import Change, changes_now, changes_with_restart
 from stripwatch.service.engine_fit import resolve_classes
 
 
@@ -22,9 +22,11 @@ from stripwatch.service.engine_fit import resolve_classes
 class Reload:
     """A configuration that was read again, checked against what is running."""
 
+    config: Config  # that the daemon follows after the reload
     model: Model
     factory: EngineFactory | None  # None: the engine stays the same
-    ignored: tuple[str, ...]  # sections and keys that have changed and need a restart
+    changes: tuple[Change, ...]  # that the reload makes
+    ignored: tuple[Change, ...]  # that need a restart
 
 
 class Reading:
@@ -54,7 +56,8 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
 
     Args:
         path: the configuration file.
-        running: the configuration with which the daemon was started.
+        running: the configuration that the daemon follows: with which it was started, with the
+            changes of earlier reloads.
         model: of the engine that runs now.
 
     Raises:
@@ -64,9 +67,14 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     config = load_config(path)
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
-    # Other sections need a restart and stay as they are; the engine must fit those.
-    fitted = msgspec.structs.replace(running, engine=config.engine, inspect=config.inspect)
-    wanted = model_of(manifest, resolve_classes(fitted, manifest, path))
+    # What needs a restart stays as it is; the engine must fit that.
+    replaced = msgspec.structs.replace
+    followed = replaced(
+        running,
+        engine=replaced(running.engine, folder=config.engine.folder),
+        inspect=replaced(running.inspect, classes=config.inspect.classes),
+    )
+    wanted = model_of(manifest, resolve_classes(followed, manifest, path))
     names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))
     if names != running_names:
         raise ConfigError(
@@ -76,16 +84,5 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     factory = None
     if wanted.engine_hash != model.engine_hash:
         factory = engine_factory(folder, manifest, running.engine)
-    return Reload(wanted, factory, tuple(_changes_needing_restart(config, running)))
-
-
-def _changes_needing_restart(config: Config, running: Config) -> Iterator[str]:
-    """Sections, and keys of the two sections that a reload reads, that differ."""
-    followed = {"engine": {"folder"}, "inspect": {"classes"}}
-    for section in config.__struct_fields__:
-        new, old = getattr(config, section), getattr(running, section)
-        if section not in followed and new != old:
-            yield section
-        for key in new.__struct_fields__ if section in followed else ():
-            if key not in followed[section] and getattr(new, key) != getattr(old, key):
-                yield f"{section}.{key}"
+    changes = changes_now((running, model), (followed, wanted))
+    return Reload(followed, wanted, factory, changes, changes_with_restart(followed, config))
