@@ -3,6 +3,7 @@
 # make test              everything that must hold; what CI runs
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
+# make man             manual pages of the three programs, in build/man
 # make constraints       pin the versions that are installed now
 # make clean             remove what the targets above have made
 #
@@ -18,7 +19,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 IN_PARALLEL := -n 2 --dist loadfile
 
-.PHONY: demo check fast-tests test style types test-simulation bench constraints clean
+MAN_FOLDER ?= build/man
+MAN_PAGE := $(BIN)/argparse-manpage --function make_parser \
+    --project-name stripwatch --manual-title stripwatch
+
+.PHONY: demo check fast-tests test style types test-simulation bench man constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
@@ -54,6 +59,15 @@ bench: $(VENV)/.base
 	$(BIN)/engine-build models/edge/model.onnx
 	$(BIN)/stripwatch bench --engine models/edge/openvino
 
+man: $(VENV)/.test
+	mkdir -p $(MAN_FOLDER)
+	$(MAN_PAGE) --module stripwatch.cli.main --prog stripwatch \
+	    --description 'inspect moving steel strip' --output $(MAN_FOLDER)/stripwatch.1
+	$(MAN_PAGE) --module stripwatch_engine.cli.flags --prog engine-build \
+	    --description 'build inspection engines from models' --output $(MAN_FOLDER)/engine-build.1
+	$(MAN_PAGE) --module stripwatch_train.cli.main --prog stripwatch-train \
+	    --description 'train models for stripwatch' --output $(MAN_FOLDER)/stripwatch-train.1
+
 # The daemon, OpenVINO and engine-build; no torch.
 $(VENV)/.base: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("stripwatch needs Python 3.11 or newer, this is " \
@@ -83,4 +97,4 @@ constraints: $(VENV)/.gpu-simulation
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) stripwatch-demo models/edge/openvino models/edge/tensorrt models/edge/tensorrt-rtx
+	rm -rf $(VENV) build stripwatch-demo models/edge/openvino models/edge/tensorrt models/edge/tensorrt-rtx

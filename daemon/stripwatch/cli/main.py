@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stripwatch._version import __version__
 from stripwatch.cli import bench, check, demo, events, init, record, reload, replay, run
 from stripwatch.errors import ExitCode
+from stripwatch.service.completion import add_completion
 from stripwatch.service.exits import guarded
 
 
@@ -19,6 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Inspect moving steel strip: frames in over ZeroMQ, defect events out.",
     )
     parser.add_argument("--version", action="version", version=f"stripwatch {__version__}")
+    add_completion(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (run, init, check, reload, demo, replay, record, events, bench):
         module.add_parser(commands)

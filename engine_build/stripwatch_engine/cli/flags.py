@@ -11,6 +11,7 @@ from typing import get_args
 from stripwatch._version import __version__
 from stripwatch.engines.manifest import Precision
 from stripwatch.errors import ConfigError
+from stripwatch.service.completion import add_completion
 from stripwatch.wire.names import SIDE_MAX
 from stripwatch_engine.models.composition import (
     GATE_MODE_DEFAULT,
@@ -41,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--version", action="version", version=f"engine-build {__version__}")
+    add_completion(parser)
     add(
         "models",
         type=Path,

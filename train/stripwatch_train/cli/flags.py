@@ -26,8 +26,8 @@ CLASSES_FLAG: dict[str, Any] = {
 MODEL_FLAG: dict[str, Any] = {
     "type": Path,
     "metavar": "MODEL",
-    "help": ".onnx with its model.json, .toml that lists which models go together, engine folder, "
-    "or folder of a training run",
+    "help": "an .onnx with its model.json, a .toml that lists which models go together, an engine "
+    "folder, or the folder of a training run",
 }
 
 JSON_HELP = "print one JSON document in place of the tables"

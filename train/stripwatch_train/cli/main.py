@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stripwatch._version import __version__
 from stripwatch.errors import ConfigError, ExitCode
+from stripwatch.service.completion import add_completion
 from stripwatch.service.exits import guarded
 from stripwatch_train.cli import compare, data, evaluate, explore, fit, predict, tune
 from stripwatch_train.data.text import check_name
@@ -29,6 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"stripwatch-train {__version__}")
+    add_completion(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     data.add_commands(commands)
     explore.add_commands(commands)
