@@ -15,7 +15,7 @@ from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
 from stripwatch.errors import ExitCode
 from stripwatch.recording.writer import RecordingWriter
-from stripwatch.wire.event import Gap
+from stripwatch.wire.event import Defect, Gap
 from stripwatch.wire.frame import FrameHeader
 
 SHAPE = (32, 64)
@@ -159,3 +159,21 @@ def test_an_engine_that_is_missing_keeps_its_exit_code(line: Path) -> None:
     done = replay(line, "images", "--config", "config.toml", "--write-events", "e.jsonl")
     assert done.returncode == ExitCode.MODEL
     assert "engine-build" in done.stderr
+
+
+def test_tiles_of_a_large_image_are_inspected(line: Path) -> None:
+    """A defect of the lower right tile has the number and the place of that tile."""
+    pixels = np.zeros((40, 100), np.uint8)
+    pixels[33:35, 70:90] = 254  # the fourth of four tiles
+    cv2.imwrite(str(line / "large.png"), pixels)
+    refused = replay(line, "large.png", "--config", "config.toml", "--write-events", "e.jsonl")
+    assert refused.returncode == ExitCode.CONFIG
+    assert "--fit tile" in refused.stderr
+    given = ("large.png", "--config", "config.toml", "--fit", "tile", "--write-events", "e.jsonl")
+    done = replay(line, *given)
+    assert done.returncode == ExitCode.OK, done.stderr
+    (defect,) = [event for event in load_events(line / "e.jsonl") if isinstance(event, Defect)]
+    assert (defect.frame_seq, defect.bbox_px) == (3, (6, 1, 20, 2))
+    assert defect.frame_shape == (8, 64)
+    unknown = replay(line, "large.png", "--endpoint", "ipc://nowhere", "--fit", "tile")
+    assert "--fit needs --config" in unknown.stderr

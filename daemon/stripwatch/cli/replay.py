@@ -89,6 +89,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
     parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
+    parser.add_argument(
+        "--fit",
+        choices=("pad", "tile"),
+        help="images of other sizes: pad smaller ones with black at the right, or cut them into "
+        "frames as one reads (with --config)",
+    )
     parser.add_argument("--strip", metavar="ID", help="coil id (default: the source's name)")
     parser.add_argument(
         "--keep-headers",
@@ -109,6 +115,8 @@ def _replay(args: argparse.Namespace) -> ExitCode:
     own_daemon = bool(args.expect or args.write_events)
     if own_daemon and (args.endpoint or args.loop):
         raise ConfigError("--expect and --write-events need --config, and cannot go with --loop")
+    if args.fit and not args.config:
+        raise ConfigError("--fit needs --config, which says how large the frames of the line are")
     if args.json and not args.expect:
         raise ConfigError("--json is for --expect; it prints the differences as JSON")
     expected = load_events(args.expect) if args.expect else []
@@ -120,6 +128,7 @@ def _replay(args: argparse.Namespace) -> ExitCode:
         cameras=cameras,
         seed=args.seed,
         frame_count=None if args.loop else args.count or SYNTHETIC_FRAMES,
+        fit=args.fit or "exact",
     )
     remark = _print_remark(args.source, source)
     link = _link(args, config)

@@ -65,6 +65,53 @@ def test_a_wrong_size_names_the_file(tmp_path: Path) -> None:
         pixels_of(source)
 
 
+def test_a_wrong_size_names_the_options_that_send_it(tmp_path: Path) -> None:
+    """Padding where it is enough, tiles in any case."""
+    for shape, ways in (((20, 40), "with --fit tile"), ((16, 31), "with --fit pad or --fit tile")):
+        cv2.imwrite(str(tmp_path / "a.png"), grey(0, shape))
+        with pytest.raises(ConfigError, match=ways):
+            open_source(str(tmp_path), frame_shape=SHAPE)
+
+
+def test_smaller_images_are_padded_at_their_right(tmp_path: Path) -> None:
+    """Their place is kept, fewer lines stay fewer; a larger image is refused."""
+    cv2.imwrite(str(tmp_path / "a.png"), grey(0, (12, 20)))
+    cv2.imwrite(str(tmp_path / "b.png"), grey(1))
+    source = open_source(str(tmp_path), frame_shape=SHAPE, fit="pad")
+    small, whole = pixels_of(source)
+    assert small.shape == (12, 32)
+    assert np.array_equal(small[:, :20], grey(0, (12, 20)))
+    assert not small[:, 20:].any()
+    assert np.array_equal(whole, grey(1))
+    cv2.imwrite(str(tmp_path / "c.png"), grey(2, (17, 20)))
+    with pytest.raises(ConfigError, match=r"c\.png is 17 x 20 .* with --fit tile$"):
+        pixels_of(open_source(str(tmp_path), frame_shape=SHAPE, fit="pad"))
+
+
+def test_larger_images_are_cut_into_tiles_that_make_them_whole_again(tmp_path: Path) -> None:
+    """In the order in which one reads."""
+    seed = 20261128
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        shape = (int(rng.integers(1, 60)), int(rng.integers(1, 100)))
+        image = rng.integers(0, 256, shape, np.uint8)
+        cv2.imwrite(str(tmp_path / "a.png"), image)
+        source = open_source(str(tmp_path), frame_shape=SHAPE, fit="tile")
+        frames = pixels_of(source)
+        assert source.count == len(frames), shape
+        across = -(-shape[1] // SHAPE[1])
+        rows = [np.hstack(frames[at : at + across]) for at in range(0, len(frames), across)]
+        whole = np.vstack(rows)
+        assert np.array_equal(whole[:, : shape[1]], image), shape
+        assert not whole[:, shape[1] :].any(), shape
+
+
+def test_only_images_can_be_fitted() -> None:
+    with pytest.raises(ConfigError, match="--fit pad is for images, and synthetic is none"):
+        open_source("synthetic", frame_shape=SHAPE, fit="pad")
+
+
 def test_a_damaged_image_names_the_file(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), grey(0))
     whole = (tmp_path / "a.png").read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.feed.sources.fit import Fit
 from stripwatch.feed.sources.frame import Source
 from stripwatch.feed.sources.image_file import KINDS, is_image
 from stripwatch.feed.sources.images import images_source
@@ -25,6 +26,7 @@ def open_source(
     cameras: tuple[str, ...] = (),
     seed: int = 0,
     frame_count: int | None = SYNTHETIC_FRAMES,
+    fit: Fit = "exact",
 ) -> Source:
     """Open a folder of images, an image, a video, a recording or `synthetic`.
 
@@ -36,6 +38,7 @@ def open_source(
         cameras: of a recording, only these; none = all.
         seed: of the synthetic strip.
         frame_count: length of the synthetic strip; None = it never ends.
+        fit: how images of other sizes become frames; of other sources only `exact`.
 
     Raises:
         ConfigError: there is no such source, or its frames are of another size.
@@ -43,9 +46,10 @@ def open_source(
     """
     path = Path(text)
     if text == SYNTHETIC and not path.exists():
+        _check_exact(text, fit)
         return synthetic_source(seed, frame_shape, frame_count)
     if path.is_dir():
-        return images_source(path, frame_shape)
+        return images_source(path, frame_shape, fit)
     if not path.exists():
         raise ConfigError(
             f"{text} does not exist; give a folder of images, a video, a recording (.mcap) "
@@ -54,15 +58,22 @@ def open_source(
     magic = _first_bytes(path)
     # The name counts, too: a recording whose first bytes are damaged is called one.
     if magic.startswith(RECORDING_MAGIC) or path.suffix.lower() == ".mcap":
+        _check_exact(text, fit)
         return recording_source(path, cameras)
     if is_image(magic):
-        return images_source(path, frame_shape)
+        return images_source(path, frame_shape, fit)
     if is_video(magic):
+        _check_exact(text, fit)
         return video_source(path, frame_shape)
     raise StorageError(
         f"{text} is not a video or recording that can be read, nor an image; give a folder of "
         f"images ({KINDS}), an MP4, AVI or MKV file, or a recording (.mcap)"
     )
+
+
+def _check_exact(text: str, fit: Fit) -> None:
+    if fit != "exact":
+        raise ConfigError(f"--fit {fit} is for images, and {text} is none; leave the option out")
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, StorageError
+from stripwatch.feed.sources.fit import Fit, check_fits, tile_count, tiles
 from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
 from stripwatch.feed.sources.image_file import (
     SUFFIXES,
@@ -19,8 +20,8 @@ from stripwatch.feed.sources.image_file import (
 IMAGE_FOLDERS = ("train_images", "images")  # as Severstal's data is unpacked
 
 
-def images_source(place: Path, frame_shape: tuple[int, int] | None) -> Source:
-    """The image files of a folder, by name and number; each is one frame.
+def images_source(place: Path, frame_shape: tuple[int, int] | None, fit: Fit = "exact") -> Source:
+    """The image files of a folder, by name and number; each is one frame, or several as tiles.
 
     Images of kinds that are not read are named by the source's remark.
 
@@ -29,6 +30,7 @@ def images_source(place: Path, frame_shape: tuple[int, int] | None) -> Source:
             images/ inside).
         frame_shape: lines, pixels that every image must have (fewer lines are allowed);
             None = those of the first image.
+        fit: how images of other sizes become frames.
 
     Raises:
         ConfigError: the folder holds no images, or the first is of another size.
@@ -44,17 +46,21 @@ def images_source(place: Path, frame_shape: tuple[int, int] | None) -> Source:
         )
     first_shape = image_shape(paths[0])
     expected = frame_shape or first_shape
-    _check_size(paths[0], first_shape, expected)
+    check_fits(paths[0], first_shape, expected, fit)
+    count = len(paths)
+    if fit == "tile":
+        count = sum(tile_count(image_shape(path), expected) for path in paths)
 
     def frames() -> Iterator[SourceFrame]:
         for path in paths:
-            _check_size(path, image_shape(path), expected)  # before a pixel is decoded
-            yield raw_frame(read_grey(path))
+            check_fits(path, image_shape(path), expected, fit)  # before a pixel is decoded
+            for pixels in tiles(read_grey(path), expected):
+                yield raw_frame(pixels)
 
     def remark() -> str:
         return f"left out {_left_out(unread)}; convert them to PNG to send them" if unread else ""
 
-    return Source(name=_strip_name(place.resolve()), frames=frames, count=len(paths), remark=remark)
+    return Source(name=_strip_name(place.resolve()), frames=frames, count=count, remark=remark)
 
 
 def _image_paths(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -88,11 +94,3 @@ def _left_out(paths: list[Path]) -> str:
         f"{count} file{'s' * (count > 1)} of kind {suffix}"
         for suffix, count in sorted(counts.items())
     )
-
-
-def _check_size(path: Path, shape: tuple[int, int], expected: tuple[int, int]) -> None:
-    if shape[1] != expected[1] or shape[0] > expected[0]:
-        raise ConfigError(
-            f"{path} is {shape[0]} x {shape[1]} (lines x pixels), the frames here are "
-            f"{expected[0]} x {expected[1]}; crop or cut the image, or leave it out"
-        )
