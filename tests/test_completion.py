@@ -12,7 +12,7 @@ import pytest
 
 from stripwatch.cli.main import make_parser as stripwatch_parser
 from stripwatch.errors import ExitCode
-from stripwatch.service.completion import SHELLS
+from stripwatch.service.program_parser import SHELLS
 from stripwatch_engine.cli.flags import make_parser as build_parser
 from stripwatch_train.cli.main import make_parser as train_parser
 

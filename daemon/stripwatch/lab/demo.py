@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import time
@@ -16,7 +17,7 @@ from rich.live import Live
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.config import Config, load_config
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
-from stripwatch.lab.demo_view import DemoView
+from stripwatch.lab.demo_view import OVERLAYS_FOLDER, SUMMARY_NAME, DemoView
 from stripwatch.lab.processes import Process, command_process, daemon_process
 from stripwatch.resources import resource_path
 from stripwatch.service.console import Progress, ProgressBar
@@ -24,6 +25,7 @@ from stripwatch.service.console import Progress, ProgressBar
 FRAMES_PORT, EVENTS_PORT = 5550, 5551  # of the shipped configuration
 ENGINE_FOLDER = "engine"  # inside the output folder, beside config.toml
 CAMERAS = ("top", "bottom")
+OVERLAY_NAME = re.compile(rf"demo--?\d+_({'|'.join(CAMERAS)})_\d+_[0-9a-f]+\.png")  # of every seed
 BUILD_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
@@ -40,8 +42,9 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     frame_count = max(1, round(duration_s * rate))
     try:
         output.mkdir(parents=True, exist_ok=True)
+        _remove_earlier_results(output)
     except OSError as error:
-        raise StorageError(f"{output} cannot be made: {error.strerror}") from error
+        raise StorageError(f"{output} cannot be written: {error.strerror}") from error
     model = resource_path("models/edge/model.onnx")
     engine = output / ENGINE_FOLDER
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
@@ -80,11 +83,19 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     return ExitCode.OK
 
 
+def _remove_earlier_results(output: Path) -> None:
+    """Remove what an earlier demo found, by the names that it gives: the rest may be anybody's."""
+    for path in (output / OVERLAYS_FOLDER).glob("demo-*.png"):
+        if OVERLAY_NAME.fullmatch(path.name):
+            path.unlink()
+    (output / SUMMARY_NAME).unlink(missing_ok=True)
+
+
 def _next_steps(output: Path, overlays: int) -> str:
     """What to look at after the demo, and what to try."""
     config = output / "config.toml"
     return (
-        f"Open {output / 'overlays'}: {overlays} frames with their defects drawn in.\n"
+        f"Open {output / OVERLAYS_FOLDER}: {overlays} frames with their defects drawn in.\n"
         "Then try, in three terminals:\n"
         f"  stripwatch run {config}\n"
         f"  stripwatch events --config {config}\n"

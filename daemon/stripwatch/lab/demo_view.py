@@ -16,6 +16,7 @@ from stripwatch.view.event_text import event_heading, format_event
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect, Event, Gap, Status
 
+OVERLAYS_FOLDER, SUMMARY_NAME = "overlays", "summary.json"  # in the output folder
 LINES_SHOWN = 12
 
 
@@ -25,7 +26,7 @@ class DemoView:
     def __init__(self, output: Path, frames_expected: int) -> None:
         self._output = output
         self.frames_expected = frames_expected
-        self.overlays = OverlayWriter(output / "overlays")
+        self.overlays = OverlayWriter(output / OVERLAYS_FOLDER)
         self.defects: Counter[str] = Counter()
         self.gaps = 0
         self.status: Status | None = None
@@ -94,7 +95,7 @@ class DemoView:
 
     def write_summary(self) -> None:
         """Write summary.json."""
-        path = self._output / "summary.json"
+        path = self._output / SUMMARY_NAME
         path.write_text(json.dumps(self.summary(), indent=2) + "\n")
 
     def summary_table(self) -> Table:

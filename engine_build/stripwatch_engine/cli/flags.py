@@ -8,10 +8,9 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from stripwatch._version import __version__
 from stripwatch.engines.manifest import Precision
 from stripwatch.errors import ConfigError
-from stripwatch.service.completion import add_completion
+from stripwatch.service.program_parser import program_parser
 from stripwatch.wire.names import SIDE_MAX
 from stripwatch_engine.models.composition import (
     GATE_MODE_DEFAULT,
@@ -36,13 +35,8 @@ beside a model, describes its input, output and classes; flags override it."""
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser, with its flags in groups."""
-    # No abbreviations: --version must not mean --version-compatible.
-    parser = argparse.ArgumentParser(
-        prog="engine-build", description=DESCRIPTION, allow_abbrev=False
-    )
+    parser = program_parser("engine-build", DESCRIPTION)
     add = parser.add_argument
-    add("--version", action="version", version=f"engine-build {__version__}")
-    add_completion(parser)
     add(
         "models",
         type=Path,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,16 +82,32 @@ def sample_frames(
         pixels = [strip.frame(index).pixels for index in range(count)]
         return FrameSample(SYNTHETIC, np.stack(pixels), count)
     source = open_source(source_text, frame_shape=frame_shape)
-    step = max(1, (source.count or count) // count)
-    frames = []
-    for index, frame in enumerate(source.frames()):
-        if index % step == 0:
-            frames.append(_padded(_decode(frame), frame_shape))
-        if len(frames) == count:
-            break
+    if source.count:
+        step = max(1, source.count // count)
+        chosen = list(itertools.islice(source.frames(), 0, step * count, step))
+    else:
+        chosen = _spread(source.frames(), count)
+    frames = [_padded(_decode(frame), frame_shape) for frame in chosen]
     if not frames:
         raise ConfigError(f"{source_text} holds no frames; name a source that has some")
     return FrameSample(source_text, np.stack(frames), count, source.remark())
+
+
+def _spread(frames: Iterable[SourceFrame], count: int) -> list[SourceFrame]:
+    """At most `count` frames of an unknown number, from its beginning to its end.
+
+    Every frame is kept at first, then every second, every fourth, so that fewer than twice as many
+    as asked for are held.
+    """
+    kept: list[SourceFrame] = []
+    step = 1
+    for index, frame in enumerate(frames):
+        if index % step == 0:
+            kept.append(frame)
+            if len(kept) == 2 * count:
+                kept, step = kept[::2], 2 * step
+    shown = min(count, len(kept))
+    return [kept[place * len(kept) // shown] for place in range(shown)]
 
 
 def _decode(frame: SourceFrame) -> Frames:

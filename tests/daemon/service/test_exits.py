@@ -50,13 +50,15 @@ def test_every_library_of_an_extra_is_known() -> None:
         assert "pip install '.[" in (missing_extra(ModuleNotFoundError(name=module)) or "")
 
 
-def run(program: str, output: str) -> subprocess.CompletedProcess[str]:
+def run(
+    program: str, output: str, before: str = "unset PYTHONUNBUFFERED;", option: str = "--help"
+) -> subprocess.CompletedProcess[str]:
     """Run `PROGRAM --help` with its output redirected by a shell."""
     return subprocess.run(
         [
             "/bin/sh",
             "-c",
-            f'unset PYTHONUNBUFFERED; "$0" -m {program} --help {output}',
+            f'{before} "$0" -m {program} {option} {output}',
             sys.executable,
         ],
         capture_output=True,
@@ -72,6 +74,15 @@ def test_a_full_disk_behind_the_output_is_a_sentence(program: str) -> None:
     done = run(program, "> /dev/full")
     assert (done.returncode, done.stderr.count("\n")) == (ExitCode.STORAGE, 1)
     assert "the output cannot be written: No space left on device" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("program", HELP_PROGRAMS)
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_a_full_disk_is_a_sentence_without_a_buffer_too(program: str, option: str) -> None:
+    """argparse itself drops the error that a write raises at once."""
+    done = run(program, "> /dev/full", "PYTHONUNBUFFERED=1", option)
+    assert (done.returncode, done.stderr.count("\n")) == (ExitCode.STORAGE, 1)
 
 
 @pytest.mark.parametrize("program", HELP_PROGRAMS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from tests.engine_build.torch_nets import (
@@ -94,6 +95,31 @@ def test_a_model_that_ends_in_its_own_sigmoid_is_taken_as_it_is(tmp_path: Path) 
     inner = segmenter(tmp_path, card).module
     net = save_net(tmp_path, "ended", torch.nn.Sequential(inner, torch.nn.Sigmoid()), card)
     check_ensemble([net], make_frames(8, 3, (32, 96)))
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        *(("output", name) for name in ("p", "active", "both", "mirrored", "mask", "thresholds")),
+        *(("input", name) for name in ("p", "frames", "mirrored", "model0/p", "presence/flat")),
+    ],
+)
+def test_a_model_may_call_its_tensors_as_the_graph_calls_its_own(
+    tmp_path: Path, role: str, name: str
+) -> None:
+    """Alone, averaged with itself, and mirrored: what it finds stays the same."""
+    net = segmenter(tmp_path, make_card())
+    model = onnx.load(net.path)
+    old = (model.graph.output if role == "output" else model.graph.input)[0].name
+    for node in model.graph.node:
+        node.input[:] = [name if one == old else one for one in node.input]
+        node.output[:] = [name if one == old else one for one in node.output]
+    (model.graph.output if role == "output" else model.graph.input)[0].name = name
+    onnx.checker.check_model(model)
+    onnx.save(model, net.path)
+    frames = make_frames(17, 3, (32, 96))
+    check_ensemble([net], frames)
+    check_ensemble([net, net], frames, flip=True)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

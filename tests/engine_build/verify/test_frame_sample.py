@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from stripwatch.errors import ConfigError
+from stripwatch.feed.sources import SourceFrame, video
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.frame import FrameHeader, decode_image
 from stripwatch_engine.settings import SYNTHETIC
-from stripwatch_engine.verify.frame_sample import PATTERN, sample_frames
+from stripwatch_engine.verify.frame_sample import PATTERN, _spread, sample_frames
 
 SHAPE = (32, 80)
 Codec = Literal["raw", "png", "jpeg"]
@@ -85,6 +86,34 @@ def test_frames_with_fewer_lines_repeat_their_last_line(tmp_path: Path) -> None:
     (found,) = sample_frames(str(tmp_path), SHAPE, 1, seed=0).frames
     assert np.array_equal(found[:20], pixels)
     assert (found[20:] == pixels[-1]).all()
+
+
+def test_a_video_of_unknown_length_is_sampled_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not at its beginning alone, where a coil begins."""
+    path = tmp_path / "strip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, SHAPE[::-1])
+    for level in (0, 40, 80, 120, 160, 200, 240):
+        writer.write(np.full((*SHAPE, 3), level, np.uint8))
+    writer.release()
+    monkeypatch.setattr(video, "PICTURES_MAX", 0)  # no header is believed
+    found = sample_frames(str(path), SHAPE, 2, seed=0).frames
+    assert [round(float(frame.mean()) / 40) for frame in found] == [0, 4]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8])
+def test_frames_of_an_unknown_number_are_spread_evenly(count: int) -> None:
+    """As many as asked for where there are as many, none twice, with gaps that differ little."""
+    for length in range(60):
+        frames = (SourceFrame(payload=b"", shape=SHAPE, t_ns=number) for number in range(length))
+        places = [frame.t_ns or 0 for frame in _spread(frames, count)]
+        assert len(places) == min(length, count), length
+        assert places == sorted(set(places)), length
+        if length >= count:
+            gaps = np.diff([*places, length])
+            assert places[0] == 0
+            assert gaps.max() <= 2 * length / count + 1, (length, places)
 
 
 def test_images_that_were_left_out_are_named(tmp_path: Path) -> None:

@@ -155,6 +155,12 @@ def has_colour(png: bytes, class_id: int) -> bool:
     return bool((np.abs(colours_of(png) - class_colour(class_id)).sum(axis=1) < 12).sum() > 20)
 
 
+def has_text(png: bytes) -> bool:
+    """Whether something dark is drawn beside frames of one grey level."""
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return picture is not None and bool((picture < 90).any())
+
+
 def test_a_frame_is_drawn_with_its_classes_outlined(tmp_path: Path) -> None:
     """In the colours that the legend names; also one that is larger than the picture."""
     image = np.full((300, 1800), 90, np.uint8)
@@ -235,6 +241,19 @@ def test_many_long_names_and_strange_sizes_fit(tmp_path: Path) -> None:
     found = explore(open_data_set(tmp_path / "data"))
     page = write_exploration(found, tmp_path / "out", samples=3)
     assert (page.parent / "overlays-1-2-3-4-5.png").is_file()
+
+
+@pytest.mark.slow
+def test_names_with_dollars_or_in_chinese_are_shown_as_they_are(tmp_path: Path) -> None:
+    """What stands between two dollars is no formula, and a glyph that a font lacks no warning."""
+    names = ("coil$7_$2.png", "$x^$.png", "划痕.png")
+    png = cv2.imencode(".png", np.full((16, 40), 99, np.uint8))[1].tobytes()
+    clean = np.zeros((16, 40), np.uint8)
+    classes = [DefectClass(id=1, name="pits")]
+    write_coco(tmp_path / "data", classes, [LabelledImage(name, png, clean) for name in names])
+    found = explore(open_data_set(tmp_path / "data"))
+    page = write_exploration(found, tmp_path / "out", samples=3)
+    assert has_text((page.parent / "overlays-clean.png").read_bytes())
 
 
 TABLE = """ImageId,ClassId,EncodedPixels

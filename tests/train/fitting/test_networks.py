@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import huggingface_hub.constants  # noqa: E402
 import segmentation_models_pytorch as smp  # noqa: E402
 import timm  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
+from torch import nn  # noqa: E402
 
 from stripwatch.errors import ConfigError  # noqa: E402
-from stripwatch_train.fitting.networks import make_network  # noqa: E402
+from stripwatch_train.fitting.networks import _fetched, make_network  # noqa: E402
 from stripwatch_train.fitting.plain_unet import AnySize  # noqa: E402
 from stripwatch_train.runs.recipe import Network  # noqa: E402
 
@@ -226,6 +228,20 @@ def test_a_file_that_is_missing_is_named_with_what_may_stand_there(
     words = refusal(make_recipe(tmp_path / "none.pt"))
     assert f"{tmp_path / 'none.pt'} is missing; give a file of " in words
     assert "is missing" in refusal(make_recipe("none.safetensors"))
+
+
+def test_retries_of_a_download_are_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    """The sentence that says what to do stands alone; afterwards the library warns as before."""
+    log = logging.getLogger("huggingface_hub.utils._http")
+
+    def build() -> nn.Module:
+        log.warning("Retrying in 1s [Retry 1/5].")
+        raise OSError("no network")
+
+    with pytest.raises(ConfigError, match="cannot be fetched"):
+        _fetched(unet_of("imagenet", "resnet18"), build)
+    assert capfd.readouterr().err == ""
+    assert log.isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.parametrize(

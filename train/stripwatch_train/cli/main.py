@@ -6,10 +6,9 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from stripwatch._version import __version__
 from stripwatch.errors import ConfigError, ExitCode
-from stripwatch.service.completion import add_completion
 from stripwatch.service.exits import guarded
+from stripwatch.service.program_parser import program_parser
 from stripwatch_train.cli import compare, data, evaluate, explore, fit, predict, tune
 from stripwatch_train.data.text import check_name
 
@@ -24,13 +23,7 @@ TRAIN_MODULES = frozenset(
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all subcommands."""
-    parser = argparse.ArgumentParser(
-        prog="stripwatch-train",
-        description="Train segmentation models for stripwatch.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"stripwatch-train {__version__}")
-    add_completion(parser)
+    parser = program_parser("stripwatch-train", "Train segmentation models for stripwatch.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     data.add_commands(commands)
     explore.add_commands(commands)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +156,8 @@ def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:
     if not network.weights:
         return build()
     try:
-        return build()
+        with _without_retries_shown():
+            return build()
     except KeyError as error:  # of segmentation-models-pytorch: no such name
         raise ConfigError(f"encoder {network.encoder!r}: {error.args[0]}") from error
     except Exception as error:
@@ -165,6 +168,18 @@ def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:
             f"({type(error).__name__}); connect to the network once, give a file with --set "
             "network.weights=FILE, or begin with random weights with --set network.weights="
         ) from error
+
+
+@contextmanager
+def _without_retries_shown() -> Iterator[None]:
+    """Keep Hugging Face's lines about each failed request back: one sentence follows them."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _grey(found: Tensor, wanted: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Completion for shells: every program prints the script that completes its own options."""
+"""The parser that every program begins with: its version, and completion for shells."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from stripwatch._version import __version__
 
 SHELLS = ("bash", "fish", "zsh")
 
 
-class _Print(argparse.Action):
+class _Parser(argparse.ArgumentParser):
+    """argparse's own parser drops what cannot be written, and `--help` seems to have worked."""
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:  # type: ignore[override]
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
+
+
+class _PrintCompletion(argparse.Action):
     """Print the script and end, as --help does."""
 
     def __call__(
@@ -30,14 +42,20 @@ class _Print(argparse.Action):
         parser.exit(0)
 
 
-def add_completion(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--print-completion`."""
+def program_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the options that all programs share; its subcommands inherit its kind.
+
+    Abbreviations are errors: what one means would change with the next option.
+    """
+    parser = _Parser(prog=program, description=description, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     parser.add_argument(
         "--print-completion",
-        action=_Print,
+        action=_PrintCompletion,
         choices=SHELLS,
         help="print a script by which a shell completes the options of this program",
     )
+    return parser
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
