@@ -33,7 +33,7 @@ class Masks:
 
 
 def run_graph(
-    graph: onnx.ModelProto,
+    graph: onnx.ModelProto | Session,
     frames: Frames,
     classes: Sequence[DefectClass],
     gate: Gate | None,
@@ -42,7 +42,7 @@ def run_graph(
     """Run an inspection graph in ONNX Runtime, frame by frame.
 
     Args:
-        graph: an inspection graph.
+        graph: an inspection graph, or one that is loaded already.
         frames: uint8 [n, lines, pixels].
         classes: of the deployment; their thresholds are used.
         gate: of the deployment.
@@ -51,7 +51,7 @@ def run_graph(
     Raises:
         ModelError: the graph cannot be run.
     """
-    session = Session(graph)
+    session = graph if isinstance(graph, Session) else Session(graph)
     inputs = {"thresholds": np.array([entry.threshold for entry in classes], np.float32)}
     if gate:
         inputs["presence_thresholds"] = presence_thresholds(gate, len(classes))

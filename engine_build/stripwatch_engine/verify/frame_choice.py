@@ -13,16 +13,22 @@ from stripwatch_engine.verify.frame_sample import (
     sample_frames,
 )
 
+SPARE_FRAMES = 64  # looked through for classes that the frames do not show; a pass for each
+
 
 def verification_frames(settings: BuildSettings, deployment: Deployment) -> FrameSample:
     """Frames to verify on: those of --verify, else of the composition, else made ones.
+
+    Named sources give spare frames, too.
 
     Raises:
         ConfigError: there is no such source, it is empty, or its frames have another size.
         StorageError: the source cannot be read.
     """
     count = settings.verify_frames
-    return _sample(settings, deployment, settings.verify, count, VERIFICATION_SEED, "--verify")
+    return _sample(
+        settings, deployment, settings.verify, count, VERIFICATION_SEED, "--verify", SPARE_FRAMES
+    )
 
 
 def calibration_frames(
@@ -48,13 +54,14 @@ def _sample(
     count: int,
     seed: int,
     flag: str,
+    spare: int = 0,
 ) -> FrameSample:
     own = settings.composition.frames
     if given or not own:
         source = given or _made_source(deployment)
-        return sample_frames(source, settings.frame_shape, count, seed=seed)
+        return sample_frames(source, settings.frame_shape, count, seed=seed, spare=spare)
     try:
-        return sample_frames(own, settings.frame_shape, count, seed=seed)
+        return sample_frames(own, settings.frame_shape, count, seed=seed, spare=spare)
     except (ConfigError, StorageError) as error:
         raise type(error)(
             f"{error} (the composition file names these frames; {flag} names others)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class FrameSample:
     frames: Frames  # uint8 [n, lines, pixels]
     asked: int  # frames that were asked for; a source may hold fewer
     left_out: str = ""  # remark of the source about files that it does not read
+    # More of the source, for classes that `frames` do not show.
+    spare: Frames = field(default_factory=lambda: np.zeros((0, 1, 1), np.uint8))
 
     @property
     def is_pattern(self) -> bool:
@@ -57,11 +59,11 @@ class FrameSample:
 
     def digest(self) -> str:
         """SHA-256 of the pixels."""
-        return hashlib.sha256(self.frames.tobytes()).hexdigest()
+        return hashlib.sha256(self.frames.tobytes() + self.spare.tobytes()).hexdigest()
 
 
 def sample_frames(
-    source_text: str, frame_shape: tuple[int, int], count: int, *, seed: int
+    source_text: str, frame_shape: tuple[int, int], count: int, *, seed: int, spare: int = 0
 ) -> FrameSample:
     """Read frames, spread evenly over a source.
 
@@ -70,6 +72,7 @@ def sample_frames(
         frame_shape: lines, pixels; the last line of shorter frames is repeated.
         count: largest number of frames.
         seed: of the synthetic strip and of the pattern.
+        spare: largest number of further frames of a source that is neither of these.
 
     Raises:
         ConfigError: there is no such source, it is empty, or a frame has another size.
@@ -82,23 +85,31 @@ def sample_frames(
         pixels = [strip.frame(index).pixels for index in range(count)]
         return FrameSample(SYNTHETIC, np.stack(pixels), count)
     source = open_source(source_text, frame_shape=frame_shape)
-    if source.count:
-        step = max(1, source.count // count)
-        chosen = list(itertools.islice(source.frames(), 0, step * count, step))
-    else:
-        chosen = _spread(source.frames(), count)
-    frames = [_padded(_decode(frame), frame_shape) for frame in chosen]
-    if not frames:
+    read = _spread(source.frames(), count + spare, source.count)
+    if not read:
         raise ConfigError(f"{source_text} holds no frames; name a source that has some")
-    return FrameSample(source_text, np.stack(frames), count, source.remark())
+    frames = np.stack([_padded(_decode(frame), frame_shape) for frame in read])
+    chosen = _even_places(len(frames), count)
+    others = [place for place in range(len(frames)) if place not in chosen]
+    return FrameSample(source_text, frames[chosen], count, source.remark(), frames[others])
 
 
-def _spread(frames: Iterable[SourceFrame], count: int) -> list[SourceFrame]:
-    """At most `count` frames of an unknown number, from its beginning to its end.
+def _even_places(length: int, count: int) -> list[int]:
+    """At most `count` places, spread evenly over `length`."""
+    shown = min(count, length)
+    return [place * length // shown for place in range(shown)]
 
-    Every frame is kept at first, then every second, every fourth, so that fewer than twice as many
-    as asked for are held.
+
+def _spread(frames: Iterable[SourceFrame], count: int, length: int | None) -> list[SourceFrame]:
+    """At most `count` frames, spread evenly from the beginning to the end.
+
+    Where their number is unknown, every frame is kept at first, then every second, every fourth,
+    so that fewer than twice as many as asked for are held.
     """
+    if length:
+        places = _even_places(length, count)
+        first = itertools.islice(frames, places[-1] + 1)
+        return [frame for place, frame in enumerate(first) if place in places]
     kept: list[SourceFrame] = []
     step = 1
     for index, frame in enumerate(frames):
@@ -106,8 +117,7 @@ def _spread(frames: Iterable[SourceFrame], count: int) -> list[SourceFrame]:
             kept.append(frame)
             if len(kept) == 2 * count:
                 kept, step = kept[::2], 2 * step
-    shown = min(count, len(kept))
-    return [kept[place * len(kept) // shown] for place in range(shown)]
+    return [kept[place] for place in _even_places(len(kept), count)]
 
 
 def _decode(frame: SourceFrame) -> Frames:

@@ -56,6 +56,11 @@ def refusal(verification: Verification, settings: BuildSettings, operator: str =
     )
 
 
+def is_shown(reference: Masks, entry: DefectClass) -> bool:
+    """Whether the masks of the float32 models hold enough pixels of a class to judge it."""
+    return int(np.count_nonzero(reference.mask & entry.bit)) >= JUDGED_PX_MIN
+
+
 def not_judged(reference: Masks, classes: Sequence[DefectClass]) -> dict[str, str]:
     """Classes that frames say nothing about, each with the reason.
 

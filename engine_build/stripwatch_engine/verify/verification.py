@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import onnx
 
+from stripwatch.engines.base import Frames
 from stripwatch.engines.load import unsupported_reason
 from stripwatch.engines.manifest import Manifest, Verdict, Verification
 from stripwatch.service.console import Progress
@@ -20,6 +21,7 @@ from stripwatch_engine.verify.agreement import Masks, compare, run_engine, run_g
 from stripwatch_engine.verify.float32 import judge_models
 from stripwatch_engine.verify.frame_sample import FrameSample
 from stripwatch_engine.verify.limits import doubts, faults, not_judged
+from stripwatch_engine.verify.spare_frames import with_missing_classes
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,20 @@ def run_reference(
                 "others"
             )
         remarks.append(calibration.remark("calibrated", "--calibration-frames"))
-    remarks += judge_models(deployment, sample.frames, progress)
-    exact = compose_inspection_graph(deployment, bytes_early=True)
+    about_models = judge_models(deployment, sample.frames, progress)
+    exact = reference.Session(compose_inspection_graph(deployment, bytes_early=True))
     classes, done = deployment.classes, _steps(progress, "running the float32 models", sample)
     masks = run_graph(exact, sample.frames, classes, deployment.gate, done)
+
+    def run(frames: Frames) -> Masks:
+        progress("looking for frames that show every class", 0, 0)
+        return run_graph(exact, frames, classes, deployment.gate)
+
+    asked = len(sample.frames)
+    sample, masks, added = with_missing_classes(sample, masks, classes, run)
+    if len(sample.frames) > asked:  # what is odd on few frames need not be on all
+        about_models = judge_models(deployment, sample.frames, progress)
+    remarks += [added, *about_models]
     doubtful = doubts(sample, masks, classes, settings.precision)
     return Reference(sample, masks, doubtful, [text for text in remarks if text])
 

@@ -15,6 +15,7 @@ from stripwatch.engines.manifest import Verification, load_manifest
 from stripwatch.errors import ExitCode
 from stripwatch_engine.cli.main import main
 from stripwatch_engine.models.model_card import ModelCard, save_card
+from stripwatch_engine.verify.frame_choice import SPARE_FRAMES
 from stripwatch_engine.verify.pattern import pattern_frames
 
 MakeModel = Callable[..., tuple[Path, ModelCard]]
@@ -185,3 +186,32 @@ def test_the_test_pattern_has_every_brightness_and_a_seed() -> None:
     assert frames[::2].max() > 245
     assert np.array_equal(frames, pattern_frames((64, 128), 8, seed=3))
     assert not np.array_equal(frames, pattern_frames((64, 128), 8, seed=4))
+
+
+def test_frames_that_show_a_rare_class_are_added(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bright steel is in one of forty frames, and not in the two that are asked for."""
+    frames = frames_of(tmp_path / "frames", *([0] * 33), 255, *([0] * 6))
+    flags = [*FRAME, *SIGMOID, f"--verify={frames}", "--verify-frames=2"]
+    assert main([str(model), *flags]) == ExitCode.OK
+    found = verification_of(tmp_path / "openvino")
+    assert (found.frames, found.verdict, found.not_judged) == (3, "passed", ())
+    assert "1 of 32 more frames of" in found.remark
+    assert "were added, to show bright" in found.remark
+    assert "the same for every frame" not in found.remark
+    assert "up to date" not in capsys.readouterr().out
+    assert main([str(model), *flags]) == ExitCode.OK
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_a_class_that_no_frame_shows_is_refused_with_how_many_were_looked_at(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number of forward passes has a limit."""
+    frames = frames_of(tmp_path / "frames", *([0] * 80))
+    flags = [*FRAME, *SIGMOID, f"--verify={frames}", "--verify-frames=2"]
+    assert main([str(model), *flags]) == ExitCode.MODEL
+    error = capsys.readouterr().err
+    assert "on 2 frames" in error
+    assert f"{SPARE_FRAMES} more frames of {frames} do not show enough of" in error

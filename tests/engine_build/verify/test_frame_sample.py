@@ -107,7 +107,7 @@ def test_frames_of_an_unknown_number_are_spread_evenly(count: int) -> None:
     """As many as asked for where there are as many, none twice, with gaps that differ little."""
     for length in range(60):
         frames = (SourceFrame(payload=b"", shape=SHAPE, t_ns=number) for number in range(length))
-        places = [frame.t_ns or 0 for frame in _spread(frames, count)]
+        places = [frame.t_ns or 0 for frame in _spread(frames, count, None)]
         assert len(places) == min(length, count), length
         assert places == sorted(set(places)), length
         if length >= count:
