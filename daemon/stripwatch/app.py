@@ -171,6 +171,7 @@ class App:
         6. Every slot must have come back.
         """
         self._notifier.stopping()
+        self._note.close()
         self._log.info("stopping")
         pipeline.stop()
         waited_s = 0.0

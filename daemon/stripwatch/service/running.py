@@ -42,6 +42,13 @@ class Running(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return Model(self.engine_hash, self.classes, self.gate)
 
 
+class _Note(msgspec.Struct, frozen=True):
+    """What the file holds; another version of stripwatch may have written it."""
+
+    version: str
+    running: msgspec.Raw
+
+
 class RunningNote:
     """The daemon's end."""
 
@@ -57,13 +64,17 @@ class RunningNote:
         """
         file = os.memfd_create(NOTE_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            os.write(file, msgspec.json.encode({"version": __version__, "running": running}))
+            note = _Note(__version__, msgspec.Raw(msgspec.json.encode(running)))
+            os.write(file, msgspec.json.encode(note))
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)  # the mark of a whole note
         except OSError:
             os.close(file)
             raise
-        self.close()
-        self._file = file
+        if self._file is None:
+            self._file = file
+        else:
+            os.dup2(file, self._file, inheritable=False)  # at once: a reader finds one of the two
+            os.close(file)
 
     def close(self) -> None:
         """Take the note away."""
@@ -81,12 +92,11 @@ def find_running(path: Path) -> tuple[int, Running]:
     versions = set()
     for pid, content in _notes():
         with suppress(msgspec.DecodeError):
-            note = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-            version = msgspec.json.decode(note["version"], type=str)
-            if version != __version__:
-                versions.add(f"process {pid} is stripwatch {version}")
+            note = msgspec.json.decode(content, type=_Note)
+            if note.version != __version__:
+                versions.add(f"process {pid} is stripwatch {note.version}")
                 continue
-            running = msgspec.json.decode(note["running"], type=Running)
+            running = msgspec.json.decode(note.running, type=Running)
             if running.path == str(path.resolve()):
                 return pid, running
     others = f" ({', '.join(sorted(versions))}, and this is {__version__})" if versions else ""
