@@ -77,15 +77,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="each sends all frames; of a recording: only these "
         f"(default: the config's first, or {DEFAULT_CAMERA}; of a recording: all)",
     )
-    pace = parser.add_mutually_exclusive_group()
-    pace.add_argument(
-        "--rate",
-        type=float,
-        metavar="N",
-        help="frames per second of each camera, of a recording: of all; 0 = as fast as possible "
-        f"(default: {PUB_FRAMES_PER_S:g} for pub, as fast as they are taken for push)",
-    )
-    pace.add_argument("--recorded-pace", action="store_true", help="of a recording or video")
+    _add_pace(parser)
     parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
     parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
@@ -109,6 +101,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--write-events", type=Path, metavar="EVENTS.JSONL", help="write the events into this file"
     )
     parser.set_defaults(command=_replay)
+
+
+def _add_pace(parser: argparse.ArgumentParser) -> None:
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--rate",
+        type=float,
+        metavar="N",
+        help="frames per second of each camera, of a recording: of all; 0 = as fast as possible "
+        f"(default: {PUB_FRAMES_PER_S:g} for pub, as fast as they are taken for push)",
+    )
+    pace.add_argument("--recorded-pace", action="store_true", help="of a recording or video")
 
 
 def _replay(args: argparse.Namespace) -> ExitCode:
