@@ -7,13 +7,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from stripwatch.errors import AddressError, ExitCode, ModelError
-from stripwatch.service.changes import Change
 from stripwatch.service.reload import Reload, load_reload
 from stripwatch.service.running import find_running
 
@@ -61,17 +59,13 @@ def _reload(args: argparse.Namespace) -> ExitCode:
 
 
 def _print_changes(pid: int, reload: Reload) -> None:
-    sys.stdout.write(f"process {pid}: {_count(reload.changes)} to take over\n")
+    number = len(reload.changes)
+    sys.stdout.write(f"process {pid}: {number or 'no'} change{'s' * (number != 1)} to take over\n")
     sys.stdout.writelines(f"  {change}\n" for change in reload.changes)
     if reload.ignored:
         sys.stdout.write("these need a restart:\n")
         sys.stdout.writelines(f"  {change}\n" for change in reload.ignored)
     sys.stdout.flush()  # the engine may take minutes to load
-
-
-def _count(changes: Iterable[Change]) -> str:
-    number = len([*changes])
-    return "1 change" if number == 1 else f"{number or 'no'} changes"
 
 
 def _wait(config: Path, pid: int, reloads: int) -> None:

@@ -29,11 +29,7 @@ def check_fits(path: Path, shape: tuple[int, int], frame: tuple[int, int], fit: 
         ConfigError: it does not.
     """
     too_large = shape[0] > frame[0] or shape[1] > frame[1]
-    if (
-        fit == "tile"
-        or (fit == "pad" and not too_large)
-        or (shape[1] == frame[1] and not too_large)
-    ):
+    if fit == "tile" or (not too_large and (fit == "pad" or shape[1] == frame[1])):
         return
     ways = "" if too_large else "--fit pad or "
     raise ConfigError(
