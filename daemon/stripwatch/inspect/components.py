@@ -33,6 +33,8 @@ class ColumnRuns:
     xs: Ints  # column
     firsts: Ints  # line
     ends: Ints  # one past the last line
+    lengths: Ints
+    starts: Ints  # pixel, numbered down the columns of the run's own mask
     labels: Ints  # number of the run's 8-connected component, from 0
     lefts: Ints  # where the span of columns begins that hold the run's bit without a hole
 
@@ -48,9 +50,9 @@ def find_runs(masks: Sequence[Mask], wanted: Sequence[int]) -> ColumnRuns:
     columns, stride = plane.shape  # the last line is empty: every run ends in its column
     flat = plane.ravel()
     changes = flat[1:] ^ flat[:-1]
-    places = np.flatnonzero(changes != 0)
+    places = (changes != 0).nonzero()[0]
     # The planes of the bits follow each other; in each, edges are begin, end, begin, end ...
-    chosen = np.flatnonzero((changes[places] & _BITS[:, None]) != 0)
+    chosen = ((changes[places] & _BITS[:, None]) != 0).ravel().nonzero()[0]
     bits = chosen // max(len(places), 1)
     edges = places[chosen - bits * len(places)] + (bits * flat.size + 1)
     begins, ends, bits = edges[0::2], edges[1::2], bits[0::2]
@@ -59,21 +61,25 @@ def find_runs(masks: Sequence[Mask], wanted: Sequence[int]) -> ColumnRuns:
     x = xs[here]
     begins_span = np.ones(len(x), np.bool_)
     np.greater(column[1:] - column[:-1], 1, out=begins_span[1:])
-    lefts = x[begins_span][np.cumsum(begins_span) - 1]
+    lefts = x[begins_span][begins_span.cumsum() - 1]
     firsts = begins - column * stride
     labels = _label(begins, ends, stride)
     # As a stable argsort of `labels`, at a fifth of the time for a frame of noise.
     keys = np.sort(labels * len(labels) + np.arange(len(labels)))
     labels = keys // max(len(keys), 1)
     order = keys - labels * len(keys)
+    frame, x, first, length = frames[here[order]], x[order], firsts[order], (ends - begins)[order]
+    own_lines = np.array([len(mask) for mask in masks])
     return ColumnRuns(
-        bits[order],
-        frames[here[order]],
-        x[order],
-        firsts[order],
-        (firsts + ends - begins)[order],
-        labels,
-        lefts[order],
+        bits=bits[order],
+        frames=frame,
+        xs=x,
+        firsts=first,
+        ends=first + length,
+        lengths=length,
+        starts=x * own_lines[frame] + first,
+        labels=labels,
+        lefts=lefts[order],
     )
 
 
@@ -87,7 +93,7 @@ def _side_by_side(masks: Sequence[Mask], wanted: Sequence[int]) -> tuple[Mask, I
     for frame, (mask, bits) in enumerate(zip(masks, wanted, strict=True)):
         present = np.zeros(mask.shape[1] + 2, np.bool_)
         np.not_equal(np.bitwise_or.reduce(mask, axis=0) & bits, 0, out=present[1:-1])
-        edges = np.flatnonzero(present[1:] != present[:-1]).tolist()
+        edges = (present[1:] != present[:-1]).nonzero()[0].tolist()
         spans += [(frame, *span) for span in zip(edges[0::2], edges[1::2], strict=True)]
     widths = [1 + end - left for _, left, end in spans]
     plane = np.zeros((max(map(len, masks)) + 1, sum(widths)), np.uint8)
@@ -97,8 +103,8 @@ def _side_by_side(masks: Sequence[Mask], wanted: Sequence[int]) -> tuple[Mask, I
         plane[: len(mask), place : place + end - left] = mask[:, left:end]
         shifts.append(place - left)
         place += width
-    frames = np.repeat(np.array([frame for frame, _, _ in spans], np.int64), widths)
-    xs = np.arange(len(frames)) - np.repeat(np.array(shifts, np.int64), widths)
+    frames = np.array([frame for frame, _, _ in spans], np.int64).repeat(widths)
+    xs = np.arange(len(frames)) - np.array(shifts, np.int64).repeat(widths)
     if not spans:
         return plane.T, frames, xs
     return np.asarray(cv2.transpose(plane), np.uint8), frames, xs
@@ -111,11 +117,11 @@ def _label(begins: Ints, ends: Ints, stride: int) -> Ints:
     where their ranges of edges do after a step of one column, which includes touching by a corner.
     """
     # The runs of the next column that each run touches follow each other.
-    low = np.searchsorted(ends, begins + stride)
-    counts = np.searchsorted(begins, ends + stride, side="right") - low
+    low = ends.searchsorted(begins + stride)
+    counts = begins.searchsorted(ends + stride, side="right") - low
     numbers = np.arange(len(begins))
     one = numbers.repeat(counts)
-    other = np.arange(len(one)) + (low - (np.cumsum(counts) - counts)).repeat(counts)
+    other = np.arange(len(one)) + (low - (counts.cumsum() - counts)).repeat(counts)
     # Union-find on whole arrays: every root takes the smallest root that it touches, and paths
     # are shortened until all point to roots. The rounds grow with the logarithm of the runs (Liu
     # and Tarjan 2019, "Simple concurrent labeling algorithms for connected components").
@@ -123,9 +129,10 @@ def _label(begins: Ints, ends: Ints, stride: int) -> Ints:
     while len(one):
         np.minimum.at(parents, other, one)
         above = parents[parents]
-        while not np.array_equal(above, parents):
+        while (above != parents).any():
             parents, above = above, above[above]
         one, other = parents[one], parents[other]
         apart = one != other
         one, other = np.minimum(one, other)[apart], np.maximum(one, other)[apart]
-    return (np.cumsum(parents == numbers) - 1)[parents]
+    new_numbers: Ints = (parents == numbers).cumsum() - 1
+    return new_numbers[parents]

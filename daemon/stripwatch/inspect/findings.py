@@ -111,15 +111,15 @@ def _measure(runs: ColumnRuns, minima: Ints, defects_max: int) -> list[_Componen
         minima: int64 [frames, 8]; smallest area of each bit.
         defects_max: of a bit in a frame; the last of them then stands for all others.
     """
-    first_runs = np.flatnonzero(_changes(runs.labels))
+    first_runs = _changes(runs.labels).nonzero()[0]
     end_runs = np.empty_like(first_runs)
     end_runs[:-1], end_runs[-1] = first_runs[1:], len(runs.labels)
     bits, frames = runs.bits[first_runs], runs.frames[first_runs]
-    lengths = runs.ends - runs.firsts
+    lengths = runs.lengths
     areas = np.add.reduceat(lengths, first_runs)
     tops = np.minimum.reduceat(runs.firsts, first_runs)
     new_group = _changes(bits * len(minima) + frames)  # of the components of a bit in a frame
-    group_tops = np.minimum.reduceat(tops, np.flatnonzero(new_group))[np.cumsum(new_group) - 1]
+    group_tops = np.minimum.reduceat(tops, new_group.nonzero()[0])[new_group.cumsum() - 1]
     origins = group_tops[runs.labels]
     blocks = (runs.firsts - origins) // _BLOCK_PX * SIDE_MAX + (runs.xs - runs.lefts) // _BLOCK_PX
     spans = runs.lefts[first_runs]
@@ -127,7 +127,7 @@ def _measure(runs: ColumnRuns, minima: Ints, defects_max: int) -> list[_Componen
     ranks = (groups * SIDE_MAX + spans) * SIDE_MAX**2 + np.minimum.reduceat(blocks, first_runs)
     sums_x = np.add.reduceat((runs.xs - runs.lefts) * lengths, first_runs)
     sums_y = np.add.reduceat((runs.firsts + runs.ends - 1 - 2 * origins) * lengths, first_runs) // 2
-    kept = np.flatnonzero(areas >= minima[frames, bits])
+    kept = (areas >= minima[frames, bits]).nonzero()[0]
     if not len(kept):
         return []
     kept = kept[np.argsort(ranks[kept], kind="stable")]
@@ -163,7 +163,7 @@ def _largest(kept: Ints, groups: Ints, areas: Ints, defects_max: int) -> tuple[I
 
     The last of `defects_max` stands for these others.
     """
-    firsts = np.flatnonzero(_changes(groups)).tolist()
+    firsts = _changes(groups).nonzero()[0].tolist()
     ends = [*firsts[1:], len(groups)]
     if all(end - first <= defects_max for first, end in zip(firsts, ends, strict=True)):
         return kept, []
@@ -184,7 +184,7 @@ def _union(runs: ColumnRuns, components: Ints) -> _Component:
     numbers = np.flatnonzero(chosen[runs.labels])
     numbers = numbers[np.argsort(runs.xs[numbers] * SIDE_MAX + runs.firsts[numbers])]
     xs, firsts, ends = runs.xs[numbers], runs.firsts[numbers], runs.ends[numbers]
-    lengths = ends - firsts
+    lengths = runs.lengths[numbers]
     left, top, area = int(xs[0]), int(firsts.min()), int(lengths.sum())
     return _Component(
         frame=int(runs.frames[numbers[0]]),
@@ -203,10 +203,11 @@ def _finding(component: _Component, runs: ColumnRuns, frame: Segmentation) -> Fi
     """The finding of a component."""
     (x, y, width, height), lines = component.box, len(frame.mask)
     numbers = component.numbers
-    xs, firsts, ends = runs.xs[numbers], runs.firsts[numbers], runs.ends[numbers]
     part = frame.mask[y : y + height, x : x + width] & _BITS[component.bit]
     if cv2.countNonZero(part) != component.area:  # another component reaches into the box
-        part = _paint(xs - x, firsts - y, ends - y, (height, width))
+        part = _paint(
+            runs.xs[numbers] - x, runs.firsts[numbers] - y, runs.ends[numbers] - y, part.shape
+        )
     window = frame.prob[component.bit, y : y + height, x : x + width]
     return Finding(
         defect_class=frame.classes[component.bit],
@@ -216,9 +217,9 @@ def _finding(component: _Component, runs: ColumnRuns, frame: Segmentation) -> Fi
         # As cv2.mean, in a tenth of its time.
         score=cv2.norm(window, cv2.NORM_L1, part) * (1 / component.area) / 255,
         peak=cv2.minMaxLoc(window, part)[1] / 255,
-        runs=_joined(xs * lines + firsts, ends - firsts, frame.mask.shape, height),
-        top=_spans(xs[firsts == 0].tolist()) if y == 0 else (),
-        bottom=_spans(xs[ends == lines].tolist()) if y + height == lines else (),
+        runs=_joined(runs.starts[numbers], runs.lengths[numbers], frame.mask.shape, height),
+        top=_spans(runs.xs[numbers][runs.firsts[numbers] == 0]) if y == 0 else (),
+        bottom=_spans(runs.xs[numbers][runs.ends[numbers] == lines]) if y + height == lines else (),
     )
 
 
@@ -241,13 +242,15 @@ def _paint(xs: Ints, firsts: Ints, ends: Ints, shape: tuple[int, int]) -> Mask:
     return np.ascontiguousarray(np.cumsum(edges, axis=1, dtype=np.int8)[:, :-1].T).view(np.uint8)
 
 
-def _spans(xs: list[int]) -> tuple[Span, ...]:
+def _spans(xs: Ints) -> tuple[Span, ...]:
     """Pixels of a line, in order, as spans."""
-    if xs[-1] - xs[0] + 1 == len(xs):  # nearly always
-        return ((xs[0], xs[-1] + 1),)
-    breaks = [index for index in range(1, len(xs)) if xs[index] != xs[index - 1] + 1]
-    pairs = zip([0, *breaks], [*breaks, len(xs)], strict=True)
-    return tuple((xs[first], xs[end - 1] + 1) for first, end in pairs)
+    left, right = int(xs[0]), int(xs[-1])
+    if right - left + 1 == len(xs):  # nearly always
+        return ((left, right + 1),)
+    breaks = (np.diff(xs) > 1).nonzero()[0]
+    lefts = [left, *xs[breaks + 1].tolist()]
+    ends = [*(xs[breaks] + 1).tolist(), right + 1]
+    return tuple(zip(lefts, ends, strict=True))
 
 
 def _changes(values: Ints) -> NDArray[np.bool_]:

@@ -69,7 +69,7 @@ def transport(setup: BenchSetup) -> Figures:
     pixels = [frame.pixels for frame in make_frames(SEED, setup.frame_shape)]
     bare, pipeline_rates = [], []
     for _ in range(ROUNDS):
-        bare.append(_bare_receive(setup, pixels))
+        bare.append(bare_receive(setup, pixels))
         with (
             running_pipeline(setup, Model("fake", CLASSES), IDLE) as pipeline,
             feed_process(setup.frames_at, pixels),
@@ -85,7 +85,7 @@ def inspection(setup: BenchSetup) -> Figures:
     """Masks to encoded events on one core, on frames that are all defective."""
     cv2.setNumThreads(1)
     frames = [frame for frame in make_frames(SEED, setup.frame_shape, DENSE) if frame.mask.any()]
-    results = [_as_result(frame) for frame in frames]
+    results = [as_segmentation(frame) for frame in frames]
     slots = [results[first : first + setup.rows] for first in range(0, len(results), setup.rows)]
     defects = sum(_inspect(setup, slot) for slot in slots)
 
@@ -148,7 +148,7 @@ def _bare_engine(
         engine.close()
 
 
-def _bare_receive(setup: BenchSetup, pixels: list[np.ndarray]) -> float:
+def bare_receive(setup: BenchSetup, pixels: list[np.ndarray]) -> float:
     """Frames per second that one thread takes from a PULL socket into one buffer."""
     context = zmq.Context()
     socket = open_socket(
@@ -178,7 +178,7 @@ def _bare_receive(setup: BenchSetup, pixels: list[np.ndarray]) -> float:
     return rate
 
 
-def _as_result(frame: SyntheticFrame) -> Segmentation:
+def as_segmentation(frame: SyntheticFrame) -> Segmentation:
     """What a perfect engine finds in a frame."""
     planes = np.stack([(frame.mask & entry.bit) != 0 for entry in CLASSES]).view(np.uint8)
     area = planes.sum(axis=(1, 2), dtype=np.float32)
