@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import cv2
 
 from stripwatch.config import Config
 from stripwatch.inspect.coverage import Miss, joined, misses_of_rows
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector, Output
+from stripwatch.outputs.images import Images
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
@@ -29,11 +29,13 @@ class Deliverer:
         ring: SlotRing,
         outbox: Outbox,
         publisher: Publisher,
+        images: Images,
         heartbeat: Heartbeat,
     ) -> None:
         self._ring = ring
         self._outbox = outbox
         self._publisher = publisher
+        self._images = images
         self._heartbeat = heartbeat
         self.inspector = Inspector(config)
 
@@ -63,7 +65,9 @@ class Deliverer:
                 if not isinstance(output, DefectiveFrame):
                     outputs.append(output)
                 elif output.header.camera in self._publisher.image_cameras:
-                    outputs.append(replace(output, pixels=output.pixels.copy()))
+                    copy = self._images.copy(output)
+                    if copy is not None:
+                        outputs.append(copy)
         cameras = {
             entry.camera if isinstance(entry, Miss) else entry.header.camera for entry in entries
         }

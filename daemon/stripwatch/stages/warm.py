@@ -24,7 +24,7 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.coverage import Row, miss_of
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector
 from stripwatch.inspect.model import Model
-from stripwatch.outputs.publish import build_image
+from stripwatch.outputs.images import build_image
 from stripwatch.stages.latency import LatencyWindow, Stage
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import build_event
