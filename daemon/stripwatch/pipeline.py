@@ -22,6 +22,7 @@ from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
 from stripwatch.journal.store import Journal, Past
+from stripwatch.outputs.images import Images
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
@@ -36,6 +37,7 @@ from stripwatch.stages.slots import SlotRing
 from stripwatch.stages.warm import warm_up
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
 
+THREADS = ("receive", "engine", "deliver", "outbox", "images")  # and those that decode
 LINGER_MS = 1000  # for the last events to leave
 
 
@@ -62,7 +64,7 @@ class Pipeline:
         self._config = config
         self._context = zmq.Context()
         self._stop = threading.Event()
-        self._beats = {name: Heartbeat() for name in ("receive", "engine", "deliver", "outbox")}
+        self._beats = {name: Heartbeat() for name in THREADS}
         for number in range(1, DECODE_THREADS + 1):
             self._beats[f"decode-{number}"] = Heartbeat()
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
@@ -71,7 +73,8 @@ class Pipeline:
             past = self._journal.past()
             names = [camera.name for camera in config.cameras]
             self.publisher = Publisher(self._context, config.publish, names)
-            self.outbox = Outbox(self._journal, past, self.publisher, self._beats["outbox"])
+            images = Images()
+            self.outbox = Outbox(self._journal, past, self.publisher, images, self._beats["outbox"])
             decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
@@ -89,7 +92,7 @@ class Pipeline:
             model, factory, config.engine, self._ring, self._beats["engine"]
         )
         self.deliverer = Deliverer(
-            config, self._ring, self.outbox, self.publisher, self._beats["deliver"]
+            config, self._ring, self.outbox, self.publisher, images, self._beats["deliver"]
         )
         self.telemetry = Telemetry(
             self.receiver, self._engine_loop, self.outbox, self.publisher, self._stop
@@ -102,6 +105,9 @@ class Pipeline:
             self._thread(
                 "outbox",
                 lambda: self.outbox.run(self._start_event(), self._stop_event, self.telemetry.tick),
+            ),
+            self._thread(
+                "images", lambda: images.run(self._beats["images"].beat, self.outbox.wake)
             ),
             *(
                 self._thread(name, functools.partial(decoders.run, beat))

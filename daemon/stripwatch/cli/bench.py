@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.engines.manifest import Manifest
     from stripwatch.lab.bench.figures import Figures
 
-PARTS = ("end-to-end", "transport", "inspect", "memory")
+PARTS = ("end-to-end", "transport", "inspect", "capacity", "memory")
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 WITH_ENGINE = ("end-to-end", *GPU_PARTS)
 ROWS = 4
@@ -41,8 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
-        "pipeline over bare ZeroMQ, inspection per core, and memory over many frames; or, with "
-        "--gpu, a GPU engine bare and in the daemon, a steady load, and a hot-swap.",
+        "pipeline over bare ZeroMQ, inspection per core, the daemon's own capacity, and memory "
+        "over many frames; or, with --gpu, a GPU engine bare and in the daemon, a steady load, "
+        "and a hot-swap.",
     )
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
@@ -124,7 +125,7 @@ def _steps(
     from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
-    from stripwatch.lab.bench import gpu, load, measure
+    from stripwatch.lab.bench import capacity, gpu, load, measure
     from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
@@ -132,6 +133,7 @@ def _steps(
     steps: dict[str, Callable[[], Figures]] = {
         "transport": lambda: measure.transport(setup),
         "inspect": lambda: measure.inspection(setup),
+        "capacity": lambda: capacity.capacity(setup),
         "memory": lambda: measure.memory(setup, args.memory_frames),
     }
     if manifest is None:

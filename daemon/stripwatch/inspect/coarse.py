@@ -7,12 +7,12 @@ mask covers every pixel of the defect. Area, box, centroid, score and peak stay 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.inspect.defects import Finding
+from stripwatch.inspect.findings import Finding
 from stripwatch.wire.rle import Runs
 
 FRAME_RUNS_MAX = 20_000  # of all masks of a frame; about 20 ms and 300 kB; steel has few thousand
@@ -51,7 +51,7 @@ def _limited(finding: Finding, runs_max: int) -> Finding:
     while len(runs.starts) > runs_max and block_px < max(exact.shape):
         block_px *= BLOCK_FACTOR
         runs = coarsen(exact, block_px)
-    return replace(finding, runs=runs, mask_block_px=block_px)
+    return msgspec.structs.replace(finding, runs=runs, mask_block_px=block_px)
 
 
 def coarsen(runs: Runs, block_px: int) -> Runs:

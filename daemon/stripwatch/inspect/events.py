@@ -7,24 +7,25 @@ from typing import TypeVar
 
 from stripwatch.config import Camera, Geometry
 from stripwatch.inspect.coverage import Miss, saturated
-from stripwatch.inspect.defects import Finding
+from stripwatch.inspect.findings import Finding
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Gap, Position, StripEnd, StripStart
 from stripwatch.wire.frame import FrameHeader
-from stripwatch.wire.rle import encode_coco, encode_severstal
+from stripwatch.wire.rle import Encoded
 
 _Key = TypeVar("_Key", bound=str)
 
 
 def defect_event(
     finding: Finding,
+    mask: Encoded,
     header: FrameHeader,
     camera: Camera,
     geometry: Geometry,
     part_of: str,
     model: str,
 ) -> Defect:
-    """The event of one finding; pixels become millimetres at pixel centres."""
+    """The event of one finding and its mask; pixels become millimetres at pixel centres."""
     x, y = finding.centroid
     across_px = header.shape[1] - x - 0.5 if camera.mirrored else x + 0.5
     downweb_mm = None if header.line is None else (header.line + y + 0.5) * geometry.mm_per_line
@@ -51,8 +52,8 @@ def defect_event(
         size_mm=(round(width * geometry.mm_per_pixel, 2), round(height * geometry.mm_per_line, 2)),
         area_mm2=round(finding.area * geometry.mm_per_pixel * geometry.mm_per_line, 2),
         frame_shape=finding.runs.shape,
-        rle=encode_severstal(finding.runs),
-        rle_coco=encode_coco(finding.runs),
+        rle=mask.severstal,
+        rle_coco=mask.coco,
         part_of=part_of,
         model=model,
         mask_block_px=finding.mask_block_px,

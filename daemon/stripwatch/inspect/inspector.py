@@ -6,6 +6,7 @@ and sends them. No sockets, threads or clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,14 +16,18 @@ from numpy.typing import NDArray
 from stripwatch.config import Config
 from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coarse import limit_masks
-from stripwatch.inspect.coverage import Miss, Row
-from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects
+from stripwatch.inspect.coverage import Entry, Miss, Row
+from stripwatch.inspect.defects import classes_of_frame
 from stripwatch.inspect.events import StripTally, defect_event, gap_event
+from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model
 from stripwatch.inspect.seams import SeamJoiner
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Event, FrameResult
 from stripwatch.wire.frame import FrameHeader
+from stripwatch.wire.rle import Encoded, encode_masks
+
+ROWS_AT_ONCE = 8  # of a slot; more would save little, and a frame of noise takes some memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class DefectiveFrame:
     pixels: NDArray[np.uint8]  # [lines, pixels]; a view of the slot's memory
 
 
+Masked = tuple[Finding, Encoded]
 Output = Event | DefectiveFrame  # what leaves the daemon; journalled events have no number yet
 
 
@@ -73,33 +79,74 @@ class Inspector:
                 outputs.append(self._end_strip(miss.camera))
         return outputs
 
-    def frame_outputs(
-        self, row: Row, frames: Frames, result: BatchResult, model: Model
-    ) -> list[Output]:
-        """The events of one inspected frame, its image if it is defective, its result if enabled.
+    def slot_outputs(
+        self,
+        entries: Sequence[Entry],
+        frames: Frames,
+        result: BatchResult | None,
+        model: Model | None,
+    ) -> Iterator[list[Output]]:
+        """The outputs of each entry of a slot, in order.
+
+        Frames are looked at several at a time, which costs less than one after the other.
 
         Args:
-            row: which row of the batch the frame is, and its header.
-            frames: uint8 [rows, lines, pixels] of the batch.
-            result: of the batch.
+            entries: inspected frames and misses.
+            frames: uint8 [rows, lines, pixels] of the slot.
+            result: of the slot; None where it has only misses.
             model: that the result is of.
         """
+        rows = [entry for entry in entries if isinstance(entry, Row)]
+        found: Iterator[list[Masked]] = iter(())
+        if rows:
+            assert result is not None
+            assert model is not None
+            found = self._find(rows, result, model)
+        for entry in entries:
+            if isinstance(entry, Miss):
+                yield self.miss_outputs(entry)
+            else:
+                assert result is not None
+                assert model is not None
+                yield self._frame_outputs(entry, frames, result, model, next(found))
+
+    def _find(
+        self, rows: Sequence[Row], result: BatchResult, model: Model
+    ) -> Iterator[list[Masked]]:
+        """The findings of each frame, with their masks encoded."""
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            looked_at = [
+                Segmentation(
+                    result.mask[row.row, : row.header.shape[0]],
+                    result.prob[row.row, :, : row.header.shape[0]],
+                    result.area[row.row],
+                    classes_of_frame(model.classes, model.raised_classes, result.absent[row.row]),
+                )
+                for row in rows[first : first + ROWS_AT_ONCE]
+            ]
+            found = find_defects_of_frames(looked_at, self._defects_max)
+            limited = [limit_masks(findings) for findings in found]
+            encoded = iter(encode_masks([one.runs for findings in limited for one in findings]))
+            for findings in limited:
+                yield [(finding, next(encoded)) for finding in findings]
+
+    def _frame_outputs(
+        self,
+        row: Row,
+        frames: Frames,
+        result: BatchResult,
+        model: Model,
+        found: list[Masked],
+    ) -> list[Output]:
+        """The events of an inspected frame, its image if it is defective, its result if enabled."""
         header = row.header
         outputs = self._follow_strip(
             header.camera, header.strip, header.session, header.seq, header.t_ns
         )
-        lines = header.shape[0]
-        found = find_defects(
-            result.mask[row.row, :lines],
-            result.prob[row.row, :, :lines],
-            result.area[row.row],
-            classes_of_frame(model.classes, model.raised_classes, result.absent[row.row]),
-            self._defects_max,
-        )
-        findings = limit_masks(found)
-        outputs += self._defects(header, findings, model)
+        findings = [finding for finding, _ in found]
+        outputs += self._defects(header, found, findings, model)
         if findings:
-            outputs.append(DefectiveFrame(header, frames[row.row, :lines]))
+            outputs.append(DefectiveFrame(header, frames[row.row, : header.shape[0]]))
         if self._frame_results:
             outputs.append(_frame_result(row, result, findings))
         tally = self._strips.get(header.camera)
@@ -109,12 +156,14 @@ class Inspector:
                 outputs.append(self._end_strip(header.camera))
         return outputs
 
-    def _defects(self, header: FrameHeader, findings: list[Finding], model: Model) -> list[Output]:
+    def _defects(
+        self, header: FrameHeader, found: list[Masked], findings: list[Finding], model: Model
+    ) -> list[Output]:
         camera = self._cameras[header.camera]
         names = self._seams[header.camera].join(header, findings)
         return [
-            defect_event(finding, header, camera, self._geometry, name, model.name)
-            for finding, name in zip(findings, names, strict=True)
+            defect_event(finding, mask, header, camera, self._geometry, name, model.name)
+            for (finding, mask), name in zip(found, names, strict=True)
         ]
 
     def _follow_strip(

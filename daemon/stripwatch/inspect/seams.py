@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stripwatch.inspect.defects import Finding, Span
+from stripwatch.inspect.findings import Finding, Span
 from stripwatch.wire.frame import FrameHeader
 
 

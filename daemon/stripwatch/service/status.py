@@ -154,6 +154,7 @@ class Telemetry:
             silent_cameras=self._silent_cameras(),
             subscribers=self._publisher.subscriptions,
             last_event_seq=self._outbox.last_seq,
+            images_dropped=self._outbox.images_dropped,
         )
 
     def _cameras(self) -> dict[str, CameraStatus]:

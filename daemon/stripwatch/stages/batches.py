@@ -44,6 +44,7 @@ class BatchQueue:
         self._batches: deque[Batch] = deque()
         self._size = 0
         self._changed = threading.Condition()
+        self._woken = False  # images thread: the outbox thread has something else to do
         self._closed = False  # deliver thread: nothing will follow
         self._broken = False  # outbox thread: nothing will be taken
 
@@ -71,11 +72,12 @@ class BatchQueue:
         """Outbox thread: what waits, up to `GROUP_EVENTS_MAX`; waits for the first."""
         until_s = time.monotonic() + timeout_s
         with self._changed:
-            while not self._batches and not self._closed:
+            while not self._batches and not self._closed and not self._woken:
                 left_s = until_s - time.monotonic()
                 if left_s <= 0:
                     return []
                 self._changed.wait(left_s)
+            self._woken = False
             taken: list[Batch] = []
             events = 0
             while self._batches and events < GROUP_EVENTS_MAX:
@@ -85,6 +87,12 @@ class BatchQueue:
                 self._size -= batch.size
             self._changed.notify_all()
         return taken
+
+    def wake(self) -> None:
+        """Any thread: let `take` return soon, though nothing waits."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Deliver thread: nothing will follow."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import cv2
 
 from stripwatch.config import Config
-from stripwatch.inspect.coverage import Entry, Miss, joined, misses_of_rows
+from stripwatch.inspect.coverage import Miss, joined, misses_of_rows
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector, Output
+from stripwatch.outputs.images import Images
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
@@ -29,11 +29,13 @@ class Deliverer:
         ring: SlotRing,
         outbox: Outbox,
         publisher: Publisher,
+        images: Images,
         heartbeat: Heartbeat,
     ) -> None:
         self._ring = ring
         self._outbox = outbox
         self._publisher = publisher
+        self._images = images
         self._heartbeat = heartbeat
         self.inspector = Inspector(config)
 
@@ -57,13 +59,15 @@ class Deliverer:
         if slot.result is None:
             entries = misses_of_rows(entries, Cause.ENGINE_ERROR)
         outputs: list[Output] = []
-        for entry in entries:
+        for of_entry in self.inspector.slot_outputs(entries, slot.frames, slot.result, slot.model):
             self._heartbeat.beat()
-            for output in self._outputs(entry, slot):
+            for output in of_entry:
                 if not isinstance(output, DefectiveFrame):
                     outputs.append(output)
                 elif output.header.camera in self._publisher.image_cameras:
-                    outputs.append(replace(output, pixels=output.pixels.copy()))
+                    copy = self._images.copy(output)
+                    if copy is not None:
+                        outputs.append(copy)
         cameras = {
             entry.camera if isinstance(entry, Miss) else entry.header.camera for entry in entries
         }
@@ -75,10 +79,3 @@ class Deliverer:
             done_ns=slot.done_ns,
             inspected_ns=time.monotonic_ns(),
         )
-
-    def _outputs(self, entry: Entry, slot: Slot) -> list[Output]:
-        if isinstance(entry, Miss):
-            return self.inspector.miss_outputs(entry)
-        assert slot.result is not None
-        assert slot.model is not None
-        return self.inspector.frame_outputs(entry, slot.frames, slot.result, slot.model)

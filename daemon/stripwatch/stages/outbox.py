@@ -17,6 +17,7 @@ from stripwatch.inspect.coverage import Entry, Ledger, Miss, Row
 from stripwatch.inspect.inspector import DefectiveFrame
 from stripwatch.journal.records import CoverageRecord, Transaction, event_record
 from stripwatch.journal.store import Journal, Past
+from stripwatch.outputs.images import Images
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch, BatchQueue
 from stripwatch.stages.heartbeat import Heartbeat
@@ -48,10 +49,16 @@ class Outbox:
     """
 
     def __init__(
-        self, journal: Journal, past: Past, publisher: Publisher, heartbeat: Heartbeat
+        self,
+        journal: Journal,
+        past: Past,
+        publisher: Publisher,
+        images: Images,
+        heartbeat: Heartbeat,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
+        self._images = images
         self._heartbeat = heartbeat
         self._log = structlog.get_logger()
         self._queue = BatchQueue()
@@ -79,6 +86,15 @@ class Outbox:
         """Deliver thread: nothing will follow."""
         self._queue.close()
 
+    def wake(self) -> None:
+        """Images thread: an image is ready to be published."""
+        self._queue.wake()
+
+    @property
+    def images_dropped(self) -> int:
+        """Images since the start for which there was no room."""
+        return self._images.dropped
+
     def run(
         self, start: DaemonStart, stop: Callable[[], DaemonStop], tick: Callable[[], None]
     ) -> None:
@@ -100,6 +116,7 @@ class Outbox:
                 batches = self._queue.take(0 if more_waits else POLL_S)
                 if batches:
                     self._send(batches)
+            self._publish(self._images.finish())
             self._send([Batch([stop()])])
             tick()
         finally:
@@ -117,7 +134,12 @@ class Outbox:
             self._tick()
             # After a stop of the process no more than one is due.
             self._next_tick_s = max(self._next_tick_s + STATUS_PERIOD_S, now_s)
+        self._publish(self._images.take())
         return self._publisher.read_subscriptions()
+
+    def _publish(self, images: Sequence[list[bytes]]) -> None:
+        for message in images:
+            self._publisher.send(message)
 
     def _send(self, batches: Sequence[Batch]) -> None:
         """Number, journal and publish the events of these batches, and book their frames."""
@@ -125,7 +147,7 @@ class Outbox:
         messages = self._commit(batches, transaction)
         for message in messages:
             if isinstance(message, DefectiveFrame):
-                self._publisher.send_image(message.header, message.pixels)
+                self._images.put(message)
             else:
                 self._publisher.send(message)
         self.stream, self.last_seq = self._journal.stream, self._journal.last_seq

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from contextlib import suppress
+from itertools import chain
 from typing import Literal
 
 import cv2
@@ -23,7 +24,7 @@ from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.coverage import Row, miss_of
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector
 from stripwatch.inspect.model import Model
-from stripwatch.outputs.publish import build_image
+from stripwatch.outputs.images import build_image
 from stripwatch.stages.latency import LatencyWindow, Stage
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import build_event
@@ -91,9 +92,10 @@ def _inspect(inspector: Inspector, header: FrameHeader, frame: NDArray[np.uint8]
     result.prob[0] = frame * 200
     result.area[0] = frame.sum()
     outputs = inspector.miss_outputs(miss_of(header, Cause.LOST))
-    row = Row(header, 0, 0, None)
-    outputs += inspector.frame_outputs(row, frames, result, Model("f" * 64, classes))
-    for output in outputs:
+    rows = [Row(header, 0, 0, None)]
+    model = Model("f" * 64, classes)
+    of_entries = list(inspector.slot_outputs(rows, frames, result, model))
+    for output in chain(outputs, *of_entries):
         if isinstance(output, DefectiveFrame):
             build_image(output.header, output.pixels)
         else:

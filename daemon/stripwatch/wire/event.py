@@ -196,6 +196,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     ] = ()
     subscribers: Annotated[Count, Meta(description="subscriptions to the event endpoint")]
     last_event_seq: Count
+    images_dropped: Annotated[
+        Count, Meta(description="images of defective frames since the start that had no room")
+    ] = 0
     v: Literal[1] = 1
 
 

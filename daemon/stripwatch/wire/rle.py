@@ -8,20 +8,25 @@ packed into characters by pycocotools.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from stripwatch.wire.causes import Cause, WireError
 
+Ints = NDArray[np.int64]
+
 _NOT_A_NUMBER = re.compile(r"[^0-9 ]")
+_COCO_LIMITS = 1 << np.arange(4, 64, 5)  # from which on a count has one more character
 _DIGITS_MAX = 12  # no mask has a pixel number this long; keeps int() and int64 cheap and safe
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(msgspec.Struct, frozen=True):
     """The runs of a mask [lines, pixels], numbered down the columns from 0, in order.
 
     `starts` and `lengths` are int64 [runs]; runs never touch.
@@ -54,10 +59,29 @@ def runs_of_mask(
     return Runs(starts, lengths, (lines, pixels))
 
 
+class Encoded(NamedTuple):
+    """A mask in both encodings."""
+
+    severstal: str
+    coco: str
+
+
+def encode_masks(masks: Sequence[Runs]) -> list[Encoded]:
+    """Several masks in both encodings, which costs little more than one."""
+    if not masks:
+        return []
+    sizes = np.array([len(runs.starts) for runs in masks])
+    starts = np.concatenate([runs.starts for runs in masks])
+    lengths = np.concatenate([runs.lengths for runs in masks])
+    pixels = np.array([runs.shape[0] * runs.shape[1] for runs in masks])
+    severstal = _severstal_texts(starts, lengths, sizes)
+    coco_texts = _coco_texts(*_coco_counts(starts, starts + lengths, sizes, pixels))
+    return list(map(Encoded, severstal, coco_texts))
+
+
 def encode_severstal(runs: Runs) -> str:
     """Severstal's EncodedPixels of a mask's runs; an empty mask is an empty string."""
-    pairs = np.stack([runs.starts + 1, runs.lengths], axis=1)
-    return " ".join(map(str, pairs.ravel().tolist()))
+    return encode_masks([runs])[0].severstal
 
 
 def decode_severstal(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -90,15 +114,62 @@ def decode_severstal(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 def encode_coco(runs: Runs) -> str:
     """COCO's compressed counts of a mask's runs."""
-    lines, pixels = runs.shape
-    counts = np.empty(2 * len(runs.starts) + 1, np.int64)
-    ends = runs.starts + runs.lengths
-    counts[0:-1:2] = np.diff(runs.starts, prepend=0) - np.r_[0, runs.lengths[:-1]]
-    counts[1::2] = runs.lengths
-    counts[-1] = lines * pixels - (ends[-1] if len(ends) else 0)
-    kept = counts if counts[-1] else counts[:-1]  # as pycocotools: no empty run at the end
-    packed = coco.frPyObjects({"counts": kept.tolist(), "size": [lines, pixels]}, lines, pixels)
-    return str(packed["counts"], "ascii")
+    return encode_masks([runs])[0].coco
+
+
+def _severstal_texts(starts: Ints, lengths: Ints, sizes: Ints) -> Iterator[str]:
+    """The text of each mask, of which `sizes` has the number of runs."""
+    numbers = np.empty(2 * len(starts), np.int64)
+    numbers[0::2], numbers[1::2] = starts + 1, lengths
+    listed = numbers.tolist()
+    for first, end in pairwise([0, *np.cumsum(2 * sizes).tolist()]):
+        # A list in JSON is the same numbers between commas, and written in a tenth of the time.
+        text = msgspec.json.encode(listed[first:end])[1:-1]
+        yield str(text.replace(b",", b" "), "ascii")
+
+
+def _coco_counts(starts: Ints, ends: Ints, sizes: Ints, pixels: Ints) -> tuple[Ints, Ints]:
+    """Lengths of the runs of 0 and 1 of all masks, and where those of each begin, and the end."""
+    firsts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(2 * sizes + 1, out=firsts[1:])
+    lasts = firsts[1:] - 1
+    # Both edges of every run, and the mask's end; counts are the distances between them.
+    places = np.arange(0, 2 * len(starts), 2) + np.arange(len(sizes)).repeat(sizes)
+    edges = np.empty(firsts[-1], np.int64)
+    edges[places], edges[places + 1], edges[lasts] = starts, ends, pixels
+    counts = edges.copy()
+    counts[1:] -= edges[:-1]
+    counts[firsts[:-1]] = edges[firsts[:-1]]
+    if counts[lasts].all():
+        return counts, firsts
+    kept = np.ones(len(counts), np.bool_)
+    kept[lasts] = counts[lasts] > 0  # as pycocotools: no empty run at the end
+    firsts[1:] = np.cumsum(kept)[lasts]
+    return counts[kept], firsts
+
+
+def _coco_texts(counts: Ints, firsts: Ints) -> list[str]:
+    """The text of each mask's counts, as maskApi.c's rleToString makes it.
+
+    From the fourth count on, the difference to the count two before; 5 bits a character, low bits
+    first, bit 5 set where more follow.
+    """
+    values = counts.copy()
+    values[2:] -= counts[:-2]
+    for offset in range(3):
+        own = firsts[:-1] + offset
+        own = own[own < firsts[1:]]
+        values[own] = counts[own]
+    # One more character from each limit on; a negative value has that of its complement.
+    widths = np.searchsorted(_COCO_LIMITS, values ^ (values >> 63), side="right") + 1
+    places = np.arange(widths.max())
+    more = places < widths[:, None] - 1
+    digits = ((values[:, None] >> 5 * places) & 31).astype(np.uint8)
+    characters = digits + np.where(more, np.uint8(48 + 32), np.uint8(48))
+    text = str(characters[places < widths[:, None]].tobytes(), "ascii")
+    ends = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(widths, out=ends[1:])
+    return [text[first:end] for first, end in pairwise(ends[firsts].tolist())]
 
 
 def decode_coco(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from stripwatch import Defect, FrameImage, Gap, Status, StripEnd, Subscriber
 from stripwatch.client.subscriber import NUMBERED_TOPICS
 from stripwatch.config import Publish
 from stripwatch.errors import AddressError, ConfigError
+from stripwatch.outputs.images import build_image
 from stripwatch.outputs.publish import Publisher
 from stripwatch.testing import fake_line
 from stripwatch.wire.event import build_event
@@ -158,7 +159,7 @@ def test_images_come_after_the_defects(endpoint: str) -> None:
             try:
                 for _ in range(int(WAIT_S * 100)):
                     publisher.read_subscriptions()
-                    publisher.send_image(HEADER, pixels)
+                    publisher.send(build_image(HEADER, pixels))
                     image = events.receive(0.01)
                     if image:
                         break

@@ -7,7 +7,8 @@ import pytest
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.coarse import FRAME_RUNS_MAX, coarsen, limit_masks
-from stripwatch.inspect.defects import Finding, find_defects
+from stripwatch.inspect.defects import find_defects
+from stripwatch.inspect.findings import Finding
 from stripwatch.wire.rle import decode_severstal, encode_severstal, runs_of_mask
 
 SHAPE = (256, 1600)

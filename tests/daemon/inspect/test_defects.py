@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import DefectClass, Gate
-from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects, raise_min_areas
+from stripwatch.inspect.defects import classes_of_frame, find_defects, raise_min_areas
+from stripwatch.inspect.findings import Finding
 from stripwatch.inspect.seams import SeamJoiner
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import decode_severstal, encode_severstal

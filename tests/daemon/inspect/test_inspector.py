@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import msgspec
 import numpy as np
 import pytest
@@ -49,10 +51,8 @@ def inspected(inspector: Inspector, *headers: FrameHeader, painted: int = 0) -> 
     if painted:
         frames[0, 2:4, 5:9] = PAINT + painted
     result = result_of(frames)
-    outputs: list[Output] = []
-    for row, entry in enumerate(headers):
-        outputs += inspector.frame_outputs(Row(entry, row, 0, 0.0), frames, result, MODEL)
-    return outputs
+    rows = [Row(entry, row, 0, 0.0) for row, entry in enumerate(headers)]
+    return list(chain(*inspector.slot_outputs(rows, frames, result, MODEL)))
 
 
 def test_a_defect_is_an_event_without_a_number_before_its_image() -> None:

@@ -18,6 +18,7 @@ from stripwatch.inspect.coverage import Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output
 from stripwatch.journal.records import Transaction, event_record
 from stripwatch.journal.store import Journal
+from stripwatch.outputs.images import Images
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
@@ -87,14 +88,20 @@ STOP = DaemonStop(stream="", seq=0, t_ns=2, reason="stopped", detail="")
 
 @contextmanager
 def running(journal: Journal, publisher: Publisher) -> Iterator[Outbox]:
-    """An outbox and its thread; at the end everything has been sent."""
-    outbox = Outbox(journal, journal.past(), publisher, Heartbeat())
-    thread = threading.Thread(target=outbox.run, args=(START, lambda: STOP, lambda: None))
-    thread.start()
+    """An outbox, its thread and that of images; at the end everything has been sent."""
+    images = Images()
+    outbox = Outbox(journal, journal.past(), publisher, images, Heartbeat())
+    threads = [
+        threading.Thread(target=outbox.run, args=(START, lambda: STOP, lambda: None)),
+        threading.Thread(target=images.run, args=(lambda: None, outbox.wake)),
+    ]
+    for thread in threads:
+        thread.start()
     yield outbox
     outbox.close()
-    thread.join(20)
-    assert not thread.is_alive()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def put(outbox: Outbox, outputs: list[Output]) -> None:

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from stripwatch.wire.causes import WireError
+from stripwatch.wire.names import SIDE_MAX
 from stripwatch.wire.rle import (
+    Runs,
     decode_coco,
     decode_severstal,
     encode_coco,
+    encode_masks,
     encode_severstal,
     runs_of_mask,
 )
@@ -59,6 +62,31 @@ def test_coco_equals_pycocotools_and_comes_back(mask: NDArray[np.uint8]) -> None
     text = encode_coco(runs_of_mask(mask))
     assert text == coco.encode(np.asfortranarray(mask))["counts"].decode()
     assert np.array_equal(decode_coco(text, mask.shape), mask)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_several_masks_are_encoded_as_each_alone(seed: int) -> None:
+    """Of any shapes, empty and full ones among them, with counts of up to seven characters."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for _ in range(int(random.integers(0, 6))):
+        shape = tuple(random.integers(1, (40, 300)))
+        parts.append((random.random(shape) < random.choice([0, 0.01, 0.5, 0.9, 1])).view(np.uint8))
+    encoded = encode_masks(list(map(runs_of_mask, parts)))
+    assert [one.severstal for one in encoded] == list(map(reference, parts))
+    expected = [coco.encode(np.asfortranarray(part))["counts"].decode() for part in parts]
+    assert [one.coco for one in encoded] == expected
+
+
+def test_the_longest_counts_are_those_of_pycocotools() -> None:
+    """Seven characters, and differences below zero."""
+    shape = (SIDE_MAX - 1, SIDE_MAX - 1)
+    counts = [5, 3, 2**31, 40_000, 7, 2**30, 0]
+    counts[-1] = shape[0] * shape[1] - sum(counts)
+    edges = np.cumsum(counts)
+    runs = Runs(edges[0::2][:3], np.array(counts[1::2]), shape)
+    packed = coco.frPyObjects({"counts": counts, "size": list(shape)}, *shape)
+    assert encode_coco(runs) == packed["counts"].decode()
 
 
 @given(masks, st.integers(0, 5), st.integers(0, 5), st.integers(0, 5), st.integers(0, 5))

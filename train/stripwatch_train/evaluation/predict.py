@@ -24,7 +24,8 @@ from PIL import Image
 
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.inspect.defects import Finding, classes_of_frame, find_defects, raise_min_areas
+from stripwatch.inspect.defects import classes_of_frame, find_defects, raise_min_areas
+from stripwatch.inspect.findings import Finding
 from stripwatch.service.console import Progress
 from stripwatch_train.data.data_set import LABEL_STUDIO, open_data_set
 from stripwatch_train.data.formats.coco_records import ANNOTATIONS

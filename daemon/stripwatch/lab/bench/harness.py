@@ -47,6 +47,11 @@ class BenchSetup:
         """Where frames arrive."""
         return f"ipc://{self.sockets}/frames"
 
+    @property
+    def events_at(self) -> str:
+        """Where events leave."""
+        return f"ipc://{self.sockets}/events"
+
 
 @contextmanager
 def running_pipeline(setup: BenchSetup, model: Model, factory: EngineFactory) -> Iterator[Pipeline]:
@@ -75,7 +80,7 @@ def _config(setup: BenchSetup, journal_folder: str) -> Config:
         cameras=(Camera(name=CAMERA),),
         inputs=(Input(endpoint=setup.frames_at, pattern=setup.pattern),),
         engine=EngineSection(folder=""),
-        publish=Publish(endpoint=f"ipc://{setup.sockets}/events"),
+        publish=Publish(endpoint=setup.events_at),
         batch=Batch(rows=setup.rows, wait_ms=setup.wait_ms),
         journal=JournalSection(folder=journal_folder),
     )

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,23 @@ def process_cpu_s(pid: int) -> float:
     # The command's name, in brackets, may hold spaces and brackets of its own.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICKS_PER_S
+
+
+def threads_cpu_ns() -> dict[str, int]:
+    """Processor time of this process so far, user and system, by name of its threads.
+
+    Threads of libraries have the name that the system knows them by.
+    """
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    taken: Counter[str] = Counter()
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            time_ns = int((task / "schedstat").read_text().split()[0])
+            name = names.get(int(task.name)) or (task / "comm").read_text().strip()
+        except OSError:  # it has ended meanwhile
+            continue
+        taken[name] += time_ns
+    return dict(taken)
 
 
 def _cpu_s(children: Sequence[int]) -> float:

@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -17,8 +18,8 @@ from stripwatch.engines.base import IN_FLIGHT, EngineFactory, Resources
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import FakeBehaviour, Manifest
-from stripwatch.inspect.defects import find_defects
 from stripwatch.inspect.events import defect_event
+from stripwatch.inspect.findings import Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.lab.bench.batches import filled_ring, run_batches, submitter
 from stripwatch.lab.bench.feed import SEED, feed_process, make_frames
@@ -29,10 +30,12 @@ from stripwatch.net.sockets import open_socket
 from stripwatch.synthetic import CLASSES, SyntheticFrame
 from stripwatch.wire.event import build_event, with_number
 from stripwatch.wire.frame import FrameHeader, payload_bytes_max
+from stripwatch.wire.rle import encode_masks
 
 IDLE = fake_factory(FakeBehaviour(read_pixels=False))  # an engine that costs nothing
 
 ROUNDS = 5  # of A and B in turn; ratios are medians over the rounds
+DEFECTS_MAX = 100  # of each class in a frame
 DENSE = 6.0  # defects per 1000 lines; its defective frames have as many as Severstal's, about 3
 MEMORY_WARM_FRAMES = 5000  # before the first reading: allocators settle
 
@@ -66,7 +69,7 @@ def transport(setup: BenchSetup) -> Figures:
     pixels = [frame.pixels for frame in make_frames(SEED, setup.frame_shape)]
     bare, pipeline_rates = [], []
     for _ in range(ROUNDS):
-        bare.append(_bare_receive(setup, pixels))
+        bare.append(bare_receive(setup, pixels))
         with (
             running_pipeline(setup, Model("fake", CLASSES), IDLE) as pipeline,
             feed_process(setup.frames_at, pixels),
@@ -82,8 +85,9 @@ def inspection(setup: BenchSetup) -> Figures:
     """Masks to encoded events on one core, on frames that are all defective."""
     cv2.setNumThreads(1)
     frames = [frame for frame in make_frames(SEED, setup.frame_shape, DENSE) if frame.mask.any()]
-    results = [_as_result(frame) for frame in frames]
-    defects = sum(_inspect(setup, *result) for result in results)
+    results = [as_segmentation(frame) for frame in frames]
+    slots = [results[first : first + setup.rows] for first in range(0, len(results), setup.rows)]
+    defects = sum(_inspect(setup, slot) for slot in slots)
 
     def label_only() -> None:
         for frame in frames:
@@ -92,8 +96,8 @@ def inspection(setup: BenchSetup) -> Figures:
                 cv2.connectedComponentsWithStats(plane, connectivity=8)
 
     def inspect_all() -> None:
-        for result in results:
-            _inspect(setup, *result)
+        for slot in slots:
+            _inspect(setup, slot)
 
     return {
         "frames_per_s_per_core": round(len(frames) * _per_s(inspect_all, setup.seconds), 1),
@@ -144,7 +148,7 @@ def _bare_engine(
         engine.close()
 
 
-def _bare_receive(setup: BenchSetup, pixels: list[np.ndarray]) -> float:
+def bare_receive(setup: BenchSetup, pixels: list[np.ndarray]) -> float:
     """Frames per second that one thread takes from a PULL socket into one buffer."""
     context = zmq.Context()
     socket = open_socket(
@@ -174,13 +178,14 @@ def _bare_receive(setup: BenchSetup, pixels: list[np.ndarray]) -> float:
     return rate
 
 
-def _as_result(frame: SyntheticFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mask, prob and area as a perfect engine outputs them for a frame."""
+def as_segmentation(frame: SyntheticFrame) -> Segmentation:
+    """What a perfect engine finds in a frame."""
     planes = np.stack([(frame.mask & entry.bit) != 0 for entry in CLASSES]).view(np.uint8)
-    return frame.mask, planes * np.uint8(230), planes.sum(axis=(1, 2), dtype=np.float32)
+    area = planes.sum(axis=(1, 2), dtype=np.float32)
+    return Segmentation(frame.mask, planes * np.uint8(230), area, CLASSES)
 
 
-def _inspect(setup: BenchSetup, mask: np.ndarray, prob: np.ndarray, area: np.ndarray) -> int:
+def _inspect(setup: BenchSetup, frames: list[Segmentation]) -> int:
     header = FrameHeader(
         v=1,
         camera="bench",
@@ -193,11 +198,12 @@ def _inspect(setup: BenchSetup, mask: np.ndarray, prob: np.ndarray, area: np.nda
     )
     lines, pixels = setup.frame_shape
     geometry = Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625)
-    findings = find_defects(mask, prob, area, CLASSES, 100)
-    for finding in findings:
-        event = defect_event(finding, header, Camera(name="bench"), geometry, "part", "model")
+    found = list(chain(*find_defects_of_frames(frames, DEFECTS_MAX)))
+    masks = encode_masks([finding.runs for finding in found])
+    for finding, mask in zip(found, masks, strict=True):
+        event = defect_event(finding, mask, header, Camera(name="bench"), geometry, "part", "model")
         build_event(with_number(event, "stream", 1))
-    return len(findings)
+    return len(found)
 
 
 def _per_s(work: Callable[[], None], seconds: float) -> float:
