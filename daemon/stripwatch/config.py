@@ -22,7 +22,7 @@ from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
 from stripwatch.files import to_utf8
-from stripwatch.wire.names import CameraName, Side
+from stripwatch.wire.names import CameraName, ClassName, Side
 
 CONFIG_BYTES_MAX = 1024 * 1024
 
@@ -109,6 +109,15 @@ class JournalSection(_Section, frozen=True):
     unread_gigabytes_max: Positive = 40.0  # where a named reader has not read them yet
 
 
+class PicturesSection(_Section, frozen=True):
+    """Pictures of defects, kept beside the journal."""
+
+    crops: bool = True  # what is around each defect, and its mask
+    margin_px: Annotated[int, Meta(ge=0, le=1000)] = 32  # around a defect
+    frames_of: tuple[ClassName, ...] = ()  # classes of whose defects the whole frame is kept, too
+    gigabytes_max: Positive = 10.0  # the oldest pictures beyond it are removed
+
+
 class Publish(_Section, frozen=True):
     """The endpoint at which events leave."""
 
@@ -137,6 +146,7 @@ class Config(_Section, frozen=True):
     batch: Batch = Batch()
     inspect: Inspect = Inspect()
     journal: JournalSection = JournalSection()
+    pictures: PicturesSection = PicturesSection()
     service: Service = Service()
 
 

@@ -23,6 +23,7 @@ from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
+from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
@@ -37,7 +38,7 @@ from stripwatch.stages.slots import SlotRing
 from stripwatch.stages.warm import warm_up
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
 
-THREADS = ("receive", "engine", "deliver", "outbox", "images")  # and those that decode
+THREADS = ("receive", "engine", "deliver", "outbox", "images", "pictures")  # and those that decode
 LINGER_MS = 1000  # for the last events to leave
 
 
@@ -74,7 +75,10 @@ class Pipeline:
             names = [camera.name for camera in config.cameras]
             self.publisher = Publisher(self._context, config.publish, names)
             images = Images()
-            self.outbox = Outbox(self._journal, past, self.publisher, images, self._beats["outbox"])
+            pictures = Pictures(config.pictures, self._journal.path.parent)
+            self.outbox = Outbox(
+                self._journal, past, self.publisher, images, pictures, self._beats["outbox"]
+            )
             decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
@@ -92,29 +96,19 @@ class Pipeline:
             model, factory, config.engine, self._ring, self._beats["engine"]
         )
         self.deliverer = Deliverer(
-            config, self._ring, self.outbox, self.publisher, images, self._beats["deliver"]
+            config,
+            self._ring,
+            self.outbox,
+            self.publisher,
+            images,
+            pictures,
+            self._beats["deliver"],
         )
         self.telemetry = Telemetry(
             self.receiver, self._engine_loop, self.outbox, self.publisher, self._stop
         )
         self._resume(past)
-        self._threads = [
-            self._thread("engine", self._engine_loop.run),
-            self._thread("receive", lambda: self.receiver.run(self._stop)),
-            self._thread("deliver", self.deliverer.run),
-            self._thread(
-                "outbox",
-                lambda: self.outbox.run(self._start_event(), self._stop_event, self.telemetry.tick),
-            ),
-            self._thread(
-                "images", lambda: images.run(self._beats["images"].beat, self.outbox.wake)
-            ),
-            *(
-                self._thread(name, functools.partial(decoders.run, beat))
-                for name, beat in self._beats.items()
-                if name.startswith("decode-")
-            ),
-        ]
+        self._threads = self._make_threads(decoders, images, pictures)
         self._failures: list[BaseException] = []  # what ended threads; each appends its own
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -167,6 +161,29 @@ class Pipeline:
         if self.failure is None:
             self._ring.assert_all_free()
         return True
+
+    def _make_threads(
+        self, decoders: Decoders, images: Images, pictures: Pictures
+    ) -> list[threading.Thread]:
+        """All threads of the pipeline; the engine's is the first."""
+        return [
+            self._thread("engine", self._engine_loop.run),
+            self._thread("receive", lambda: self.receiver.run(self._stop)),
+            self._thread("deliver", self.deliverer.run),
+            self._thread(
+                "outbox",
+                lambda: self.outbox.run(self._start_event(), self._stop_event, self.telemetry.tick),
+            ),
+            self._thread(
+                "images", lambda: images.run(self._beats["images"].beat, self.outbox.wake)
+            ),
+            self._thread("pictures", lambda: pictures.run(self._beats["pictures"].beat)),
+            *(
+                self._thread(name, functools.partial(decoders.run, beat))
+                for name, beat in self._beats.items()
+                if name.startswith("decode-")
+            ),
+        ]
 
     def _resume(self, past: Past) -> None:
         """Continue the sessions and strips of the daemon before this one."""

@@ -155,6 +155,7 @@ class Telemetry:
             subscribers=self._publisher.subscriptions,
             last_event_seq=self._outbox.last_seq,
             images_dropped=self._outbox.images_dropped,
+            pictures_dropped=self._outbox.pictures_dropped,
         )
 
     def _cameras(self) -> dict[str, CameraStatus]:

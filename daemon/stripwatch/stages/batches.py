@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from stripwatch.inspect.coverage import Entry
 from stripwatch.inspect.inspector import Output
+from stripwatch.outputs.pictures import View
 
 WAITING_MAX = 20_000  # events and frames: some 20 MB, and 25 s of a clean strip at 800 frames/s
 GROUP_EVENTS_MAX = 2000  # written in one transaction, so that its first does not wait for long
@@ -20,7 +21,7 @@ BEAT_S = 0.2
 class Batch:
     """Everything that a slot has come to. Times are monotonic nanoseconds."""
 
-    outputs: Sequence[Output]  # without numbers, in order
+    outputs: Sequence[Output | View]  # without numbers, in order; a view follows its defect
     entries: Sequence[Entry] = ()  # to book once they are journalled and published
     open_strips: dict[str, bytes | None] = field(default_factory=dict)  # by camera, at its end
     submitted_ns: int = 0

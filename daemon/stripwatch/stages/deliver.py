@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 
 import cv2
 
@@ -10,12 +11,14 @@ from stripwatch.config import Config
 from stripwatch.inspect.coverage import Miss, joined, misses_of_rows
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector, Output
 from stripwatch.outputs.images import Images
+from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.slots import Slot, SlotRing
 from stripwatch.wire.causes import Cause
+from stripwatch.wire.event import Defect
 
 IDLE_S = 0.2  # longest wait for a slot, so that the heartbeat continues
 
@@ -30,12 +33,14 @@ class Deliverer:
         outbox: Outbox,
         publisher: Publisher,
         images: Images,
+        pictures: Pictures,
         heartbeat: Heartbeat,
     ) -> None:
         self._ring = ring
         self._outbox = outbox
         self._publisher = publisher
         self._images = images
+        self._pictures = pictures
         self._heartbeat = heartbeat
         self.inspector = Inspector(config)
 
@@ -58,16 +63,10 @@ class Deliverer:
         entries = joined(slot.entries)  # images that could not be decoded have become misses
         if slot.result is None:
             entries = misses_of_rows(entries, Cause.ENGINE_ERROR)
-        outputs: list[Output] = []
+        outputs: list[Output | View] = []
         for of_entry in self.inspector.slot_outputs(entries, slot.frames, slot.result, slot.model):
             self._heartbeat.beat()
-            for output in of_entry:
-                if not isinstance(output, DefectiveFrame):
-                    outputs.append(output)
-                elif output.header.camera in self._publisher.image_cameras:
-                    copy = self._images.copy(output)
-                    if copy is not None:
-                        outputs.append(copy)
+            outputs += self._with_copies(of_entry)
         cameras = {
             entry.camera if isinstance(entry, Miss) else entry.header.camera for entry in entries
         }
@@ -79,3 +78,19 @@ class Deliverer:
             done_ns=slot.done_ns,
             inspected_ns=time.monotonic_ns(),
         )
+
+    def _with_copies(self, outputs: Sequence[Output]) -> Iterator[Output | View]:
+        """The outputs of an entry with copies of the pixels that others need after the slot."""
+        frame = next((one for one in outputs if isinstance(one, DefectiveFrame)), None)
+        for output in outputs:
+            if isinstance(output, DefectiveFrame):
+                if output.header.camera in self._publisher.image_cameras:
+                    copy = self._images.copy(output)
+                    if copy is not None:
+                        yield copy
+                continue
+            yield output
+            if isinstance(output, Defect) and frame is not None:
+                view = self._pictures.view(output, frame.pixels)
+                if view is not None:
+                    yield view

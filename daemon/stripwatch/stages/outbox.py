@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -18,6 +19,7 @@ from stripwatch.inspect.inspector import DefectiveFrame
 from stripwatch.journal.records import CoverageRecord, Transaction, event_record
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
+from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch, BatchQueue
 from stripwatch.stages.heartbeat import Heartbeat
@@ -38,7 +40,14 @@ POLL_S = 0.05  # longest wait for a batch, so that subscriptions are read
 RETRY_S_MIN = 0.1  # after a fault of the journal, growing
 RETRY_S_MAX = 2.0
 
-Message = list[bytes] | DefectiveFrame
+
+@dataclass(frozen=True, slots=True)
+class _NumberedView:
+    seq: int  # of its defect
+    view: View
+
+
+Message = list[bytes] | DefectiveFrame | _NumberedView
 
 
 class Outbox:
@@ -54,11 +63,13 @@ class Outbox:
         past: Past,
         publisher: Publisher,
         images: Images,
+        pictures: Pictures,
         heartbeat: Heartbeat,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
         self._images = images
+        self._pictures = pictures
         self._heartbeat = heartbeat
         self._log = structlog.get_logger()
         self._queue = BatchQueue()
@@ -91,6 +102,11 @@ class Outbox:
         self._queue.wake()
 
     @property
+    def pictures_dropped(self) -> int:
+        """Defects since the start whose pictures were dropped, or could not be written."""
+        return self._pictures.dropped + self._pictures.failed
+
+    @property
     def images_dropped(self) -> int:
         """Images since the start for which there was no room."""
         return self._images.dropped
@@ -117,6 +133,7 @@ class Outbox:
                 if batches:
                     self._send(batches)
             self._publish(self._images.finish())
+            self._pictures.finish()
             self._send([Batch([stop()])])
             tick()
         finally:
@@ -148,6 +165,8 @@ class Outbox:
         for message in messages:
             if isinstance(message, DefectiveFrame):
                 self._images.put(message)
+            elif isinstance(message, _NumberedView):
+                self._pictures.put(self._journal.stream, message.seq, message.view)
             else:
                 self._publisher.send(message)
         self.stream, self.last_seq = self._journal.stream, self._journal.last_seq
@@ -205,6 +224,8 @@ class Outbox:
                 match output:
                     case DefectiveFrame():
                         messages.append(output)
+                    case View():  # of the defect before it
+                        messages.append(_NumberedView(seq, output))
                     case Status() | FrameResult():
                         messages.append(build_event(output))
                     case _:

@@ -199,6 +199,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     images_dropped: Annotated[
         Count, Meta(description="images of defective frames since the start that had no room")
     ] = 0
+    pictures_dropped: Annotated[
+        Count, Meta(description="defects since the start whose pictures were not kept")
+    ] = 0
     v: Literal[1] = 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import zmq
 
-from stripwatch.config import Publish
+from stripwatch.config import PicturesSection, Publish
 from stripwatch.inspect.coverage import Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output
+from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.records import Transaction, event_record
 from stripwatch.journal.store import Journal
 from stripwatch.outputs.images import Images
+from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
@@ -88,12 +90,14 @@ STOP = DaemonStop(stream="", seq=0, t_ns=2, reason="stopped", detail="")
 
 @contextmanager
 def running(journal: Journal, publisher: Publisher) -> Iterator[Outbox]:
-    """An outbox, its thread and that of images; at the end everything has been sent."""
+    """An outbox, its thread and those of images and pictures; at the end everything is sent."""
     images = Images()
-    outbox = Outbox(journal, journal.past(), publisher, images, Heartbeat())
+    pictures = Pictures(PicturesSection(), journal.path.parent)
+    outbox = Outbox(journal, journal.past(), publisher, images, pictures, Heartbeat())
     threads = [
         threading.Thread(target=outbox.run, args=(START, lambda: STOP, lambda: None)),
         threading.Thread(target=images.run, args=(lambda: None, outbox.wake)),
+        threading.Thread(target=pictures.run, args=(lambda: None,)),
     ]
     for thread in threads:
         thread.start()
@@ -104,7 +108,7 @@ def running(journal: Journal, publisher: Publisher) -> Iterator[Outbox]:
         assert not thread.is_alive()
 
 
-def put(outbox: Outbox, outputs: list[Output]) -> None:
+def put(outbox: Outbox, outputs: Sequence[Output | View]) -> None:
     outbox.put(Batch(outputs), lambda: None)
 
 
@@ -211,6 +215,22 @@ def test_a_removed_journal_is_made_again_with_a_new_stream(
     assert (event.stream, event.seq) == (journal.stream, 1)
     (record,) = journal.past().coverage
     assert (record.camera, record.account.session, record.account.last_seq) == ("top", "s", 0)
+
+
+def test_pictures_are_kept_under_the_number_of_their_defect(
+    journal: Journal, publisher: Publisher, make_defect: MakeDefect
+) -> None:
+    """A frame result between two defects takes no number."""
+    store = PictureStore(journal.path.parent)
+    with running(journal, publisher) as outbox:
+        first, second = make_defect(area_px=4), make_defect(area_px=5)
+        pixels = np.zeros((256, 1600), np.uint8)
+        views = [View(defect, (0, 0), pixels[:9, :9], None) for defect in (first, second)]
+        put(outbox, [first, views[0], RESULT, second, views[1]])
+    for seq in (2, 3):
+        assert [one.kind for one in store.get(journal.stream, seq)] == ["crop", "mask"]
+    assert store.get(journal.stream, 4) == []
+    store.close()
 
 
 def test_an_image_follows_the_defects_before_it(

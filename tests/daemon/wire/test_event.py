@@ -136,7 +136,7 @@ EXAMPLES: dict[str, Event] = {
 }
 
 # Added to version 1: an event that was kept before still parses.
-ADDED_KEYS = {"images_dropped", "mask_block_px", "reasons", "silent_cameras"}
+ADDED_KEYS = {"images_dropped", "pictures_dropped", "mask_block_px", "reasons", "silent_cameras"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,0 +1,178 @@
+"""The pictures thread: what each defect looks like, kept beside its event.
+
+It works as the images thread does: from copies of bounded size, in a share of the time. What there
+is no room for is dropped and counted; events never wait for pictures.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from stripwatch.config import PicturesSection
+from stripwatch.errors import StorageError
+from stripwatch.journal.pictures import Picture, PictureStore
+from stripwatch.outputs.images import JPEG_QUALITY
+from stripwatch.wire.event import Defect
+from stripwatch.wire.rle import decode_severstal
+
+HELD_BYTES_MAX = 32 * 1024 * 1024  # of copies
+REST = 3.0  # times as long as it worked, so that it takes a quarter of a core from the others
+IDLE_S = 0.2  # longest wait for a view, so that the heartbeat continues
+GROUP_MAX = 50  # pictures of so many defects are written together
+FINISH_S_MAX = 2.0  # for the last pictures of a daemon that stops
+PNG_SETTINGS = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # three times as fast as the default, 5 % larger
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Copies of what is around a defect."""
+
+    defect: Defect
+    place_px: tuple[int, int]  # x and y of the crop in the frame
+    crop: NDArray[np.uint8]  # [lines, pixels]
+    frame: NDArray[np.uint8] | None  # the whole frame, where its class asks for it
+
+    @property
+    def size(self) -> int:
+        """Bytes of the copies."""
+        return self.crop.nbytes + (0 if self.frame is None else self.frame.nbytes)
+
+
+class Pictures:
+    """Views of defects on their way to the pictures thread."""
+
+    def __init__(self, settings: PicturesSection, folder: Path) -> None:
+        """Open the file of pictures in the journal's folder, if any are wanted.
+
+        Raises:
+            StorageError: it cannot be opened.
+        """
+        self._settings = settings
+        self._store = PictureStore(folder) if settings.crops or settings.frames_of else None
+        self._views: queue.SimpleQueue[tuple[str, int, View] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # of `_held_bytes`
+        self._held_bytes = 0
+        self._over = threading.Event()
+        self._closing = threading.Event()
+        self._log = structlog.get_logger()
+        self._fault = ""
+        self.dropped = 0  # views since the start; written by the deliver thread
+        self.failed = 0  # views since the start that could not be written
+
+    def view(self, defect: Defect, pixels: NDArray[np.uint8]) -> View | None:
+        """Deliver thread: copies of what is around a defect.
+
+        None where none are wanted, or there is no room.
+
+        Args:
+            defect: without a number yet.
+            pixels: uint8 [lines, pixels], the frame that it is in.
+        """
+        whole = defect.class_name in self._settings.frames_of
+        if self._store is None or not (self._settings.crops or whole):
+            return None
+        if self._held_bytes > HELD_BYTES_MAX:
+            self.dropped += 1
+            return None
+        x, y, width, height = defect.bbox_px
+        margin = self._settings.margin_px
+        left, top = max(0, x - margin), max(0, y - margin)
+        view = View(
+            defect,
+            (left, top),
+            pixels[top : y + height + margin, left : x + width + margin].copy(),
+            pixels.copy() if whole else None,
+        )
+        with self._lock:
+            self._held_bytes += view.size
+        return view
+
+    def put(self, stream: str, seq: int, view: View) -> None:
+        """Outbox thread: keep pictures of a defect, now that its event is published."""
+        self._views.put((stream, seq, view))
+
+    def finish(self) -> None:
+        """Outbox thread: no view will follow; waits for the pictures of those under way."""
+        self._closing.set()
+        self._views.put(None)
+        self._over.wait(FINISH_S_MAX)
+
+    def run(self, beat: Callable[[], None]) -> None:
+        """Make and keep pictures until the outbox thread is done."""
+        try:
+            is_over = False
+            while not is_over:
+                beat()
+                group, is_over = self._take()
+                if group and self._store is not None:
+                    started_s = time.monotonic()
+                    self._keep(self._store, group)
+                    self._closing.wait(REST * (time.monotonic() - started_s))
+        finally:
+            self._over.set()
+            if self._store is not None:
+                self._store.close()
+
+    def _take(self) -> tuple[list[tuple[str, int, View]], bool]:
+        """The views that wait, up to `GROUP_MAX`, and whether none will follow."""
+        group: list[tuple[str, int, View]] = []
+        try:
+            entry = self._views.get(timeout=IDLE_S)
+            while entry is not None:
+                group.append(entry)
+                if len(group) == GROUP_MAX:
+                    return group, False
+                entry = self._views.get_nowait()
+        except queue.Empty:
+            return group, False
+        return group, True
+
+    def _keep(self, store: PictureStore, group: Sequence[tuple[str, int, View]]) -> None:
+        pictures = [
+            picture
+            for stream, seq, view in group
+            for picture in _pictures(stream, seq, view, crops=self._settings.crops)
+        ]
+        try:
+            store.add(pictures)
+            store.keep(self._settings.gigabytes_max * 1e9)
+            self._fault = ""
+        except StorageError as error:
+            self.failed += len(group)
+            if str(error) != self._fault:
+                self._fault = str(error)
+                self._log.warning("pictures cannot be kept", error=self._fault)
+        with self._lock:
+            self._held_bytes -= sum(view.size for _, _, view in group)
+
+
+def _pictures(stream: str, seq: int, view: View, *, crops: bool) -> list[Picture]:
+    """The pictures of a view, encoded."""
+    made: list[Picture] = []
+    if crops:
+        x, y = view.place_px
+        lines, pixels = view.crop.shape
+        mask = decode_severstal(view.defect.rle, view.defect.frame_shape)
+        part = mask[y : y + lines, x : x + pixels] * np.uint8(255)
+        bilevel = (*PNG_SETTINGS, cv2.IMWRITE_PNG_BILEVEL, 1)
+        made.append(Picture(stream, seq, "crop", (x, y), _encode(".png", view.crop, PNG_SETTINGS)))
+        made.append(Picture(stream, seq, "mask", (x, y), _encode(".png", part, bilevel)))
+    if view.frame is not None:
+        quality = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+        made.append(Picture(stream, seq, "frame", (0, 0), _encode(".jpg", view.frame, quality)))
+    return made
+
+
+def _encode(suffix: str, pixels: NDArray[np.uint8], settings: Sequence[int]) -> bytes:
+    _, image = cv2.imencode(suffix, pixels, settings)
+    return image.tobytes()
