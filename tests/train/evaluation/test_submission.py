@@ -179,6 +179,23 @@ def test_images_and_sample_must_be_of_each_other(
     assert "is 128 x 800 (lines x pixels)" in refusal(small)
 
 
+def test_a_file_that_is_there_is_replaced_with_force_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be the submission of a better model."""
+    model = four_class_model(tmp_path)
+    images = write_images(tmp_path / "images", "a.jpg", "b.jpg")
+    sample = write_sample(tmp_path / "sample.csv", old_sample())
+    output = tmp_path / "submission.csv"
+    output.write_text("of another model")
+    flags = ["--images", str(images), "--sample", str(sample), "--output", str(output)]
+    assert main(["submit", str(model), *flags]) == ExitCode.CONFIG
+    assert f"{output}: exists; give another --output, or --force" in capsys.readouterr().err
+    assert output.read_text() == "of another model"
+    assert main(["submit", str(model), *flags, "--force"]) == ExitCode.OK
+    assert len(rows_of(output)) == 1 + 8
+
+
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     """The competition has four."""
     model = save_model(tmp_path / "model.onnx", SHAPE, CLASSES)

@@ -163,6 +163,29 @@ def test_an_unknown_key_is_named_with_the_recipe(two: str, change: str, key: str
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[members]\nname = "one"', "write [[members]] with two brackets"),
+        ('[members.one]\nrole = "gate"', "write [[members]] with two brackets"),
+        ('members = ["one"]', "write [[members]] with two brackets"),
+        ("[[base]]\nseed = 1", "write [base], not [[base]]"),
+        ("[[deployment]]\nflip = true", "deployment is a table of keys, such as deployment.flip"),
+        ('[[members]]\nnetwork = "unet"', "network is a table of keys, such as network.arch"),
+        ('[[member]]\nname = "one"', "there is no key member; did you mean members?"),
+        ("[schedule]\nepochs = 3", "schedule is a key of models; write it below [base]"),
+        ("[base]\nshedule = { epochs = 3 }", "there is no key shedule; did you mean schedule?"),
+    ],
+)
+def test_a_recipe_file_of_the_wrong_shape_is_refused_in_its_own_words(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    """Brackets and places that TOML allows and a recipe does not; no words of Python."""
+    refused = refusal(written(tmp_path, f'about = "own"\n{text}\n'))
+    assert words in refused
+    assert "object" not in refused
+
+
+@pytest.mark.parametrize(
     ("key", "values"),
     [
         ("network.architecture", ["u-net", 3]),

@@ -126,7 +126,8 @@ def convert(data_set: DataSet, folder: Path, progress: Progress = lambda *_: Non
         ConfigError: an image or mask cannot be used, or the folder is not empty.
         StorageError: the folder cannot be written.
     """
-    return write_coco(folder, data_set.classes, _labelled_images(data_set, progress))
+    images = _labelled_images(data_set, progress)
+    return write_coco(folder, data_set.classes, images, is_synthetic=data_set.is_synthetic)
 
 
 def _labelled_images(data_set: DataSet, progress: Progress) -> Iterator[LabelledImage]:

@@ -61,6 +61,7 @@ class DataSet:
     samples: tuple[Sample, ...]
     source: str  # where it came from, for reading
     findings: tuple[str, ...] = ()  # remarks of its reader, a sentence each
+    is_synthetic: bool = False  # all its frames are of the synthetic strip
 
 
 def class_name(text: str) -> str:

@@ -64,7 +64,7 @@ def synthesize(
             progress("frames", done, frames)
             yield image
 
-    write_coco(folder, CLASSES, shown())
+    write_coco(folder, CLASSES, shown(), is_synthetic=True)
     return -(-frames // FRAMES_PER_STRIP)
 
 

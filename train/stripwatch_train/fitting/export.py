@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -84,7 +85,9 @@ def export_run(
         path = folder / entry.name
         if (path / checkpoint).exists():
             view = view_of(recipe, seen, entry)
-            card = make_card(view, run, recipe.classes, command="")
+            card = make_card(
+                view, run, recipe.classes, command="", trained_on=kind_of(data_set, run)
+            )
             if (path / MODEL_NAME).exists():  # keep the results of `tune`
                 before = load_card(path / MODEL_NAME)
                 card = msgspec.structs.replace(card, classes=before.classes, command=before.command)
@@ -139,7 +142,18 @@ def export_member(
     return difference
 
 
-def make_card(view: View, run: RunFile, classes: ClassSettings, command: str) -> ModelCard:
+def kind_of(data_set: DataSet, run: RunFile) -> Literal["", "synthetic"]:
+    """Whether a run's models know the synthetic strip, and nothing else."""
+    return "synthetic" if data_set.is_synthetic and not run.pseudo else ""
+
+
+def make_card(
+    view: View,
+    run: RunFile,
+    classes: ClassSettings,
+    command: str,
+    trained_on: Literal["", "synthetic"] = "",
+) -> ModelCard:
     """Card of a model, without metrics."""
     member = view.member
     presence = classes.presence_threshold
@@ -165,6 +179,7 @@ def make_card(view: View, run: RunFile, classes: ClassSettings, command: str) ->
         classes=known,
         background=member.activation == "softmax",
         data=f"{Path(run.data).name}, sha256 {run.data_sha256[:16]}",
+        trained_on=trained_on,
         command=command,
     )
 

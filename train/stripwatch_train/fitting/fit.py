@@ -29,7 +29,7 @@ from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.fitting.augment import seeded
 from stripwatch_train.fitting.begin_run import FitSettings, _begin, _chosen, _members
 from stripwatch_train.fitting.epochs import Epochs
-from stripwatch_train.fitting.export import export_member, make_card, view_of
+from stripwatch_train.fitting.export import export_member, kind_of, make_card, view_of
 from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
 from stripwatch_train.fitting.frame_dataset import common_shape
 from stripwatch_train.fitting.learner import Learner
@@ -183,7 +183,8 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
     folder = run.settings.output / entry.name
     train(model, epochs, member, folder, run.settings.accelerator)
     if is_first_process():
-        card = make_card(view, run.file, run.recipe.classes, run.settings.command)
+        kind = kind_of(run.data_set, run.file)
+        card = make_card(view, run.file, run.recipe.classes, run.settings.command, kind)
         export_member(folder, view, card, run.data_set)
         mark_trained(run.settings.output, entry)
 

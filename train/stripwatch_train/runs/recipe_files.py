@@ -41,9 +41,9 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         ConfigError: there is no such recipe, or it breaks a rule.
     """
     table = _read(name)
-    base = table.pop("base", {})
+    base, own_members = _parts(name, table)
     try:
-        members = [_merged(base, member) for member in table.get("members", [{}])]
+        members = [_merged(base, member) for member in own_members]
         for change in changes:
             key, value = _change(change)
             parts = key.split(".")
@@ -68,6 +68,23 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         raise ConfigError(f"recipe {name}: {error}") from error
 
 
+def _parts(name: str, table: Table) -> tuple[Table, list[Table]]:
+    """What all members share, taken out of the table, and what each has of its own.
+
+    Raises:
+        ConfigError: brackets are missing, or too many.
+    """
+    base, members = table.pop("base", {}), table.get("members", [{}])
+    if not isinstance(base, dict):
+        raise ConfigError(f"recipe {name}: base stands there once; write [base], not [[base]]")
+    if not isinstance(members, list) or not all(isinstance(entry, dict) for entry in members):
+        raise ConfigError(
+            f"recipe {name}: members is a list of tables, one for each model; write [[members]] "
+            'with two brackets before each, and in it name = "..."'
+        )
+    return base, members
+
+
 def _check_keys(name: str, table: Table, members: Sequence[Table]) -> None:
     """Refuse keys that a recipe does not have, by name and with the nearest one.
 
@@ -88,10 +105,13 @@ def _wrong_keys(
     """A sentence for each key that a struct does not have; `more` may stand there, too."""
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in table.items():
+        if kind is Recipe and key in Member.__struct_fields__:
+            yield f"{key} is a key of models; write it below [base], for all, or [[members]]"
+            continue
         if key not in fields:
             names = sorted({*fields, *more})
             if kind is Recipe:  # --set writes members' keys at the top
-                names = sorted({*names, *Member.__struct_fields__} - {"members"})
+                names = sorted({*names, *Member.__struct_fields__})
             near = difflib.get_close_matches(key, names, 1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"there are {', '.join(names)}"
             yield f"there is no key {prefix}{key}; {hint}"
@@ -100,6 +120,8 @@ def _wrong_keys(
         is_struct = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
         if is_struct and isinstance(value, dict):
             yield from _wrong_keys(inner, value, f"{prefix}{key}.")
+        elif is_struct:
+            yield f"{prefix}{key} is a table of keys, such as {key}.{inner.__struct_fields__[0]}"
 
 
 def _read(name: str) -> Table:

@@ -21,6 +21,7 @@ from stripwatch_train.data.formats.coco_images import LocatedImages, locate_imag
 from stripwatch_train.data.formats.coco_masks import compressed
 from stripwatch_train.data.formats.coco_parser import CocoParser, NotCoco
 from stripwatch_train.data.formats.coco_records import (
+    SYNTHESIZER,
     Annotation,
     Id,
     ImageRecord,
@@ -65,9 +66,8 @@ def read_coco(
     records = unique_images(path, data.images) if data.images or not faults.texts else {}
     faults.raise_if_any()
     located = locate_images(path, data.images, images)
-    outlined = isinstance(data.info, dict) and (
-        data.info.get("contributor") == OUTLINING_CONTRIBUTOR
-    )
+    contributor = data.info.get("contributor") if isinstance(data.info, dict) else None
+    outlined = contributor == OUTLINING_CONTRIBUTOR
     runs: defaultdict[Id, list[tuple[int, str]]] = defaultdict(list)
     for annotation in data.annotations:
         with faults:
@@ -84,7 +84,8 @@ def read_coco(
     if parser.bare_polygons:
         bare = f"{parser.bare_polygons} masks are a polygon without the list around it"
         findings = (*findings, f"{path}: {bare}; each is read as one polygon")
-    return DataSet(known, tuple(samples), str(path), findings)
+    is_synthetic = contributor == SYNTHESIZER
+    return DataSet(known, tuple(samples), str(path), findings, is_synthetic)
 
 
 def _mask_of(

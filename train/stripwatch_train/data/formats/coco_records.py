@@ -9,6 +9,7 @@ import msgspec
 
 ANNOTATIONS = "annotations.json"
 IMAGES = "images"
+SYNTHESIZER = "stripwatch-train synthesize"  # the contributor of synthetic data sets
 
 Id = int | str
 

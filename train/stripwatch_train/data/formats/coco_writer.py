@@ -19,6 +19,7 @@ from stripwatch.wire.rle import encode_coco, runs_of_mask
 from stripwatch_train.data.formats.coco_records import (
     ANNOTATIONS,
     IMAGES,
+    SYNTHESIZER,
     Category,
     ImageRecord,
     Instances,
@@ -39,11 +40,16 @@ class LabelledImage:
 
 
 def write_coco(
-    folder: Path, classes: Sequence[DefectClass], images: Iterable[LabelledImage]
+    folder: Path,
+    classes: Sequence[DefectClass],
+    images: Iterable[LabelledImage],
+    *,
+    is_synthetic: bool = False,
 ) -> int:
     """Write the project's folder; returns the number of images.
 
-    `annotations.json` comes last: what a stopped run leaves is no data set.
+    `annotations.json` comes last: what a stopped run leaves is no data set. Synthetic ones
+    are marked as such, so that models know what they were trained on.
 
     Raises:
         ConfigError: the folder exists and is not empty, or its name is not UTF-8.
@@ -64,7 +70,8 @@ def write_coco(
             for entry in classes:
                 annotations += _instances(image.mask, number, entry.id, len(annotations) + 1)
         categories = [Category(entry.id, entry.name) for entry in classes]
-        data = msgspec.json.encode(Instances(records, annotations, categories))
+        info = {"contributor": SYNTHESIZER} if is_synthetic else {}
+        data = msgspec.json.encode(Instances(records, annotations, categories, info))
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ANNOTATIONS, msgspec.json.format(data, indent=1) + b"\n")
     except OSError as error:
