@@ -136,6 +136,24 @@ def test_a_strip_becomes_a_data_set(strip: Strip) -> None:
     ]
 
 
+def test_progress_counts_the_frames_of_the_recording(strip: Strip) -> None:
+    """Out of all where the recording has an index, and without an end where it is cut off."""
+    for cut, steps in ((0, 8), (1, 0)):
+        calls: list[tuple[str, int, int]] = []
+        whole = strip.recording.read_bytes()
+        strip.recording.write_bytes(whole[: len(whole) - cut])
+        output = strip.folder / f"out-{cut}"
+        collect(
+            strip.recording,
+            strip.events,
+            output,
+            classes=["kind1", "kind2", "kind3", "kind4"],
+            progress=lambda *call, calls=calls: calls.append(call),
+        )
+        frames = [call[1:] for call in calls if call[0] == "frames of the recording"]
+        assert frames == [(number, steps) for number in range(8)]
+
+
 def test_classes_keep_the_ids_that_are_given(strip: Strip) -> None:
     """Also those that the strip has not; a defect of another class is refused with its line."""
     strip.collect(classes=["kind1", "kind2", "kind3", "kind4"])

@@ -82,7 +82,7 @@ def test_the_embedded_model_is_evaluated_on_strip_that_it_never_saw(
     assert f"fold 1 of {data}" in page
     sources = re.findall(r'src="(.{30})', page)
     assert sources
-    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(re.match(r"data:image/(jpeg|webp);base64,", source) for source in sources)
     assert "http" not in page
     wanted = [*PICTURES, *(f"sweep-{entry.name}" for entry in STRIP_CLASSES)]
     pictures = {path.stem for path in output.glob("*.png")}

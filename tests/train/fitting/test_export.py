@@ -397,7 +397,10 @@ def test_a_run_is_exported_again_from_any_checkpoint_and_for_other_frames(
         export_run(tmp_path)
     network = fresh(view_of(MEMBERS["sigmoid"]))
     save_checkpoint(tmp_path / "segmentation-fold1" / LAST, network)
-    assert list(export_run(tmp_path, checkpoint=LAST)) == ["segmentation-fold1"]
+    told: list[tuple[str, int, int]] = []
+    done = export_run(tmp_path, checkpoint=LAST, progress=lambda *call: told.append(call))
+    assert list(done) == ["segmentation-fold1"]
+    assert told == [("models", 0, 2), ("models", 1, 2)]
     model = tmp_path / "segmentation-fold1" / MODEL_NAME
     assert (load_card(model).input.height, load_card(model).input.width) == SHAPE
     export_run(tmp_path, checkpoint=LAST, frame_shape=(33, 50))

@@ -154,14 +154,16 @@ def _add_folds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _collect(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.data.collect import collect
 
-    done = collect(
-        args.recording,
-        args.events,
-        args.output,
-        corrections=args.corrections,
-        classes=class_names(args) or (),
-        clean_every=args.clean_every,
-    )
+    with ProgressBar() as progress:
+        done = collect(
+            args.recording,
+            args.events,
+            args.output,
+            corrections=args.corrections,
+            classes=class_names(args) or (),
+            clean_every=args.clean_every,
+            progress=progress.show,
+        )
     counts = {name: value for name, value in dataclasses.asdict(done).items() if name != "remark"}
     if args.json:
         print_json(counts)
@@ -217,9 +219,9 @@ def _folds(args: argparse.Namespace) -> ExitCode:
             split_copies=args.split_copies,
             progress=progress.show,
         )
+        rows = fold_rows(data_set, folds)
     save_folds(args.output, folds)
     heads = ("fold", "frames", "clean", *(entry.name for entry in data_set.classes))
-    rows = fold_rows(data_set, folds)
     if args.json:
         table = [dict(zip(heads, row, strict=True)) for row in rows]
         print_json({"file": str(args.output), "folds": table})

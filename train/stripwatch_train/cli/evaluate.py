@@ -76,7 +76,8 @@ def _evaluate(args: argparse.Namespace) -> ExitCode:
         scores, source = measured_run(args, progress) if out_of_fold else measured(args, progress)
         progress.show("figures", 0, 0)
         metrics = measure(scores)
-        page = _write(args, output, scores, metrics, source, out_of_fold=out_of_fold)
+        lead = _lead(args, scores, source, out_of_fold=out_of_fold)
+        page = _write(args, output, scores, metrics, lead, progress)
     if args.json:
         print_json(metrics)
         return ExitCode.OK
@@ -94,9 +95,8 @@ def _write(
     output: Path,
     scores: Scores,
     metrics: Metrics,
-    source: str,
-    *,
-    out_of_fold: bool,
+    lead: str,
+    progress: ProgressBar,
 ) -> Path:
     """Write the page and its files."""
     from stripwatch_train.evaluation.figures.curves import run_curves
@@ -104,11 +104,16 @@ def _write(
     from stripwatch_train.evaluation.sweep import sweep_all
     from stripwatch_train.runs.run_folder import is_run
 
-    folds = sorted(set(scores.folds))
-    by = f" Folds {', '.join(map(str, folds))}, each by the models not trained on it."
-    lead = f"{args.model} on {metrics.frames} frames of {source}.{by if out_of_fold else ''}"
     curves = run_curves(args.model) if is_run(args.model) else []
-    return write_report(output, scores, metrics, sweep_all(scores), "Evaluation", lead, curves)
+    sweeps = sweep_all(scores)
+    return write_report(output, scores, metrics, sweeps, "Evaluation", lead, curves, progress.show)
+
+
+def _lead(args: argparse.Namespace, scores: Scores, source: str, *, out_of_fold: bool) -> str:
+    """First sentence of the page: what was measured on what."""
+    folds = ", ".join(map(str, sorted(set(scores.folds))))
+    by = f" Folds {folds}, each by the models not trained on it." if out_of_fold else ""
+    return f"{args.model} on {len(scores.names)} frames of {source}.{by}"
 
 
 def _figures(metrics: Metrics) -> Table:

@@ -123,7 +123,13 @@ def _export(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.fitting.export import export_run
 
     shape = parse_shape("--frame", args.frame) if args.frame else None
-    done = export_run(args.run, checkpoint=LAST if args.last else BEST, frame_shape=shape)
+    with ProgressBar() as progress:
+        done = export_run(
+            args.run,
+            checkpoint=LAST if args.last else BEST,
+            frame_shape=shape,
+            progress=progress.show,
+        )
     if args.json:
         print_json({"largest_difference": done})
         return ExitCode.OK

@@ -57,6 +57,7 @@ def measured(
         if only_new:
             raise ConfigError(f"{words}; tune the folder of its training run, or name other frames")
         sys.stderr.write(f"{words}; on new frames expect lower figures\n")
+    progress.show("the model", 0, 0)
     with open_predictor(args.model) as predictor:
         shown = getattr(args, "shown", 0)  # tune shows none
         scores = evaluate(predictor, samples, data_set.classes, shown=shown, progress=progress.show)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, ExitCode
@@ -88,7 +89,10 @@ def _predict(args: argparse.Namespace) -> ExitCode:
     check_model(args.model)
     check_outside(args.output, args.images)
     samples = images_at(args.images, class_names(args))
-    with ProgressBar() as progress, open_predictor(args.model) as predictor:
+    with ExitStack() as stack:
+        progress = stack.enter_context(ProgressBar())
+        progress.show("the model", 0, 0)
+        predictor = stack.enter_context(open_predictor(args.model))
         written = predict(
             predictor,
             samples,
@@ -121,7 +125,10 @@ def _submit(args: argparse.Namespace) -> ExitCode:
     check_new(args.output, force=args.force)
     make_folder(args.output.parent)
     check_model(args.model)
-    with ProgressBar() as progress, open_predictor(args.model) as predictor:
+    with ExitStack() as stack:
+        progress = stack.enter_context(ProgressBar())
+        progress.show("the model", 0, 0)
+        predictor = stack.enter_context(open_predictor(args.model))
         filled = submit(predictor, args.images, layout, args.output, progress.show)
     sys.stdout.write(
         f"{args.output}: {len(layout.pairs)} rows of {len(layout.images)} images, {filled} with "

@@ -86,9 +86,10 @@ def _tune(args: argparse.Namespace) -> ExitCode:
             _, scores = evaluate_run(args.model, progress.show, same_limits=True)
         else:
             scores, _ = measured(args, progress, only_new=True)
-    if args.clean_passed is not None and not scores.presence:
-        raise ConfigError(f"{args.model}: has no gate or classifier; leave out --clean-passed")
-    tuned = tune(scores, aim)
+        if args.clean_passed is not None and not scores.presence:
+            raise ConfigError(f"{args.model}: has no gate or classifier; leave out --clean-passed")
+        progress.show("choosing settings", 0, 0)
+        tuned = tune(scores, aim)
     limits = {
         role: choose_presence(found, args.clean_passed)
         for role, found in scores.presence.items()

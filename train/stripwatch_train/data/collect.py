@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError
+from stripwatch.feed.sources.mcap_file import read_counts
 from stripwatch.feed.sources.recording import Reading, read_recording
+from stripwatch.service.console import Progress
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
 from stripwatch.wire.rle import decode_coco, decode_severstal
@@ -33,6 +35,8 @@ from stripwatch_train.data.event_labels import (
 )
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
 from stripwatch_train.data.samples import class_name
+
+Recorded = tuple[FrameHeader, bytes]  # and payload
 
 
 @dataclass(slots=True)
@@ -60,6 +64,7 @@ def collect(
     corrections: Path | None = None,
     classes: Sequence[str] = (),
     clean_every: int = 1,
+    progress: Progress = lambda *_: None,
 ) -> Collected:
     """Write a recording's inspected frames, and the defects found in them, as a data set.
 
@@ -72,6 +77,7 @@ def collect(
         classes: names in order; () = those of the defects, in the order of their ids.
         clean_every: of the clean frames of each session, write the first and then every n-th: a
             strip is mostly clean, and its frames are similar. Frames with defects are all kept.
+        progress: called before each frame of the recording.
 
     Raises:
         ConfigError: a line cannot be used, events are missing, no frame is covered by them, or
@@ -80,6 +86,7 @@ def collect(
     """
     if clean_every < 1:
         raise ConfigError(f"--clean-every {clean_every}: give 1 (all clean frames) or more")
+    progress("events", 0, 0)
     coverage = read_coverage(events)
     placed = read_labels(corrections or events)
     known = classes_of_labels(corrections or events, placed, classes)
@@ -89,16 +96,26 @@ def collect(
         labels_of[label.camera, label.session, label.frame_seq].append(entry)
     done = Collected()
     reading = Reading()
-    images = _images(recording, reading, coverage, labels_of, known, clean_every, done)
+    frames = _shown(recording, reading, progress)
+    images = _images(recording, frames, coverage, labels_of, known, clean_every, done)
     write_coco(output, known, images)
     done.remark = reading.remark()
     done.without_frame = len(placed) - done.labels
     return done
 
 
+def _shown(recording: Path, reading: Reading, progress: Progress) -> Iterator[Recorded]:
+    """The frames of a recording; how many there are is known where its index is intact."""
+    counts = read_counts(recording)
+    steps = counts[0] if counts else 0
+    for number, frame in enumerate(read_recording(recording, reading)):
+        progress("frames of the recording", number, steps)
+        yield frame
+
+
 def _images(
     recording: Path,
-    reading: Reading,
+    frames: Iterator[Recorded],
     coverage: Coverage,
     labels_of: dict[FrameKey, list[LocatedLabel]],
     classes: Sequence[DefectClass],
@@ -109,7 +126,7 @@ def _images(
     seen: set[FrameKey] = set()
     sessions: set[Session] = set()
     clean_of: defaultdict[Session, int] = defaultdict(int)
-    for header, payload in read_recording(recording, reading):
+    for header, payload in frames:
         key = (header.camera, header.session, header.seq)
         sessions.add(key[:2])
         if key in seen:

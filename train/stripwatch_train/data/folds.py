@@ -62,7 +62,7 @@ def make_folds(
         seed: decides between groups with the same content.
         split_copies: near-duplicates may come into different folds. Scores then measure
             memory, too: only for comparison with those that were published so.
-        progress: called for each frame that is compared with the others.
+        progress: called for each frame, first while frames are compared, then for their classes.
 
     Raises:
         ConfigError: an image or mask cannot be read, or there are fewer groups than folds.
@@ -76,7 +76,7 @@ def make_folds(
             f"{data_set.source}: has {found} frames or groups of near-duplicates, "
             f"too few for {folds} folds"
         )
-    assigned = assign_folds(class_table(data_set), groups, folds, seed)
+    assigned = assign_folds(class_table(data_set, progress), groups, folds, seed)
     names = [sample.name for sample in data_set.samples]
     sizes = np.bincount(groups, minlength=len(names))
     return FoldFile(
@@ -91,14 +91,15 @@ def make_folds(
     )
 
 
-def class_table(data_set: DataSet) -> NDArray[np.bool_]:
+def class_table(data_set: DataSet, progress: Progress = lambda *_: None) -> NDArray[np.bool_]:
     """Table of the classes of each sample, bool [samples, classes].
 
     Raises:
         ConfigError: a mask file cannot be read.
     """
     table = np.zeros((len(data_set.samples), len(data_set.classes)), np.bool_)
-    for row, sample in zip(table, data_set.samples, strict=True):
+    for done, (row, sample) in enumerate(zip(table, data_set.samples, strict=True)):
+        progress("classes of frames", done, len(table))
         row[[class_id - 1 for class_id in classes_of(sample)]] = True
     return table
 

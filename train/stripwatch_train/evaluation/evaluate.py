@@ -229,6 +229,7 @@ def evaluate_run(
     data_set, parts = validation_parts(folder)
     scores: Scores | None = None
     for part in parts:
+        progress("the models", 0, 0)
         with open_predictor(part.deployment) as predictor:
             if same_limits and scores is not None:
                 _check_classes(predictor, scores.settings.classes)

@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from stripwatch.errors import ModelError
 from stripwatch.files import draft_path
+from stripwatch.service.console import duration_text
 
 LAST = "last.ckpt"  # after each epoch; a killed run resumes from it
 BEST = "best.ckpt"  # of the epoch with the best score; of equal ones the lowest validation loss
@@ -126,6 +127,7 @@ class Curve(Callback):
         self._rows: list[dict[str, float]] = []
         self._run_began_s = self._printed_s = 0.0
         self._first_epoch = 0
+        self._done = 0.0  # epochs since then, the present one by its batches
 
     @property
     def rows(self) -> list[dict[str, float]]:
@@ -148,16 +150,10 @@ class Curve(Callback):
     ) -> None:
         """Print a line now and then in a long epoch."""
         del pl_module, outputs, batch
-        now_s = time.monotonic()
-        if not self._print_epochs or now_s - self._printed_s < PRINT_EVERY_S:
-            return
-        batches, epochs = int(trainer.num_training_batches), int(trainer.max_epochs or 1)
-        epoch = trainer.current_epoch
-        done = epoch - self._first_epoch + (batch_idx + 1) / batches
-        self._print(
-            f"epoch {epoch + 1} of {epochs}: batch {batch_idx + 1} of {batches}"
-            f"{self._left(done, epochs - self._first_epoch)}"
-        )
+        batches, epoch = int(trainer.num_training_batches), trainer.current_epoch
+        self._done = epoch - self._first_epoch + (batch_idx + 1) / batches
+        if self._print_epochs and time.monotonic() - self._printed_s >= PRINT_EVERY_S:
+            self._print_epoch(trainer, f"batch {batch_idx + 1} of {batches}")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add a row."""
@@ -174,21 +170,24 @@ class Curve(Callback):
             writer.writerows(self._rows)
         if self._print_epochs:
             words = [f"{key} {metrics[key]:.4f}" for key in ("loss", "score") if key in metrics]
-            epochs = int(trainer.max_epochs or 1)
-            left = self._left(
-                trainer.current_epoch + 1 - self._first_epoch, epochs - self._first_epoch
-            )
-            self._print(f"epoch {trainer.current_epoch + 1} of {epochs}: {', '.join(words)}{left}")
+            self._print_epoch(trainer, ", ".join(words))
 
-    def _print(self, text: str) -> None:
+    def _print_epoch(self, trainer: pl.Trainer, text: str) -> None:
         self._printed_s = time.monotonic()
-        sys.stdout.write(f"{self._name}: {text}\n")
+        left = self.left_text(trainer)
+        sys.stdout.write(
+            f"{self._name}: epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {text}"
+            f"{f', {left} left' if left else ''}\n"
+        )
         sys.stdout.flush()
 
-    def _left(self, done: float, epochs: int) -> str:
-        """End of a line: how long this model still takes; "" for a short time."""
-        left_s = (time.monotonic() - self._run_began_s) * (epochs / done - 1)
-        return f", about {left_s / 60:.0f} min left" if left_s >= LEFT_MIN_S else ""
+    def left_text(self, trainer: pl.Trainer) -> str:
+        """How long this model still takes, such as "about 4 min"; "" where that is short."""
+        epochs = int(trainer.max_epochs or 1) - self._first_epoch
+        if not self._done:
+            return ""
+        left_s = (time.monotonic() - self._run_began_s) * (epochs / self._done - 1)
+        return f"about {duration_text(left_s)}" if left_s >= LEFT_MIN_S else ""
 
     def state_dict(self) -> dict[str, Any]:
         """State for the checkpoint."""

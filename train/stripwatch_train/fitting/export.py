@@ -19,6 +19,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ModelError, StorageError
 from stripwatch.files import draft_path
+from stripwatch.service.console import Progress
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card
 from stripwatch_engine.models.reference import Session
 from stripwatch_train.data.samples import DataSet
@@ -57,7 +58,11 @@ def view_of(recipe: Recipe, run: RunFile, entry: MemberFile) -> View:
 
 
 def export_run(
-    folder: Path, *, checkpoint: str = BEST, frame_shape: tuple[int, int] | None = None
+    folder: Path,
+    *,
+    checkpoint: str = BEST,
+    frame_shape: tuple[int, int] | None = None,
+    progress: Progress = lambda *_: None,
 ) -> dict[str, float]:
     """Write the models of a run's checkpoints again, and its composition files.
 
@@ -67,6 +72,7 @@ def export_run(
         folder: of the run.
         checkpoint: which one of each model.
         frame_shape: lines, pixels of the frames that they will see; None = those of training.
+        progress: called before each model.
 
     Returns:
         For each model that has the checkpoint, as `export_member`.
@@ -81,8 +87,9 @@ def export_run(
     data_set = open_run_data(folder, run)
     seen = msgspec.structs.replace(run, frame_shape=frame_shape) if frame_shape else run
     done = {}
-    for entry in run.members:
+    for number, entry in enumerate(run.members):
         path = folder / entry.name
+        progress("models", number, len(run.members))
         if (path / checkpoint).exists():
             view = view_of(recipe, seen, entry)
             card = make_card(

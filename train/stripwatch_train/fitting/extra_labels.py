@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
+from stripwatch.service.console import Progress
 from stripwatch_train.data.duplicates import find_groups
 from stripwatch_train.data.formats.coco_records import IMAGES
 from stripwatch_train.data.images import image_shape, opened
@@ -23,13 +24,19 @@ from stripwatch_train.runs.recipe import Recipe
 AGAIN = "write it again with: stripwatch-train predict --soft"
 
 
-def teacher_files(teacher: Path | None, data_set: DataSet, recipe: Recipe) -> dict[str, Path]:
+def teacher_files(
+    teacher: Path | None,
+    data_set: DataSet,
+    recipe: Recipe,
+    progress: Progress = lambda *_: None,
+) -> dict[str, Path]:
     """The files of a teacher's probabilities, by the names of the samples that have one.
 
     Args:
         teacher: folder of `stripwatch-train predict --soft`; None = there is no teacher.
         data_set: labelled frames.
         recipe: that is trained.
+        progress: called before each frame.
 
     Raises:
         ConfigError: no sample has one, one is of other classes or of another image of the same
@@ -49,7 +56,8 @@ def teacher_files(teacher: Path | None, data_set: DataSet, recipe: Recipe) -> di
             f"--teacher {teacher}: has no probabilities of these frames "
             f"({next(iter(files.values()))} and the others are missing); {AGAIN}"
         )
-    for sample in data_set.samples:
+    for done, sample in enumerate(data_set.samples):
+        progress("frames of the teacher", done, len(data_set.samples))
         if sample.name in found:
             _check_taught(teacher, found[sample.name], sample, len(data_set.classes))
     return found
@@ -66,7 +74,10 @@ def _check_taught(teacher: Path, path: Path, sample: Sample, classes: int) -> No
 
 
 def near_duplicate_folds(
-    pseudo: DataSet, data_set: DataSet, fold_of: NDArray[np.int64]
+    pseudo: DataSet,
+    data_set: DataSet,
+    fold_of: NDArray[np.int64],
+    progress: Progress = lambda *_: None,
 ) -> list[frozenset[int]]:
     """The folds with a near-duplicate of each pseudo-labelled frame (ADR 12).
 
@@ -74,11 +85,12 @@ def near_duplicate_folds(
         pseudo: frames that a model labelled.
         data_set: the labelled ones.
         fold_of: of each labelled one, int64 [samples].
+        progress: called after each frame.
 
     Raises:
         ConfigError: an image cannot be read.
     """
     count = len(data_set.samples)
     both = dataclasses.replace(data_set, samples=(*data_set.samples, *pseudo.samples))
-    groups = find_groups(both)
+    groups = find_groups(both, progress)
     return [frozenset(fold_of[groups[:count] == group].tolist()) for group in groups[count:]]

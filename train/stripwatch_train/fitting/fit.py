@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.errors import ConfigError
-from stripwatch.service.console import Progress
+from stripwatch.service.console import Progress, ProgressBar
 from stripwatch.wire.names import class_bit
 from stripwatch_train.data.brightness import pixel_statistics
 from stripwatch_train.data.data_set import open_data_set
@@ -91,6 +91,7 @@ def fit(
         StorageError: the folder cannot be written.
     """
     check_accelerator(settings.accelerator)
+    progress("the data set", 0, 0)
     data_set, frame_shape = _open_data(settings)
     class_names = tuple(entry.name for entry in data_set.classes)
     pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
@@ -107,9 +108,9 @@ def fit(
         std=round(brightness.std, 6),
         members=tuple(_members(recipe, data_set)),
         teacher=settings.teacher.name if settings.teacher else "",
-        pseudo=_record_of(settings.pseudo, pseudo) if settings.pseudo and pseudo else "",
+        pseudo=_record_of(settings.pseudo, pseudo, progress) if settings.pseudo and pseudo else "",
     )
-    taught = teacher_files(settings.teacher, data_set, recipe)
+    taught = teacher_files(settings.teacher, data_set, recipe, progress)
     chosen = _chosen(run, settings.only)
     folds = _begin(recipe, run, settings, data_set, progress)
     fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
@@ -119,10 +120,10 @@ def fit(
         data_set=data_set,
         file=run,
         fold_of=fold_of,
-        clean=~np.asarray(class_table(data_set).any(axis=1)),
+        clean=~np.asarray(class_table(data_set, progress).any(axis=1)),
         taught=taught,
         pseudo=pseudo.samples if pseudo else (),
-        pseudo_folds=near_duplicate_folds(pseudo, data_set, fold_of) if pseudo else [],
+        pseudo_folds=near_duplicate_folds(pseudo, data_set, fold_of, progress) if pseudo else [],
     )
     prepared()
     if is_first_process() and not all(is_trained(settings.output, entry) for entry in chosen):
@@ -151,9 +152,9 @@ def _open_data(settings: FitSettings) -> tuple[DataSet, tuple[int, int]]:
     return data_set, frame_shape
 
 
-def _record_of(path: Path, data_set: DataSet) -> str:
+def _record_of(path: Path, data_set: DataSet, progress: Progress) -> str:
     """Name and fingerprint of a data set for run.json, without its path."""
-    return f"{path.name}, sha256 {fingerprint(data_set)[:16]}"
+    return f"{path.name}, sha256 {fingerprint(data_set, progress)[:16]}"
 
 
 def _fit_member(run: _Run, entry: MemberFile) -> None:
@@ -219,8 +220,10 @@ def _class_weights(run: _Run, member: Member, labelled: list[Sample]) -> tuple[f
         return weights
     count = len(run.file.classes)
     pixels = np.zeros(1 + count)
-    for sample in labelled:
-        mask = load_mask(sample, image_shape(sample.image))
-        pixels[0] += np.count_nonzero(mask == 0)
-        pixels[1:] += [np.count_nonzero(mask & class_bit(c)) for c in range(1, count + 1)]
+    with ProgressBar() as progress:
+        for done, sample in enumerate(labelled):
+            progress.show("masks weighed", done, len(labelled))
+            mask = load_mask(sample, image_shape(sample.image))
+            pixels[0] += np.count_nonzero(mask == 0)
+            pixels[1:] += [np.count_nonzero(mask & class_bit(c)) for c in range(1, count + 1)]
     return balanced_weights(pixels / pixels.sum())

@@ -115,6 +115,22 @@ def _report(curve: Curve, member: Member, name: str) -> None:
     sys.stdout.write("".join(f"{name}: {text}\n" for text in words))
 
 
+class _Bar(RichProgressBar):
+    """Lightning's bar of an epoch, with the time that is left of all epochs."""
+
+    def __init__(self, curve: Curve) -> None:
+        super().__init__()
+        self._curve = curve
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """What stands behind the bar."""
+        left = self._curve.left_text(trainer)
+        metrics: dict[str, int | str | float | dict[str, float]] = {"left": left} if left else {}
+        return metrics | super().get_metrics(trainer, pl_module)
+
+
 def _shows_bar() -> bool:
     return sys.stderr.isatty() and is_first_process()
 
@@ -134,7 +150,7 @@ def _make_trainer(member: Member, folder: Path, accelerator: str, curve: Curve) 
     if schedule.patience:
         callbacks.append(Patience("score", patience=schedule.patience, mode="max"))
     if shows_bar:
-        callbacks.append(RichProgressBar())
+        callbacks.append(_Bar(curve))
     return pl.Trainer(
         accelerator=accelerator,
         devices=world // nodes,

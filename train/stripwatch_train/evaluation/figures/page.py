@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from stripwatch.errors import StorageError
 from stripwatch.files import write_whole
+from stripwatch.service.console import Progress
 from stripwatch_train.evaluation.class_table import ClassTable
 from stripwatch_train.evaluation.evaluate import Scores
 from stripwatch_train.evaluation.figures.plots import (
@@ -84,6 +85,7 @@ def write_report(
     title: str,
     lead: str,
     curves: Sequence[Picture] = (),
+    progress: Progress = lambda *_: None,
 ) -> Path:
     """Write the page, its pictures, metrics.json and frames.csv; returns the page's path.
 
@@ -95,41 +97,20 @@ def write_report(
         title: of the page.
         lead: its first sentence.
         curves: of the training, where the model is a run.
+        progress: called before each part of the page and each picture of a frame.
 
     Raises:
         ConfigError: one of the worst frames' images is gone.
         StorageError: the folder cannot be written.
     """
-    tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
-    sections = [
-        Section("Masks", KAGGLE_TEXT, (dice_table(metrics),)),
-        Section("Defects", DEFECTS_TEXT, (defect_table(metrics),), (plot_areas(tables, scores),)),
-        Section(
-            "Pixels",
-            CONFUSION_TEXT[metrics.confusion_by],
-            (iou_table(metrics),),
-            (plot_confusion(scores),),
-        ),
-        Section("Frames", FRAMES_TEXT, (frame_table(metrics),), (plot_roc(tables, scores),)),
-        Section(
-            "Calibration",
-            CALIBRATION_TEXT,
-            (calibration_table(metrics),),
-            (plot_reliability(tables, scores),),
-        ),
-        Section(
-            "Thresholds and minimum areas",
-            SWEEP_TEXT,
-            (sweep_table(sweeps),),
-            tuple(plot_sweep(table, swept) for table, swept in zip(tables, sweeps, strict=True)),
-        ),
-        Section("Sizes of found masks", SIZES_TEXT, pictures=tuple(map(plot_sizes, tables))),
-    ]
-    if scores.presence:
-        sections.append(presence_section(list(scores.presence.values())))
+    parts = _parts(scores, metrics, sweeps)
+    sections: list[Section] = []
+    for done, part in enumerate(parts):
+        progress("plots", done, len(parts))
+        sections.append(part())
     if curves:
         sections.append(Section("Training", CURVES_TEXT, pictures=tuple(curves)))
-    sections += _shown_frames(scores)
+    sections += _shown_frames(scores, progress)
     page = write_page(folder, title, lead, sections)
     try:
         data = msgspec.json.format(msgspec.json.encode(metrics), indent=2)
@@ -140,19 +121,63 @@ def write_report(
     return page
 
 
-def _shown_frames(scores: Scores) -> list[Section]:
+def _parts(
+    scores: Scores, metrics: Metrics, sweeps: Sequence[Sweep]
+) -> list[Callable[[], Section]]:
+    """The sections of figures and plots, each to be made when it is its turn."""
+    tables = [ClassTable(scores, index) for index in range(len(scores.settings.classes))]
+    pairs = list(zip(tables, sweeps, strict=True))
+    parts: list[Callable[[], Section]] = [
+        lambda: Section("Masks", KAGGLE_TEXT, (dice_table(metrics),)),
+        lambda: Section(
+            "Defects", DEFECTS_TEXT, (defect_table(metrics),), (plot_areas(tables, scores),)
+        ),
+        lambda: Section(
+            "Pixels",
+            CONFUSION_TEXT[metrics.confusion_by],
+            (iou_table(metrics),),
+            (plot_confusion(scores),),
+        ),
+        lambda: Section(
+            "Frames", FRAMES_TEXT, (frame_table(metrics),), (plot_roc(tables, scores),)
+        ),
+        lambda: Section(
+            "Calibration",
+            CALIBRATION_TEXT,
+            (calibration_table(metrics),),
+            (plot_reliability(tables, scores),),
+        ),
+        lambda: Section(
+            "Thresholds and minimum areas",
+            SWEEP_TEXT,
+            (sweep_table(sweeps),),
+            tuple(plot_sweep(table, swept) for table, swept in pairs),
+        ),
+        lambda: Section(
+            "Sizes of found masks", SIZES_TEXT, pictures=tuple(map(plot_sizes, tables))
+        ),
+    ]
+    if scores.presence:
+        parts.append(lambda: presence_section(list(scores.presence.values())))
+    return parts
+
+
+def _shown_frames(scores: Scores, progress: Progress) -> list[Section]:
     """Sections of the worst, of ordinary and of the best frames."""
     sections: list[Section] = []
     worst = [entry for entry in scores.worst if entry.wrong_px]
+    count = len(worst) + len(scores.ordinary) + len(scores.best)
+    done = 0
     for kind, heading, text, frames in (
         ("worst", "Worst frames", WORST_TEXT, worst),
         ("ordinary", "Ordinary frames", ORDINARY_TEXT, scores.ordinary),
         ("best", "Best frames", BEST_TEXT, scores.best),
     ):
-        pictures = tuple(
-            plot_frame(entry, scores.settings.classes, rank, kind)
-            for rank, entry in enumerate(frames, 1)
-        )
+        pictures: list[Picture] = []
+        for rank, entry in enumerate(frames, 1):
+            progress("pictures of frames", done, count)
+            pictures.append(plot_frame(entry, scores.settings.classes, rank, kind))
+            done += 1
         if pictures:
-            sections.append(Section(heading, text, pictures=pictures))
+            sections.append(Section(heading, text, pictures=tuple(pictures)))
     return sections
