@@ -31,7 +31,7 @@ from stripwatch_engine.models.onnx_model import OnnxModel  # noqa: E402
 from stripwatch_engine.models.reference import Session  # noqa: E402
 from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
 from stripwatch_train.fitting.augment import randint, seeded  # noqa: E402
-from stripwatch_train.fitting.frame_dataset import FrameDataset, View, common_shape  # noqa: E402
+from stripwatch_train.fitting.frame_dataset import FrameDataset, View, frame_shapes  # noqa: E402
 from stripwatch_train.runs.recipe import (  # noqa: E402
     Augmentation,
     ImageSettings,
@@ -328,7 +328,9 @@ def test_a_frame_of_another_shape_is_brought_to_that_of_most_with_its_masks(
 ) -> None:
     samples = [shown(tmp_path, blobs((32, 64), 2, seed), str(seed)) for seed in (1, 2)]
     samples.append(shown(tmp_path, blobs((47, 50), 2, 3), "odd"))
-    assert common_shape(samples) == ((32, 64), 1)
+    found = frame_shapes(samples)
+    assert (found.chosen, found.others, found.largest) == ((32, 64), 1, (47, 64))
+    assert found.distortion == pytest.approx(47 / 50 * 64 / 32)
     frames = FrameDataset(samples, view((32, 64), 2), 0)
     image, target = frames[2, -1, 0]
     assert image.shape == (1, 32, 64)
@@ -447,4 +449,21 @@ def test_a_mask_of_another_size_than_its_image_is_refused_before_training(tmp_pa
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / name)
     one = Sample("a", tmp_path / "a.png", MaskFile(tmp_path / "mask.png", 1))
     with pytest.raises(ConfigError, match=r"mask\.png: is not as large as .*a\.png"):
-        common_shape([one])
+        frame_shapes([one])
+
+
+def test_where_no_shape_is_that_of_half_the_frames_the_medians_are_taken(tmp_path: Path) -> None:
+    """So that no frame is distorted for the sake of two others; half is enough."""
+    for shapes, chosen, others in (
+        ([(16, 40), (16, 40), (20, 60), (22, 64), (30, 90)], (20, 60), 4),
+        ([(16, 40), (16, 40), (24, 60), (22, 64)], (16, 40), 2),
+        ([(16, 40), (20, 44), (24, 30)], (20, 40), 3),
+    ):
+        samples = [
+            shown(tmp_path, blobs(shape, 1, index), f"{index}-{len(shapes)}")
+            for index, shape in enumerate(shapes)
+        ]
+        found = frame_shapes(samples)
+        assert (found.chosen, found.others) == (chosen, others)
+    half = [shown(tmp_path, blobs((8 * n, 20 * n), 1, n), f"half-{n}") for n in (1, 2)]
+    assert frame_shapes(half).distortion == 1

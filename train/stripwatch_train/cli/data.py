@@ -80,6 +80,12 @@ def _add_convert(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("source", type=Path, help="folder, or .json file of COCO")
     parser.add_argument("--classes", **CLASSES_FLAG)
+    parser.add_argument(
+        "--frame",
+        metavar="LINESxPIXELS",
+        help="make all images frames of this size: larger ones are cut, smaller ones padded with "
+        "black below and right",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_convert)
 
@@ -178,10 +184,11 @@ def _collect(args: argparse.Namespace) -> ExitCode:
 def _convert(args: argparse.Namespace) -> ExitCode:
     from stripwatch_train.data.data_set import convert
 
+    shape = parse_shape("--frame", args.frame) if args.frame else None
     check_outside(args.output, args.source)
     data_set = opened_data(args.source, args)
     with ProgressBar() as progress:
-        frames = convert(data_set, args.output, progress.show)
+        frames = convert(data_set, args.output, progress.show, shape)
     sys.stdout.write(f"{args.output}: {frames} frames\n")
     return ExitCode.OK
 

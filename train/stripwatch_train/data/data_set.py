@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from stripwatch.errors import ConfigError
 from stripwatch.service.console import Progress
+from stripwatch_train.data.cut import Cutter
 from stripwatch_train.data.formats.coco import read_coco
 from stripwatch_train.data.formats.coco_records import ANNOTATIONS
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
@@ -117,22 +118,34 @@ def with_groups(data_set: DataSet, before: DataSet) -> DataSet:
     return dataclasses.replace(data_set, samples=samples)
 
 
-def convert(data_set: DataSet, folder: Path, progress: Progress = lambda *_: None) -> int:
+def convert(
+    data_set: DataSet,
+    folder: Path,
+    progress: Progress = lambda *_: None,
+    frame_shape: tuple[int, int] | None = None,
+) -> int:
     """Write a data set as the project's folder; returns the number of images.
 
-    Image files are copied as they are, after they were read as training reads them.
+    Image files are copied as they are, after they were read as training reads them; with a
+    `frame_shape` (lines, pixels) they are cut into frames of it, or padded to it.
 
     Raises:
         ConfigError: an image or mask cannot be used, or the folder is not empty.
         StorageError: the folder cannot be written.
     """
-    images = _labelled_images(data_set, progress)
+    images = _labelled_images(data_set, progress, frame_shape)
     return write_coco(folder, data_set.classes, images, is_synthetic=data_set.is_synthetic)
 
 
-def _labelled_images(data_set: DataSet, progress: Progress) -> Iterator[LabelledImage]:
+def _labelled_images(
+    data_set: DataSet, progress: Progress, frame_shape: tuple[int, int] | None
+) -> Iterator[LabelledImage]:
+    cutter = Cutter(frame_shape) if frame_shape else None
     for done, sample in enumerate(data_set.samples):
         progress("frames", done, len(data_set.samples))
         pixels = load_image(sample)
         mask = load_mask(sample, (pixels.shape[0], pixels.shape[1]))
-        yield LabelledImage(image_name(sample), sample.image.read_bytes(), mask, sample.group)
+        if cutter:
+            yield from cutter.frames(sample, pixels, mask)
+        else:
+            yield LabelledImage(image_name(sample), sample.image.read_bytes(), mask, sample.group)

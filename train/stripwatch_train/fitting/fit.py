@@ -31,7 +31,7 @@ from stripwatch_train.fitting.begin_run import FitSettings, _begin, _chosen, _me
 from stripwatch_train.fitting.epochs import Epochs
 from stripwatch_train.fitting.export import export_member, kind_of, make_card, view_of
 from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
-from stripwatch_train.fitting.frame_dataset import common_shape
+from stripwatch_train.fitting.frame_dataset import frame_shapes
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
 from stripwatch_train.fitting.trainer import check_accelerator, is_first_process, processes, train
@@ -49,6 +49,7 @@ SCORE_TEXT = (
     "probability of 0.5 or more; of gates and classifiers, of frames. The epoch with the highest "
     "score is exported, of equal ones that with the lowest validation loss.\n"
 )
+DISTORTION_MAX = 1.05  # one side against the other; more is said
 
 
 @dataclass(frozen=True)
@@ -143,13 +144,20 @@ def _open_data(settings: FitSettings) -> tuple[DataSet, tuple[int, int]]:
         sys.stderr.write(f"{finding}\n")
     if is_first_process():
         sys.stderr.write(f"{data_set.source}: reading {len(data_set.samples)} frames\n")
-    frame_shape, others = common_shape(data_set.samples)
-    if others and is_first_process():
-        lines, pixels = frame_shape
-        sys.stderr.write(
-            f"{others} of them are not {lines} x {pixels} (lines x pixels) and will be resized\n"
-        )
-    return data_set, frame_shape
+    shapes = frame_shapes(data_set.samples)
+    if shapes.others and is_first_process():
+        lines, pixels = shapes.chosen
+        words = f"{shapes.others} of them are resized to {lines} x {pixels} (lines x pixels)"
+        if shapes.distortion > DISTORTION_MAX:
+            most = "x".join(map(str, shapes.largest))
+            words += (
+                f", which stretches one side against the other by up to {shapes.distortion:.2g} "
+                "times; to keep their shapes, pad them before: stripwatch-train convert "
+                f"{settings.data} --frame {most} --output FOLDER (with the size of the line's "
+                "frames it also cuts them)"
+            )
+        sys.stderr.write(f"{words}\n")
+    return data_set, shapes.chosen
 
 
 def _record_of(path: Path, data_set: DataSet, progress: Progress) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 import torch
@@ -56,8 +57,18 @@ class View:
         return -(-lines // shrink[0]), -(-pixels // shrink[1])
 
 
-def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
-    """The shape that most frames have, and how many have another.
+@dataclass(frozen=True, slots=True)
+class FrameShapes:
+    """Shapes of the frames of a data set."""
+
+    chosen: Shape  # that all are brought to
+    others: int  # frames of another one
+    largest: Shape  # most lines and most pixels, perhaps of two frames
+    distortion: float  # how much one side grows or shrinks more than the other, at most; 1 = none
+
+
+def frame_shapes(samples: Sequence[Sample]) -> FrameShapes:
+    """The shapes of frames: chosen is that of half of them or more, else of medians of the sides.
 
     Raises:
         ConfigError: an image cannot be opened, or its mask is of another shape.
@@ -70,8 +81,17 @@ def common_shape(samples: Sequence[Sample]) -> tuple[Shape, int]:
             raise ConfigError(
                 f"{sample.masks.path}: is not as large as {sample.image}; make the mask anew"
             )
-    shape, count = counted.most_common(1)[0]
-    return shape, len(samples) - count
+    chosen, count = counted.most_common(1)[0]
+    sides = [sorted(side) for side in zip(*counted.elements(), strict=True)]
+    if 2 * count < len(samples):
+        chosen = (median_low(sides[0]), median_low(sides[1]))
+    ratios = [lines * chosen[1] / (pixels * chosen[0]) for lines, pixels in counted]
+    return FrameShapes(
+        chosen=chosen,
+        others=len(samples) - counted[chosen],
+        largest=(sides[0][-1], sides[1][-1]),
+        distortion=max(max(ratio, 1 / ratio) for ratio in ratios),
+    )
 
 
 class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
