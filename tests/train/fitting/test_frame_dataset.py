@@ -22,14 +22,13 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from stripwatch.engines.manifest import DefectClass  # noqa: E402
-from stripwatch.errors import ConfigError  # noqa: E402
 from stripwatch.wire.rle import encode_coco, runs_of_mask  # noqa: E402
 from stripwatch_engine.graph.compose import image_graph  # noqa: E402
 from stripwatch_engine.models.member import Member as Model  # noqa: E402
 from stripwatch_engine.models.model_card import ModelCard, ModelInput  # noqa: E402
 from stripwatch_engine.models.onnx_model import OnnxModel  # noqa: E402
 from stripwatch_engine.models.reference import Session  # noqa: E402
-from stripwatch_train.data.samples import MaskFile, RunMasks, Sample  # noqa: E402
+from stripwatch_train.data.samples import RunMasks, Sample  # noqa: E402
 from stripwatch_train.fitting.augment import randint, seeded  # noqa: E402
 from stripwatch_train.fitting.frame_dataset import FrameDataset, View, frame_shapes  # noqa: E402
 from stripwatch_train.runs.recipe import (  # noqa: E402
@@ -442,28 +441,3 @@ def test_what_a_teacher_faintly_suspects_draws_no_crop(tmp_path: Path) -> None:
     ]
     Image.fromarray(np.full((24, 20), 9, np.uint8)).save(tmp_path / "soft" / "a" / "0.png")
     assert all(float(frames[0, 0, position][1].max()) > 0.5 for position in range(20))
-
-
-def test_a_mask_of_another_size_than_its_image_is_refused_before_training(tmp_path: Path) -> None:
-    for name, shape in (("a.png", (12, 20)), ("mask.png", (12, 10))):
-        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / name)
-    one = Sample("a", tmp_path / "a.png", MaskFile(tmp_path / "mask.png", 1))
-    with pytest.raises(ConfigError, match=r"mask\.png: is not as large as .*a\.png"):
-        frame_shapes([one])
-
-
-def test_where_no_shape_is_that_of_half_the_frames_the_medians_are_taken(tmp_path: Path) -> None:
-    """So that no frame is distorted for the sake of two others; half is enough."""
-    for shapes, chosen, others in (
-        ([(16, 40), (16, 40), (20, 60), (22, 64), (30, 90)], (20, 60), 4),
-        ([(16, 40), (16, 40), (24, 60), (22, 64)], (16, 40), 2),
-        ([(16, 40), (20, 44), (24, 30)], (20, 40), 3),
-    ):
-        samples = [
-            shown(tmp_path, blobs(shape, 1, index), f"{index}-{len(shapes)}")
-            for index, shape in enumerate(shapes)
-        ]
-        found = frame_shapes(samples)
-        assert (found.chosen, found.others) == (chosen, others)
-    half = [shown(tmp_path, blobs((8 * n, 20 * n), 1, n), f"half-{n}") for n in (1, 2)]
-    assert frame_shapes(half).distortion == 1
