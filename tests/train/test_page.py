@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from stripwatch._version import __version__
 from stripwatch_train.page import Picture, Section, picture_of, write_page
 
 Pixels = NDArray[np.int16]
@@ -37,6 +38,7 @@ def test_pictures_inside_a_page_are_smaller_and_show_the_same(tmp_path: Path) ->
     figure.subplots().plot([0, 1, 3], [2, 0, 1])
     pictures = (picture_of("plot", figure, "a plot"), noisy_frame())
     page = write_page(tmp_path, "Title", "lead", [Section("One", pictures=pictures)])
+    assert re.search(rf"stripwatch-train {__version__}, \d{{4}}-\d\d-\d\d", page.read_text())
     found = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', page.read_text())
     assert [kind for kind, _ in found] == ["webp", "jpeg"]
     for picture, (kind, text) in zip(pictures, found, strict=True):

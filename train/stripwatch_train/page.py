@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from stripwatch._version import __version__
 from stripwatch.errors import StorageError
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ def write_page(folder: Path, title: str, lead: str, sections: Sequence[Section])
         lead=lead,
         sections=sections,
         embedded=_embedded,
+        made=f"stripwatch-train {__version__}, {datetime.date.today().isoformat()}",
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)

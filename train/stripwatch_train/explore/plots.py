@@ -12,7 +12,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from stripwatch.view.overlay import class_colour
@@ -216,6 +216,7 @@ def _draw_histogram(
     colour: Any = GREY,  # noqa: ANN401 - see _colour
 ) -> None:
     axes.stairs(np.histogram(values, bins)[0], bins, fill=True, color=colour)
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_ylim(bottom=0)
 
 
