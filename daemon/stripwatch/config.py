@@ -22,7 +22,7 @@ from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
 from stripwatch.files import to_utf8
-from stripwatch.wire.names import CameraName, ClassName, Side
+from stripwatch.wire.names import CameraName, ClassName, Side, StripSide
 
 CONFIG_BYTES_MAX = 1024 * 1024
 
@@ -57,6 +57,15 @@ class Camera(_Section, frozen=True):
     name: CameraName
     crossweb_offset_mm: Offset = 0.0  # of the camera's first pixel from the strip's left edge
     mirrored: bool = False  # pixels run from right to left
+    side: StripSide = "top"  # the side of the strip that it sees
+
+
+class Strip(_Section, frozen=True):
+    """The edges of the strip, from which the distances of defects are measured."""
+
+    edges: Literal["none", "given", "found"] = "none"
+    edges_mm: tuple[Offset, Offset] | None = None  # left and right, where they are given
+    background_grey_max: Annotated[int, Meta(ge=1, le=254)] = 20  # beside the strip, where found
 
 
 class Input(_Section, frozen=True):
@@ -144,6 +153,7 @@ class Config(_Section, frozen=True):
     engine: EngineSection
     publish: Publish
     batch: Batch = Batch()
+    strip: Strip = Strip()
     inspect: Inspect = Inspect()
     journal: JournalSection = JournalSection()
     pictures: PicturesSection = PicturesSection()
@@ -172,6 +182,7 @@ def load_config(path: Path) -> Config:
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
         *_repeated("endpoint", endpoints),
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
+        *_wrong_edges(config.strip),
     ]
     if mistakes:
         raise ConfigError(in_one_text(path, mistakes))
@@ -221,6 +232,14 @@ def _absolute(endpoint: str, folder: Path) -> str:
     if path == endpoint or path.startswith(("@", "/")):  # tcp, or one of Linux's abstract names
         return endpoint
     return f"ipc://{folder.resolve() / path}"
+
+
+def _wrong_edges(strip: Strip) -> list[str]:
+    if (strip.edges == "given") != (strip.edges_mm is not None):
+        return ['strip.edges = "given" and strip.edges_mm = [left, right] go together']
+    if strip.edges_mm and strip.edges_mm[0] >= strip.edges_mm[1]:
+        return [f"strip.edges_mm = {list(strip.edges_mm)}: expected [left, right], left first"]
+    return []
 
 
 def _repeated(key: str, values: list[str]) -> list[str]:

@@ -128,7 +128,10 @@ def fake_line(
     behaviour: FakeBehaviour = _PROMPT,
     *,
     pattern: Literal["sub", "pull"] = "pull",
-    cameras: tuple[Camera, ...] = (Camera(name="top"), Camera(name="bottom")),
+    cameras: tuple[Camera, ...] = (
+        Camera(name="top"),
+        Camera(name="bottom", side="bottom"),
+    ),
     batch: Batch = Batch(rows=3, wait_ms=5),  # noqa: B008 - frozen
     queue_frames: int = 1000,
     frame_shape: tuple[int, int] = (8, 32),

@@ -70,7 +70,7 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
     config = load_config(path)
     text = path.read_text()
     sections = (config.line, config.engine, config.batch, config.publish, config.service)
-    for section in (*sections, config.cameras[0], config.inputs[0], config.inspect):
+    for section in (*sections, config.cameras[0], config.inputs[0], config.strip, config.inspect):
         for key in section.__struct_fields__:
             assert key in text, key
     bare = load_config(path)
@@ -106,6 +106,14 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
         ("[engine]", "[batch]\nrows = 65\n[engine]", ["batch.rows", "65", "<= 64"]),
         ("[engine]", "[service]\nlog_level = 'loud'\n[engine]", ["loud", "warning"]),
         ("[engine]", "[[cameras]]\nname = 'top'\n[engine]", ["'top'", "twice"]),
+        ("[engine]", "[strip]\nedges = 'given'\n[engine]", ["edges_mm", "go together"]),
+        ("[engine]", "[strip]\nedges_mm = [0, 9]\n[engine]", ["edges_mm", "go together"]),
+        ("[engine]", "[strip]\nedges = 'seen'\n[engine]", ["strip.edges", "'given', 'found'"]),
+        (
+            "[engine]",
+            "[strip]\nedges = 'given'\nedges_mm = [9, 0]\n[engine]",
+            ["[9.0, 0.0]", "left first"],
+        ),
         ("[line]", "[line", ["TOML", "line 2"]),
     ],
 )

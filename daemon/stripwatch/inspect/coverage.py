@@ -44,11 +44,19 @@ class Miss:
     lines: tuple[int, int] | None = None  # first, and one past the last, since the strip's start
     t_ns: int = 0  # of capture of the last of them, or of the frame that showed the loss
     end: bool = False  # the last of them was the strip's last frame
+    line_reversed: bool = False  # the strip ran backwards
 
     @property
     def count(self) -> int:
         """Number of frames."""
         return self.last_seq - self.first_seq + 1
+
+    @property
+    def next_line(self) -> int | None:
+        """The `line` of a frame that follows; None if unknown."""
+        if self.lines is None:
+            return None
+        return self.lines[0] - 1 if self.line_reversed else self.lines[1]
 
 
 Entry = Row | Miss  # what a slot carries, in the order in which it happened
@@ -58,7 +66,6 @@ def miss_of(frame: FrameHeader | FrameId, cause: Cause) -> Miss:
     """The miss of one frame whose header is known in whole or in part."""
     if not isinstance(frame, FrameHeader):
         return Miss(frame.camera, frame.session, frame.seq, frame.seq, cause)
-    lines = None if frame.line is None else (frame.line, frame.line + frame.shape[0])
     return Miss(
         frame.camera,
         frame.session,
@@ -66,9 +73,10 @@ def miss_of(frame: FrameHeader | FrameId, cause: Cause) -> Miss:
         frame.seq,
         cause,
         frame.strip,
-        lines,
+        frame.lines_passed,
         frame.t_ns,
         frame.end,
+        frame.line_reversed,
     )
 
 
@@ -82,7 +90,7 @@ def add_miss(entries: list[Entry], miss: Miss) -> None:
         if isinstance(last, Miss) and _continues(last, miss):
             lines = None
             if last.lines and miss.lines:
-                lines = (last.lines[0], miss.lines[1])
+                lines = (min(last.lines[0], miss.lines[0]), max(last.lines[1], miss.lines[1]))
             entries[index] = replace(
                 last, last_seq=miss.last_seq, lines=lines, t_ns=miss.t_ns, end=miss.end
             )
@@ -96,6 +104,7 @@ def _continues(last: Miss, miss: Miss) -> bool:
         last.last_seq + 1 == miss.first_seq
         and last.cause == miss.cause
         and last.strip == miss.strip
+        and last.line_reversed == miss.line_reversed
         and not last.end
     )
 

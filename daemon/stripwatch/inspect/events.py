@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stripwatch.config import Camera, Geometry
+from stripwatch.config import Geometry
 from stripwatch.inspect.coverage import Miss, saturated
 from stripwatch.inspect.findings import Finding
+from stripwatch.inspect.strip.coordinates import CameraPlace, edge_distances
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Gap, Position, StripEnd, StripStart
+from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Edges, Gap, StripEnd, StripStart
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import Encoded
 
@@ -20,16 +21,16 @@ def defect_event(
     finding: Finding,
     mask: Encoded,
     header: FrameHeader,
-    camera: Camera,
-    geometry: Geometry,
+    place: CameraPlace,
+    edges: Edges,
     part_of: str,
     model: str,
 ) -> Defect:
-    """The event of one finding and its mask; pixels become millimetres at pixel centres."""
+    """The event of one finding and its mask; `edges` of the strip are in mm across it."""
+    geometry = place.geometry
     x, y = finding.centroid
-    across_px = header.shape[1] - x - 0.5 if camera.mirrored else x + 0.5
-    downweb_mm = None if header.line is None else (header.line + y + 0.5) * geometry.mm_per_line
     _, _, width, height = finding.box
+    box = place.box(header, finding.box)
     return Defect(
         stream=NO_STREAM,
         seq=NO_SEQ,
@@ -45,10 +46,7 @@ def defect_event(
         area_px=finding.area,
         bbox_px=finding.box,
         centroid_px=(round(x, 2), round(y, 2)),
-        position=Position(
-            downweb_mm=None if downweb_mm is None else round(downweb_mm, 2),
-            crossweb_mm=round(camera.crossweb_offset_mm + across_px * geometry.mm_per_pixel, 2),
-        ),
+        position=place.position(header, finding.centroid),
         size_mm=(round(width * geometry.mm_per_pixel, 2), round(height * geometry.mm_per_line, 2)),
         area_mm2=round(finding.area * geometry.mm_per_pixel * geometry.mm_per_line, 2),
         frame_shape=finding.runs.shape,
@@ -57,6 +55,9 @@ def defect_event(
         part_of=part_of,
         model=model,
         mask_block_px=finding.mask_block_px,
+        side=place.camera.side,
+        box_mm=box,
+        edge_distance_mm=edge_distances(box, edges),
     )
 
 
@@ -93,10 +94,12 @@ class StripTally:
     defects: dict[str, int] = field(default_factory=dict)
 
     def add_frame(self, header: FrameHeader, findings: list[Finding]) -> None:
-        """Count an inspected frame."""
+        """Count an inspected frame, and the lines that were lost within it."""
         self.session, self.frame_seq, self.t_ns = header.session, header.seq, header.t_ns
         self.inspected += 1
         self.lines_inspected += header.shape[0]
+        if header.lines_lost:
+            _add(self.lines_missed, Cause.LINES_LOST, header.lines_lost)
         for finding in findings:
             _add(self.defects, finding.defect_class.name, 1)
 

@@ -22,6 +22,8 @@ from stripwatch.inspect.events import StripTally, defect_event, gap_event
 from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model
 from stripwatch.inspect.seams import SeamJoiner
+from stripwatch.inspect.strip.coordinates import CameraPlace
+from stripwatch.inspect.strip.edges import StripEdges
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Event, FrameResult
 from stripwatch.wire.frame import FrameHeader
@@ -47,9 +49,10 @@ class Inspector:
 
     def __init__(self, config: Config) -> None:
         self._geometry = config.line
+        self._places = {camera.name: CameraPlace(camera, config.line) for camera in config.cameras}
+        self._edges = StripEdges(config.strip, self._places.values())
         self._defects_max = config.inspect.defects_max
         self._frame_results = config.publish.frame_results
-        self._cameras = {camera.name: camera for camera in config.cameras}
         self._seams = {camera.name: SeamJoiner() for camera in config.cameras}
         self._strips: dict[str, StripTally] = {}
 
@@ -144,9 +147,11 @@ class Inspector:
             header.camera, header.strip, header.session, header.seq, header.t_ns
         )
         findings = [finding for finding, _ in found]
+        pixels = frames[row.row, : header.shape[0]]
+        self._edges.look(header, pixels)
         outputs += self._defects(header, found, findings, model)
         if findings:
-            outputs.append(DefectiveFrame(header, frames[row.row, : header.shape[0]]))
+            outputs.append(DefectiveFrame(header, pixels))
         if self._frame_results:
             outputs.append(_frame_result(row, result, findings))
         tally = self._strips.get(header.camera)
@@ -159,10 +164,11 @@ class Inspector:
     def _defects(
         self, header: FrameHeader, found: list[Masked], findings: list[Finding], model: Model
     ) -> list[Output]:
-        camera = self._cameras[header.camera]
+        place = self._places[header.camera]
+        edges = self._edges.of(place.camera.side)
         names = self._seams[header.camera].join(header, findings)
         return [
-            defect_event(finding, mask, header, camera, self._geometry, name, model.name)
+            defect_event(finding, mask, header, place, edges, name, model.name)
             for (finding, mask), name in zip(found, names, strict=True)
         ]
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace as with_values
 
 from stripwatch.inspect.coverage import Miss
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.frame import FrameHeader, FrameId
+from stripwatch.wire.frame import FrameHeader, FrameId, lines_between
 
 SESSIONS_MAX = 16  # that are remembered; an older one that sends again counts as new
 JUMP_MAX = 1_000_000  # frames that are lost at once without doubt; 1,000 s at 1,000 frames/s
@@ -46,7 +46,8 @@ class _Session:
     frames: int = 0
     again: int = 0  # how often it has counted from the beginning again
     strip: str | None = None
-    line_end: int | None = None
+    next_line: int | None = None
+    line_reversed: bool | None = None  # None: unknown, as after a start of the daemon
     suspect_seq: int = -1  # a number far above the last, not confirmed
     late_seq: int = -1  # of the latest late frame
     late_frames: int = 0  # in a row and in order
@@ -65,12 +66,12 @@ class SequenceTracker:
         self._is_resumed = False  # no frame has come since the daemon started anew
         self.rivals: tuple[str, str] | None = None  # inspected and second sender, while there are
 
-    def resume(self, name: str, last_seq: int, strip: str | None, line_end: int | None) -> None:
+    def resume(self, name: str, last_seq: int, strip: str | None, next_line: int | None) -> None:
         """Continue a session that the daemon before this one has followed; the oldest first.
 
         What the first frame after the start shows to be missing came while no daemon ran.
         """
-        self._sessions[name] = _Session(name, last_seq, strip=strip, line_end=line_end)
+        self._sessions[name] = _Session(name, last_seq, strip=strip, next_line=next_line)
         self._is_resumed = True
 
     def arrive(self, frame: FrameHeader | FrameId) -> Arrival:
@@ -99,10 +100,10 @@ class SequenceTracker:
         self._is_resumed = False
         session.frames += 1
         session.last_seq = frame.seq
-        session.line_end = None
+        session.next_line = None
         if isinstance(frame, FrameHeader):
             session.strip = frame.strip
-            session.line_end = None if frame.line is None else frame.line + frame.shape[0]
+            session.next_line, session.line_reversed = frame.next_line, frame.line_reversed
         return Arrival(frame, cause, lost)
 
     def _begin(self, frame: FrameId, after: _Session | None = None) -> _Session:
@@ -166,6 +167,21 @@ def _lost_before(session: _Session, frame: FrameHeader | FrameId) -> Miss:
     miss = Miss(frame.camera, frame.session, session.last_seq + 1, frame.seq - 1, Cause.LOST)
     if not isinstance(frame, FrameHeader) or frame.strip != session.strip:
         return miss  # lost between two strips: they may belong to either
-    end, line = session.line_end, frame.line
-    lines = (end, line) if end is not None and line is not None and line >= end else None
-    return replace(miss, strip=frame.strip, lines=lines, t_ns=frame.t_ns)
+    lines = _lines_lost(session, frame)
+    return replace(
+        miss,
+        strip=frame.strip,
+        lines=lines,
+        t_ns=frame.t_ns,
+        line_reversed=frame.line_reversed,
+    )
+
+
+def _lines_lost(session: _Session, frame: FrameHeader) -> tuple[int, int] | None:
+    """The lines of the strip between a session's last frame and the next; None if unknown."""
+    first, line = session.next_line, frame.line
+    has_turned = session.line_reversed not in (None, frame.line_reversed)
+    if first is None or line is None or has_turned:
+        return None
+    count = first - line if frame.line_reversed else line - first
+    return lines_between(first, frame.line_reversed, count) if count >= 0 else None

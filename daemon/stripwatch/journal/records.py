@@ -30,7 +30,7 @@ class CoverageRecord:
     camera: str
     account: Account
     strip: str | None = None  # of the last frame
-    line_end: int | None = None  # one past its last line
+    line_end: int | None = None  # the `line` of the frame that follows it
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ CREATE TABLE coverage (
     inspected INTEGER NOT NULL,
     missed TEXT NOT NULL,     -- JSON: number by cause
     strip TEXT,               -- of the last frame
-    line_end INTEGER,         -- one past its last line; NULL if unknown
+    line_end INTEGER,         -- `line` of the frame that follows it; NULL if unknown
     t_ns INTEGER NOT NULL,    -- when it was booked, Unix time
     PRIMARY KEY (camera, session)
 ) STRICT, WITHOUT ROWID;

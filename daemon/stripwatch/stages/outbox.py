@@ -274,13 +274,9 @@ def _book(ledger: Ledger, entries: Sequence[Entry]) -> None:
 
 
 def _place(entry: Entry) -> tuple[tuple[str, str], tuple[str | None, int | None]]:
-    """Camera and session of an entry; strip, and one past its last line, where they are known."""
-    if isinstance(entry, Miss):
-        line_end = entry.lines[1] if entry.lines else None
-        return (entry.camera, entry.session), (entry.strip, line_end)
-    header = entry.header
-    line_end = None if header.line is None else header.line + header.shape[0]
-    return (header.camera, header.session), (header.strip, line_end)
+    """Camera and session of an entry; strip, and the `line` that follows, where it is known."""
+    frame = entry if isinstance(entry, Miss) else entry.header
+    return (frame.camera, frame.session), (frame.strip, frame.next_line)
 
 
 def _latency_ms(row: Row, batch: Batch, published_ns: int) -> tuple[float, ...]:

@@ -82,10 +82,11 @@ def _strip(event: StripStart | StripEnd) -> Text:
     line.append(
         f"{_count(event.frames_inspected, 'frame')} ({event.metres_inspected:.3f} m) inspected"
     )
-    if event.frames_missed:
-        missed = ", ".join(f"{count} {cause}" for cause, count in event.frames_missed.items())
+    if event.metres_missed:
+        causes = [f"{count} {cause}" for cause, count in event.frames_missed.items()]
+        causes += [cause for cause in event.metres_missed if cause not in event.frames_missed]
         metres = sum(event.metres_missed.values())
-        line.append(f", {missed} ({metres:.3f} m) missed", "bold red")
+        line.append(f", {', '.join(causes)} ({metres:.3f} m) missed", "bold red")
     return line.append(f"; {defects or 'no defects'}")
 
 

@@ -35,6 +35,7 @@ class Cause(StrEnum):
 
     # The frame is inspected; something about it is wrong.
     BAD_OPTION = "bad_option"  # an optional key was ignored
+    LINES_LOST = "lines_lost"  # the camera skipped lines of the strip within the frame
     BAD_CLOCK = "bad_clock"  # time of capture far from this computer's clock
 
     # Other formats.

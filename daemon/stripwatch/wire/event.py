@@ -24,6 +24,7 @@ from stripwatch.wire.names import (
     SessionId,
     Side,
     StripId,
+    StripSide,
 )
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
@@ -49,6 +50,9 @@ class _Numbered(msgspec.Struct, frozen=True, kw_only=True):
 NO_STREAM, NO_SEQ = "", 0  # of an event that has not been through the outbox
 
 
+Edges = tuple[Millimetres | None, Millimetres | None]
+
+
 class Position(msgspec.Struct, frozen=True):
     """Where a defect's centroid lies on the strip."""
 
@@ -56,6 +60,18 @@ class Position(msgspec.Struct, frozen=True):
         Millimetres | None, Meta(description="from the strip's start; null without `line`")
     ]
     crossweb_mm: Annotated[Millimetres, Meta(description="from the strip's left edge")]
+
+
+class Box(msgspec.Struct, frozen=True):
+    """A rectangle on the strip, from the outer borders of its pixels."""
+
+    downweb_mm: Annotated[
+        tuple[Millimetres, Millimetres] | None,
+        Meta(description="first and last, from the strip's start; null without `line`"),
+    ]
+    crossweb_mm: Annotated[
+        tuple[Millimetres, Millimetres], Meta(description="left and right, from the left edge")
+    ]
 
 
 class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect"):
@@ -89,6 +105,13 @@ class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect
         int,
         Meta(ge=1, description="1: the mask is exact; else it covers the defect in such blocks"),
     ] = 1
+    side: Annotated[StripSide, Meta(description="of the strip, that the camera sees")] = "top"
+    box_mm: Annotated[Box | None, Meta(description="the box on the strip; null in old events")] = (
+        None
+    )
+    edge_distance_mm: Annotated[
+        Edges, Meta(description="from the box to the left and right edge; null where unknown")
+    ] = (None, None)
 
 
 class Gap(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="gap"):

@@ -46,6 +46,23 @@ class FrameHeader(FrameId, frozen=True, kw_only=True, omit_defaults=True):
     strip: StripId | None = None  # coil id
     line: Count | None = None  # index of the first line since the strip's start
     end: bool = False  # the strip's last frame
+    line_reversed: bool = False  # the strip ran backwards: `line` falls from row to row
+    lines_lost: Count = 0  # that passed within the frame and were skipped by the camera
+
+    @property
+    def next_line(self) -> int | None:
+        """The `line` of a frame that follows without a loss; None if unknown."""
+        if self.line is None:
+            return None
+        passed = self.shape[0] + self.lines_lost
+        return self.line - passed if self.line_reversed else self.line + passed
+
+    @property
+    def lines_passed(self) -> tuple[int, int] | None:
+        """First, and one past the last line of the strip under the frame; None if unknown."""
+        if self.line is None:
+            return None
+        return lines_between(self.line, self.line_reversed, self.shape[0] + self.lines_lost)
 
 
 class BadFrame(WireError):
@@ -72,8 +89,15 @@ _OPTION_WORDS = {  # what the optional keys allow, for readers of the log
     "strip": "1 to 64 printable ASCII characters, or no such key",
     "line": "a whole number from 0",
     "end": "true or false",
+    "line_reversed": "true or false",
+    "lines_lost": "a whole number from 0",
 }
 _KEY_NAMES = frozenset(key.name for key in _HEADER_KEYS)
+
+
+def lines_between(line: int, line_reversed: bool, count: int) -> tuple[int, int]:
+    """First, and one past the last, of `count` lines of the strip that begin with `line`."""
+    return (line - count + 1, line + 1) if line_reversed else (line, line + count)
 
 
 def frame_topic(camera: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,7 @@ SIDE_MAX = 65536  # lines or pixels; the limit of JPEG
 CLASSES_MAX = 8  # one bit per class in the uint8 mask
 
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+StripSide = Literal["top", "bottom"]
 Side = Annotated[int, Meta(ge=1, le=SIDE_MAX)]
 CameraName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 SessionId = Annotated[str, Meta(pattern=SESSION_PATTERN)]

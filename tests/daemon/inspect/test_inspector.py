@@ -24,7 +24,7 @@ SHAPE = (8, 32)
 MODEL = Model("f" * 64, CLASSES)
 CONFIG = Config(
     line=Geometry(frame_lines=8, frame_pixels=32, mm_per_line=2.0, mm_per_pixel=1.0),
-    cameras=(Camera(name="top"), Camera(name="bottom")),
+    cameras=(Camera(name="top"), Camera(name="bottom", side="bottom")),
     inputs=(Input(endpoint="ipc://in"),),
     engine=EngineSection(folder=""),
     publish=Publish(endpoint="ipc://out"),

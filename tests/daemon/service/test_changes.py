@@ -63,6 +63,9 @@ def test_cameras_are_compared_by_name_and_inputs_by_place() -> None:
     )
     assert [*map(str, changes_with_restart(CONFIG, config))] == [
         "cameras.bottom.mirrored false -> true",
-        'cameras.edge none -> {"name":"edge","crossweb_offset_mm":0.0,"mirrored":false}',
+        (
+            "cameras.edge none -> "
+            '{"name":"edge","crossweb_offset_mm":0.0,"mirrored":false,"side":"top"}'
+        ),
         "inputs.0.queue_frames 32 -> 7",
     ]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.event import (
     EVENT_BYTES_MAX,
+    Box,
     CameraStatus,
     DaemonStart,
     DaemonStop,
@@ -59,6 +60,8 @@ EXAMPLES: dict[str, Event] = {
         rle_coco="R`23m70no\\<",
         part_of="top-3f9a-40-0",
         model="fa29fef7543bbb59",
+        box_mm=Box(downweb_mm=(5249.0, 5250.5), crossweb_mm=(6.25, 7.5)),
+        edge_distance_mm=(6.25, None),
     ),
     "gap": Gap(
         stream="5d0c",
@@ -136,7 +139,10 @@ EXAMPLES: dict[str, Event] = {
 }
 
 # Added to version 1: an event that was kept before still parses.
-ADDED_KEYS = {"images_dropped", "pictures_dropped", "mask_block_px", "reasons", "silent_cameras"}
+ADDED_KEYS = {
+    *("box_mm", "edge_distance_mm", "images_dropped", "pictures_dropped", "mask_block_px"),
+    *("reasons", "side", "silent_cameras"),
+}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

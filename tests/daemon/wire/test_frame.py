@@ -160,13 +160,16 @@ def test_a_broken_rule_is_named_and_the_frame_is_known(
         ("line", 0.5),
         ("end", "yes"),
         ("end", None),
+        ("line_reversed", 1),
+        ("lines_lost", -1),
+        ("lines_lost", 2**53),
     ],
 )
 def test_an_optional_key_that_breaks_its_rule_is_ignored_and_named(key: str, value: object) -> None:
     """It does not cost the frame."""
     header, ignored = read_header(b"frame.top", header_with(**{key: value}))
-    default = {"strip": None, "line": None, "end": False}[key]
-    assert header == msgspec.structs.replace(HEADER, **{key: default})
+    defaults = {"strip": None, "line": None, "end": False, "line_reversed": False, "lines_lost": 0}
+    assert header == msgspec.structs.replace(HEADER, **{key: defaults[key]})
     assert ignored.startswith(f"{key} {value!r:.40} ignored")
 
 

@@ -21,6 +21,7 @@ from stripwatch.engines.manifest import FakeBehaviour, Manifest
 from stripwatch.inspect.events import defect_event
 from stripwatch.inspect.findings import Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model, model_of
+from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.lab.bench.batches import filled_ring, run_batches, submitter
 from stripwatch.lab.bench.feed import SEED, feed_process, make_frames
 from stripwatch.lab.bench.figures import Figures, ratio_figures
@@ -198,10 +199,11 @@ def _inspect(setup: BenchSetup, frames: list[Segmentation]) -> int:
     )
     lines, pixels = setup.frame_shape
     geometry = Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625)
+    place = CameraPlace(Camera(name="bench"), geometry)
     found = list(chain(*find_defects_of_frames(frames, DEFECTS_MAX)))
     masks = encode_masks([finding.runs for finding in found])
     for finding, mask in zip(found, masks, strict=True):
-        event = defect_event(finding, mask, header, Camera(name="bench"), geometry, "part", "model")
+        event = defect_event(finding, mask, header, place, (None, None), "part", "model")
         build_event(with_number(event, "stream", 1))
     return len(found)
 
