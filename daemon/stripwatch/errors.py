@@ -31,6 +31,10 @@ class DeviceError(StripwatchError):
     """The device that runs the engine failed."""
 
 
+class BrokenDeviceError(DeviceError):
+    """The device failed so that, by its maker's word, only a new process can use it again."""
+
+
 class StorageError(StripwatchError):
     """A file or a disk could not be read or written."""
 
@@ -43,7 +47,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # the command line is wrong (argparse's own code)
     CONFIG = 3  # the configuration is wrong; starting again will not help
     MODEL = 4  # the model or engine is missing, damaged or not for this machine
-    DEVICE = 5  # the device failed more often than the limit allows
+    DEVICE = 5  # the device failed too often, or so that only a new process can use it
     STORAGE = 6  # a file could not be read or written
     ADDRESS = 7  # an endpoint could not be bound or connected
     DIFFERENT = 8  # `replay --expect` found differences

@@ -11,7 +11,7 @@ import pytest
 
 from stripwatch.config import Batch
 from stripwatch.engines.base import page_aligned
-from stripwatch.engines.cuda import OutOfDeviceMemory
+from stripwatch.engines.cuda_driver import OutOfDeviceMemory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.engines.trt import TensorRtEngine

@@ -24,7 +24,7 @@ build_driver() {
         -I"$cuda/include" -I"$here" "$@" -o "$out/lib/libcuda.so.1" -lpthread -ldl
 }
 
-build_driver "$here/libcuda.c" "$here/streams.c"
+build_driver "$here"/*.c
 ln -s libcuda.so.1 "$out/lib/libcuda.so"
 
 quietly() { # setuptools warns of pycuda's own packaging; that matters only if something fails
@@ -62,7 +62,7 @@ nm -D --undefined-only "$out/site/pycuda/"_driver.*.so | awk '$2 ~ /^cu[A-Z]/ { 
     sed 's/.*/CUresult missing_&(void) __asm__("&");\
 CUresult missing_&(void) { return CUDA_ERROR_NOT_SUPPORTED; }/' "$work/missing"
 } > "$work/missing.c"
-build_driver "$here/libcuda.c" "$here/streams.c" "$work/missing.c"
+build_driver "$here"/*.c "$work/missing.c"
 cd "$out"
 PYTHONPATH=site "$python" -c 'import pycuda.driver; pycuda.driver.init()'
 rm -rf "$finished"

@@ -36,6 +36,7 @@ typedef struct pin { /* page-locked host memory: whole pages */
 pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 long settings[SETTINGS] = {[MEMORY_MIB] = 2048, [CAPABILITY] = 89, [DEVICES] = 1};
 long counters[COUNTERS];
+CUresult process_error;
 CUcontext contexts; /* live ones. The structs of dead ones are kept, so that no handle dangles. */
 
 static bool initialised;
@@ -141,6 +142,8 @@ CUresult current(CUcontext *context)
         return CUDA_ERROR_NOT_INITIALIZED;
     if (!*context)
         return CUDA_ERROR_INVALID_CONTEXT;
+    if (process_error)
+        return process_error;
     return (*context)->dead ? CUDA_ERROR_CONTEXT_IS_DESTROYED : (*context)->error;
 }
 
@@ -189,13 +192,14 @@ static void free_block(block **link)
 static void destroy(CUcontext context)
 {
     stop_streams(context);
+    free_graphs(context);
     for (block **link = &blocks; *link;)
         if ((*link)->context == context)
             free_block(link);
         else
             link = &(*link)->next;
     for (pin **link = &pins; *link;)
-        if ((*link)->context == context)
+        if ((*link)->context == context && !settings[PINS_STAY])
             free_pin(link);
         else
             link = &(*link)->next;
@@ -212,7 +216,7 @@ CUresult cuCtxCreate(CUcontext *context, CUctxCreateParams *how, unsigned flags,
     (void)how;
     (void)flags;
     pthread_mutex_lock(&lock);
-    CUresult result = check_device(device);
+    CUresult result = process_error ? process_error : check_device(device);
     if (!result)
         result = push(*context = make_context(device));
     pthread_mutex_unlock(&lock);
@@ -253,7 +257,9 @@ CUresult cuCtxDetach(CUcontext context)
 CUresult cuCtxPushCurrent(CUcontext context)
 {
     pthread_mutex_lock(&lock);
-    CUresult result = is_live(context) ? push(context) : CUDA_ERROR_INVALID_CONTEXT;
+    CUresult result = process_error       ? process_error
+                      : is_live(context) ? push(context)
+                                         : CUDA_ERROR_INVALID_CONTEXT;
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -304,6 +310,8 @@ CUresult cuCtxSynchronize(void)
     CUcontext context;
     pthread_mutex_lock(&lock);
     CUresult result = current(&context);
+    if (!result)
+        result = check_captures();
     if (!result) {
         WAIT_UNTIL(is_idle(context) || context->error || context->dead);
         result = current(&context);
@@ -398,6 +406,8 @@ CUresult cuMemAlloc(CUdeviceptr *start, size_t size)
     pthread_mutex_lock(&lock);
     CUresult result = current(&context);
     if (!result)
+        result = check_captures();
+    if (!result)
         result = allocate(context, start, size);
     pthread_mutex_unlock(&lock);
     return result;
@@ -419,6 +429,8 @@ CUresult cuMemFree(CUdeviceptr start)
         return CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
     CUresult result = current(&context);
+    if (!result)
+        result = check_captures();
     if (!result) {
         WAIT_UNTIL(is_idle(context) || context->error || context->dead);
         result = current(&context);
@@ -457,6 +469,8 @@ CUresult cuMemHostRegister(void *given, size_t size, unsigned flags)
     char *end = (char *)(((uintptr_t)given + size + PAGE - 1) & ~(PAGE - 1));
     pthread_mutex_lock(&lock);
     CUresult result = current(&context);
+    if (!result)
+        result = check_captures();
     if (!result && (!given || !size))
         result = CUDA_ERROR_INVALID_VALUE;
     for (pin *each = pins; each && !result; each = each->next)
@@ -534,6 +548,22 @@ CUresult cuMemFreeHost(void *start)
     each(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered")            \
     each(CUDA_ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated")              \
     each(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed")                           \
+    each(CUDA_ERROR_ILLEGAL_INSTRUCTION, "an illegal instruction was encountered")          \
+    each(CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned address")                               \
+    each(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,                                             \
+         "operation not permitted when stream is capturing")                                \
+    each(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED,                                             \
+         "operation failed due to a previous error during capture")                         \
+    each(CUDA_ERROR_STREAM_CAPTURE_ISOLATION,                                               \
+         "dependency created on uncaptured work in another stream")                         \
+    each(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,                                                \
+         "operation would make the legacy stream depend on a capturing blocking stream")    \
+    each(CUDA_ERROR_CAPTURED_EVENT,                                                         \
+         "operation not permitted on an event last recorded in a capturing stream")         \
+    each(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD,                                            \
+         "attempt to terminate a thread-local capture sequence from another thread")        \
+    each(CUDA_ERROR_ILLEGAL_STATE,                                                          \
+         "the operation cannot be performed in the present state")                          \
     each(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED,                                         \
          "part or all of the requested memory range is already mapped")                     \
     each(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,                                             \
@@ -590,12 +620,16 @@ CUresult sim_free(CUcontext owner, CUdeviceptr start)
 int sim_set(const char *name, long value)
 {
     static const char *names[SETTINGS] = {"copy_us_per_mib", "kernel_us", "memory_mib",
-                                          "capability", "devices"};
+                                          "capability", "devices",
+                                          "launch_us", "graph_us", "faults_stay",
+                                          "pins_stay"};
     for (int index = 0; index < SETTINGS; index++)
         if (!strcmp(name, names[index])) {
             bool fits = value >= 0 && (index != DEVICES || value <= DEVICES_MAX);
             pthread_mutex_lock(&lock);
             settings[index] = fits ? value : settings[index];
+            if (index == FAULTS_STAY)
+                process_error = CUDA_SUCCESS;
             pthread_mutex_unlock(&lock);
             return fits ? 0 : -1;
         }
@@ -606,7 +640,8 @@ static long count(const char *name)
 {
     static const char *names[COUNTERS] = {"allocations_total", "copies_dtoh", "copies_htod",
                                           "launches",          "pageable_copies", "faults",
-                                          "late_frees"};
+                                          "late_frees",        "captures",
+                                          "graph_launches"};
     long found = 0;
     for (int index = 0; index < COUNTERS; index++)
         if (!strcmp(name, names[index]))
@@ -626,6 +661,8 @@ static long count(const char *name)
         found = count_streams();
     else if (!strcmp(name, "events"))
         found = count_events();
+    else if (!strcmp(name, "graphs"))
+        found = count_graphs();
     else
         found = -1;
     return found;

@@ -24,6 +24,10 @@ SETTINGS = {
     "memory_mib": 2048,
     "capability": 89,
     "devices": 1,
+    "launch_us": 0,
+    "graph_us": 0,
+    "faults_stay": 0,
+    "pins_stay": 0,
 }
 
 
@@ -73,6 +77,9 @@ class DeviceStats(Mapping[str, int]):
         "launches",
         "faults",
         "late_frees",
+        "graphs",
+        "captures",
+        "graph_launches",
     )
 
     def __init__(self, library: ctypes.CDLL) -> None:

@@ -91,7 +91,7 @@ class IBuilderConfig:
         self.hardware_compatibility_level = HardwareCompatibilityLevel.NONE
         self.num_compute_capabilities = 0
         self._capabilities: dict[int, ComputeCapability] = {}
-        self._flags: set[BuilderFlag] = set()
+        self._flags: set[BuilderFlag] = {BuilderFlag.TF32}
         self._limits: dict[MemoryPoolType, int] = {}
         self._profiles: list[IOptimizationProfile] = []
         self._timing_cache: ITimingCache | None = None
@@ -108,6 +108,9 @@ class IBuilderConfig:
 
     def set_flag(self, flag: BuilderFlag) -> None:
         self._flags.add(flag)
+
+    def clear_flag(self, flag: BuilderFlag) -> None:
+        self._flags.discard(flag)
 
     def get_flag(self, flag: BuilderFlag) -> bool:
         return flag in self._flags

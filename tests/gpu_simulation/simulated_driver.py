@@ -10,11 +10,14 @@ from functools import cache
 from typing import Any
 
 SUCCESS, ILLEGAL_ADDRESS, LAUNCH_FAILED = 0, 700, 719
+THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 _tickets = itertools.count(1)
 # Whoever launches a kernel must live until it has run, as an execution context must.
 _launched: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+# Whoever launches one into a capture, as long as the graph is launched.
+_captured: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 @cache
@@ -47,16 +50,56 @@ def allocate(owner: object, size_bytes: int) -> int | None:
     return address.value
 
 
+def is_capturing(stream: int) -> bool:
+    """Whether what the stream is given is recorded, and not run."""
+    status = ctypes.c_int()
+    driver().cuStreamIsCapturing(ctypes.c_void_p(stream), ctypes.byref(status))
+    return status.value != 0
+
+
 def launch(stream: int, work: Callable[[], None]) -> bool:
     """Call `work` when the stream comes to it; its owner must keep it alive until then."""
     ticket = next(_tickets)
-    _launched[ticket] = work
+    (_captured if is_capturing(stream) else _launched)[ticket] = work
     return int(driver().sim_launch(stream, _run, ticket)) == SUCCESS
+
+
+def wait_for(stream: int) -> bool:
+    """Wait for all work of a stream, which no stream that captures allows."""
+    return int(driver().cuStreamSynchronize(ctypes.c_void_p(stream))) == SUCCESS
+
+
+class Graph:
+    """What a library captures by itself; freed with its owner."""
+
+    def __init__(self, owner: object, stream: int, enqueue: Callable[[], bool]) -> None:
+        handle, graph = ctypes.c_void_p(stream), ctypes.c_void_p()
+        self._executable = ctypes.c_void_p()
+        driver().cuStreamBeginCapture_v2(handle, THREAD_LOCAL)
+        enqueue()
+        driver().cuStreamEndCapture(handle, ctypes.byref(graph))
+        driver().cuGraphInstantiateWithFlags(
+            ctypes.byref(self._executable), graph, ctypes.c_ulonglong(0)
+        )
+        driver().cuGraphDestroy(graph)
+        weakref.finalize(owner, driver().cuGraphExecDestroy, self._executable).atexit = False
+
+    def launch(self, stream: int) -> bool:
+        """Run it, in the order of the stream."""
+        return int(driver().cuGraphLaunch(self._executable, ctypes.c_void_p(stream))) == SUCCESS
+
+
+def compute_capability() -> tuple[int, int]:
+    """Of the GPU whose context is current; (0, 0) without one."""
+    device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    if driver().cuCtxGetDevice(ctypes.byref(device)) == SUCCESS:
+        driver().cuDeviceComputeCapability(ctypes.byref(major), ctypes.byref(minor), device)
+    return major.value, minor.value
 
 
 @Kernel  # type: ignore[untyped-decorator] # of ctypes
 def _run(ticket: int) -> None:
-    work = _launched.pop(ticket, None)
+    work = _launched.pop(ticket, None) or _captured.get(ticket)
     if work is None:  # gone: undefined behaviour of the real library
         fault(LAUNCH_FAILED)
         return

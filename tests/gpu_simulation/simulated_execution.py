@@ -61,8 +61,12 @@ class Cache(Protocol):
 class IExecutionContext:
     """Shapes and addresses for an engine's executions."""
 
-    def __init__(self, engine: Engine, cache: Cache | None) -> None:
+    def __init__(self, engine: Engine, cache: Cache | None, captures: bool = False) -> None:
         self.engine = engine
+        self._captures = captures  # the library does so by itself
+        self._passes = 0  # since shapes, addresses or memory were set
+        self._graph: gpu.Graph | None = None
+        self._captured: list[Execution] = []  # that graphs run
         self._cache = cache
         self._shapes: dict[str, Shape] = {
             name: tensor.shape
@@ -85,6 +89,7 @@ class IExecutionContext:
         if not fits:
             return self._refuse(f"setInputShape: {name} {shape} is not in the profile's range")
         self._shapes[name] = tuple(shape)
+        self._passes = 0
         if self._cache is not None:
             self._cache.compiled.add(f"{name} {tuple(shape)}")
         return True
@@ -95,6 +100,7 @@ class IExecutionContext:
         if memory % ALIGNMENT:
             return self._refuse(f"setTensorAddress: {name} is not aligned to {ALIGNMENT} bytes")
         self._addresses[name] = int(memory)
+        self._passes = 0
         return True
 
     def get_tensor_address(self, name: str) -> int:
@@ -105,6 +111,7 @@ class IExecutionContext:
             self._refuse(f"setDeviceMemoryV2: not aligned to {ALIGNMENT} bytes")
         else:
             self._scratch = (int(memory), int(size))
+            self._passes = 0
 
     def get_tensor_shape(self, name: str) -> Dims:
         tensor = self.engine.tensors[name]
@@ -131,11 +138,31 @@ class IExecutionContext:
             return self._refuse(f"enqueueV3: no address is set for {', '.join(missing)}")
         if not self._scratch[0] or self._scratch[1] < self.engine.device_memory_size_v2:
             return self._refuse("enqueueV3: the device memory is missing or too small")
-        execution = Execution(self, dict(self._shapes), dict(self._addresses), self._scratch)
-        self._pending = {each for each in self._pending if not each.over} | {execution}
-        if not gpu.launch(int(stream_handle), execution):
+        stream = int(stream_handle)
+        if self._passes == 0 and gpu.is_capturing(stream):
+            gpu.wait_for(stream)  # the first pass allocates and waits, and so breaks the capture
+        self._passes += 1
+        succeeded = self._run_captured(stream) if self._captures else self._enqueue(stream)
+        if not succeeded:
             return self._refuse("enqueueV3: Cuda Runtime (the stream takes no kernel)")
         return True
+
+    def _run_captured(self, stream: int) -> bool:
+        """Captures in the second pass, and replays from the third on."""
+        if self._passes == 1:
+            self._graph = None
+            return self._enqueue(stream)
+        if self._graph is None:
+            self._graph = gpu.Graph(self, stream, lambda: self._enqueue(stream))
+        return self._graph.launch(stream)
+
+    def _enqueue(self, stream: int) -> bool:
+        execution = Execution(self, dict(self._shapes), dict(self._addresses), self._scratch)
+        if gpu.is_capturing(stream):
+            self._captured.append(execution)
+        else:
+            self._pending = {each for each in self._pending if not each.over} | {execution}
+        return gpu.launch(stream, execution)
 
     def _refuse(self, reason: str) -> bool:
         self.engine.logger.log(ILogger.ERROR, f"IExecutionContext::{reason}")

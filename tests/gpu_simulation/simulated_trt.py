@@ -8,11 +8,14 @@ import onnx
 import simulated_driver as gpu
 from simulated_execution import ALIGNMENT, IExecutionContext, Tensor
 from simulated_types import (
+    MAGIC,
     VERSIONS,
     CudaGraphStrategy,
     DataType,
     Dims,
     DynamicShapesKernelSpecializationStrategy,
+    EngineInvalidityDiagnostics,
+    EngineValidity,
     ExecutionContextAllocationStrategy,
     IHostMemory,
     ILogger,
@@ -21,6 +24,8 @@ from simulated_types import (
     TensorIOMode,
 )
 
+HEADER_BYTES = 64
+RTX_CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (12, 0), (12, 1))  # and all above the last
 CACHE_MAGIC = b"simulated kernels\n"
 DTYPES: dict[int, DataType] = {
     onnx.TensorProto.FLOAT: DataType.FLOAT,
@@ -150,7 +155,8 @@ class ICudaEngine:
         elif config is None:
             config = IRuntimeConfig()
             config.set_execution_context_allocation_strategy(strategy)
-        context = IExecutionContext(self, config.get_runtime_cache())
+        captures = config.cuda_graph_strategy is CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        context = IExecutionContext(self, config.get_runtime_cache(), captures)
         if config.get_execution_context_allocation_strategy() is not _USER_MANAGED:
             scratch = gpu.allocate(context, self.device_memory_size_v2)
             if scratch is None:
@@ -186,6 +192,7 @@ class Runtime:
 
     def __init__(self, logger: ILogger) -> None:
         self.logger = logger
+        self.engine_host_code_allowed = False
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
         try:
@@ -210,6 +217,25 @@ class Runtime:
 class RtxRuntime(Runtime):
     _library = "tensorrt_rtx"
     _engine_class = RtxCudaEngine
+
+    @property
+    def engine_header_size(self) -> int:
+        return HEADER_BYTES
+
+    def get_engine_validity(self, buffer: bytes) -> tuple[EngineValidity, int]:
+        here = gpu.compute_capability()
+        if not bytes(buffer).startswith(MAGIC):
+            return EngineValidity.INVALID, int(EngineInvalidityDiagnostics.MALFORMED_ENGINE)
+        if here not in RTX_CAPABILITIES and here < RTX_CAPABILITIES[-1]:
+            return EngineValidity.INVALID, int(EngineInvalidityDiagnostics.UNSUPPORTED_CC)
+        return EngineValidity.VALID, 0
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
+        validity, why = self.get_engine_validity(serialized_engine)
+        if why == EngineInvalidityDiagnostics.UNSUPPORTED_CC:
+            self._log(f"TensorRT-RTX does not support this compute capability ({validity.name})")
+            return None
+        return super().deserialize_cuda_engine(serialized_engine)
 
 
 def _tensor(mode: TensorIOMode, value: onnx.ValueInfoProto) -> Tensor:

@@ -61,6 +61,7 @@ class MemoryPoolType(IntEnum):
 
 
 class BuilderFlag(IntEnum):
+    TF32 = 6
     VERSION_COMPATIBLE = 12
 
 
@@ -68,6 +69,17 @@ class HardwareCompatibilityLevel(IntEnum):
     NONE = 0
     AMPERE_PLUS = 1
     SAME_COMPUTE_CAPABILITY = 2
+
+
+class EngineValidity(IntEnum):
+    VALID = 0
+    SUBOPTIMAL = 1
+    INVALID = 2
+
+
+class EngineInvalidityDiagnostics(IntEnum):
+    UNSUPPORTED_CC = 2
+    MALFORMED_ENGINE = 32
 
 
 class ComputeCapability(IntEnum):

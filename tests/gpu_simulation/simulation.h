@@ -1,4 +1,4 @@
-/* What the two parts of the simulated GPU share: its objects, and the one lock that guards them. */
+/* What the parts of the simulated GPU share: its objects, and the one lock that guards them. */
 #pragma once
 
 #include <cuda.h>
@@ -44,6 +44,10 @@ struct CUstream_st {
     bool blocking; /* takes turns with the legacy stream */
     bool closing;
     operation *first, *last; /* the first one is running */
+    CUgraph capture;         /* that records what the stream is given; NULL: it runs */
+    CUstreamCaptureMode capture_mode;
+    pthread_t capture_thread;
+    bool capture_broken;
 };
 
 struct CUevent_st {
@@ -53,12 +57,24 @@ struct CUevent_st {
     unsigned long recorded, done; /* the newest record enqueued, and reached */
     double time_ms;
     int users; /* operations that will still touch it, and its owner */
+    CUgraph capture; /* in which it was recorded last; NULL: in none */
 };
 
 /* One lock for everything: no call holds it for long, and no order of locks can go wrong. */
 extern pthread_mutex_t lock;
 
-enum setting { COPY_US_PER_MIB, KERNEL_US, MEMORY_MIB, CAPABILITY, DEVICES, SETTINGS };
+enum setting {
+    COPY_US_PER_MIB,
+    KERNEL_US,
+    MEMORY_MIB,
+    CAPABILITY,
+    DEVICES,
+    LAUNCH_US,   /* that a caller spends on a kernel, */
+    GRAPH_US,    /* and on a graph of kernels */
+    FAULTS_STAY, /* 1: a fault breaks the process: new contexts fail with it, too */
+    PINS_STAY,   /* 1: the end of a context leaves its host memory locked */
+    SETTINGS
+};
 extern long settings[SETTINGS];
 
 enum counter {
@@ -69,6 +85,8 @@ enum counter {
     PAGEABLE_COPIES,
     FAULTS,
     LATE_FREES,
+    CAPTURES,
+    GRAPH_LAUNCHES,
     COUNTERS
 };
 extern long counters[COUNTERS];
@@ -78,6 +96,7 @@ extern CUcontext contexts;
 CUresult current(CUcontext *context);
 bool device_range(CUcontext context, const void *start, size_t size);
 bool host_range_locked(const void *start, size_t size);
+extern CUresult process_error; /* with FAULTS_STAY: what every call fails with */
 
 /* Of streams.c; all are called with the lock held, and hold it when they return. */
 void fault(CUcontext context, CUresult error);
@@ -86,8 +105,20 @@ void wait_for_change(void);
 bool is_idle(CUcontext context);
 bool uses_host_range(CUcontext context, const char *start, size_t size);
 void stop_streams(CUcontext context);
+CUstream find_stream(CUcontext context, CUstream handle);
+void enqueue(CUstream stream, operation work);
 long count_streams(void);
 long count_events(void);
+
+void spend(enum setting us); /* alone without the lock */
+
+/* Of graphs.c; with the lock held. */
+CUresult break_capture(CUstream stream, CUresult error);
+CUresult record(CUstream stream, operation work);
+CUresult check_captures(void);
+CUresult check_legacy(CUcontext context);
+void free_graphs(CUcontext context);
+long count_graphs(void);
 
 #define WAIT_UNTIL(condition) \
     while (!(condition))      \

@@ -31,6 +31,8 @@ void fault(CUcontext context, CUresult error)
     if (!context->error) {
         context->error = error;
         counters[FAULTS]++;
+        if (settings[FAULTS_STAY])
+            process_error = error;
     }
     announce();
 }
@@ -77,6 +79,14 @@ static void sleep_us(long us)
     struct timespec left = {us / 1000000, us % 1000000 * 1000};
     if (us > 0)
         clock_nanosleep(CLOCK_MONOTONIC, 0, &left, NULL);
+}
+
+void spend(enum setting us)
+{
+    pthread_mutex_lock(&lock);
+    long spent = settings[us];
+    pthread_mutex_unlock(&lock);
+    sleep_us(spent);
 }
 
 /* ---- the worker ---- */
@@ -270,7 +280,7 @@ static CUstream make_stream(CUcontext context, bool blocking)
 /* ---- queries ---- */
 
 /* The stream that a caller means; NULL: the handle is not one of a live stream. */
-static CUstream find_stream(CUcontext context, CUstream handle)
+CUstream find_stream(CUcontext context, CUstream handle)
 {
     if (!handle || handle == CU_STREAM_LEGACY) {
         if (!context->legacy)
@@ -355,12 +365,13 @@ long count_events(void)
 
 /* ---- work for streams ---- */
 
-static void enqueue(CUstream stream, operation work)
+void enqueue(CUstream stream, operation work)
 {
     CUcontext context = stream->context;
     operation *copy = malloc(sizeof *copy);
     bool can_fail = work.kind != RECORD && work.kind != WAIT;
     work.sequence = ++context->sequence;
+    work.next = NULL; /* of a graph it has one */
     if (can_fail && fail_after > 0 && --fail_after == 0)
         work.injected = fail_error;
     *copy = work;
@@ -381,7 +392,15 @@ static CUresult submit(CUstream handle, operation work, bool wait)
     CUstream stream = result ? NULL : find_stream(context, handle);
     if (!result && !stream)
         result = CUDA_ERROR_INVALID_HANDLE;
-    if (!result && work.size) {
+    if (!result && stream == context->legacy)
+        result = check_legacy(context);
+    if (!result && wait && stream->capture)
+        result = break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    if (!result && wait)
+        result = check_captures();
+    if (!result && work.size && stream->capture) {
+        result = record(stream, work);
+    } else if (!result && work.size) {
         enqueue(stream, work);
         unsigned long sequence = context->sequence;
         if (wait)
@@ -497,6 +516,12 @@ static CUresult with_stream(CUstream handle, enum demand demand)
     CUstream stream = result ? NULL : find_stream(context, handle);
     if (!result && (!stream || (demand == CLOSE && stream == context->legacy)))
         result = CUDA_ERROR_INVALID_HANDLE;
+    if (!result && demand != CLOSE && stream->capture)
+        result = break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    if (!result && demand != CLOSE && stream == context->legacy)
+        result = check_legacy(context);
+    if (!result && demand != CLOSE)
+        result = check_captures();
     if (!result && demand == CLOSE) {
         stream->closing = true; /* what it holds is still done */
         announce();
@@ -558,6 +583,18 @@ CUresult cuEventDestroy(CUevent event)
     return result;
 }
 
+/* Within a capture an event orders nothing: one stream is in order anyway. */
+static CUresult capture_event(enum kind kind, CUevent event, CUstream stream)
+{
+    if (!stream->capture) /* would join the capture */
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (kind == RECORD)
+        event->capture = stream->capture;
+    else if (event->capture != stream->capture)
+        return break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+    return CUDA_SUCCESS;
+}
+
 static CUresult give_event(enum kind kind, CUevent event, CUstream handle)
 {
     CUcontext context;
@@ -567,7 +604,10 @@ static CUresult give_event(enum kind kind, CUevent event, CUstream handle)
     bool known = *find_event(event) && (kind == WAIT || event->context == context);
     if (!result && (!stream || !known))
         result = CUDA_ERROR_INVALID_HANDLE;
-    if (!result && !(kind == WAIT && event->done >= event->recorded)) {
+    if (!result && (stream->capture || (kind == WAIT && event->capture))) {
+        result = capture_event(kind, event, stream);
+    } else if (!result && !(kind == WAIT && event->done >= event->recorded)) {
+        event->capture = NULL;
         event->users++;
         event->recorded += kind == RECORD;
         enqueue(stream, (operation){.kind = kind, .event = event, .ticket = event->recorded});
@@ -595,6 +635,10 @@ static CUresult ask_event(CUevent event, bool wait)
     CUresult result = current(&context);
     if (!result && !*find_event(event))
         result = CUDA_ERROR_INVALID_HANDLE;
+    if (!result && event->capture)
+        result = CUDA_ERROR_CAPTURED_EVENT;
+    if (!result)
+        result = check_captures();
     if (!result) {
         unsigned long ticket = event->recorded;
         if (wait)
@@ -640,6 +684,7 @@ CUresult cuEventElapsedTime(float *ms, CUevent start, CUevent end)
 CUresult sim_launch(CUstream stream, void (*kernel)(void *), void *argument)
 {
     operation work = {.kind = KERNEL, .size = 1, .kernel = kernel, .argument = argument};
+    spend(LAUNCH_US);
     return submit(stream, work, false);
 }
 
@@ -664,10 +709,7 @@ void sim_fault(int error)
 /* For kernels: takes the time that kernels are set to take. */
 void sim_pause(void)
 {
-    pthread_mutex_lock(&lock);
-    long us = settings[KERNEL_US];
-    pthread_mutex_unlock(&lock);
-    sleep_us(us);
+    spend(KERNEL_US);
 }
 
 /* The after-th copy, fill or launch from now on fails; 0: none. */

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from stripwatch.engines.identity import installed_version
+from stripwatch.engines.identity import load_library
 from stripwatch.errors import DeviceError, ModelError
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.reference import Session
@@ -290,7 +290,7 @@ def test_builds_tell_of_themselves(tmp_path: Path, target: str) -> None:
             inspection_graph(), settings_of(target), cache, lambda *step: steps.append(step)
         )
     assert [(done, of) for _, done, of in steps] == [(1, 3), (2, 3), (3, 3)] * 2
-    assert plan.version == installed_version(target)  # type: ignore[arg-type] # one of MODULES
+    assert plan.version == load_library(target).__version__  # type: ignore[arg-type] # of MODULES
     assert plan.compute_capabilities == (("8.9",) if target == "tensorrt" else ())
     assert cache is None or cache.read_bytes() == b"2"
 

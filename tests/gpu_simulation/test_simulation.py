@@ -19,6 +19,8 @@ RTX_ONLY = {
     "ComputeCapability",
     "CudaGraphStrategy",
     "DynamicShapesKernelSpecializationStrategy",
+    "EngineInvalidityDiagnostics",
+    "EngineValidity",
     "IRuntimeCache",
     "IRuntimeConfig",
 }

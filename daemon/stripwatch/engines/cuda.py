@@ -1,31 +1,30 @@
-"""CUDA through pycuda. Every call to the driver is checked: a failed call is a DeviceError.
+"""CUDA: one GPU, its context, memory, streams and events. A failed call is a DeviceError.
 
-Only this file and the trt files use the GPU. pycuda cannot be imported without a driver, so it is
-imported when a device is opened.
+Only the cuda and trt files use the GPU.
 """
 
 from __future__ import annotations
 
 import ctypes
-import traceback
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from numpy.typing import NDArray
 
-from stripwatch.errors import DeviceError, ModelError
+from stripwatch.engines.cuda_driver import Driver
+from stripwatch.engines.cuda_graph import THREAD_LOCAL, Graph
+from stripwatch.errors import DeviceError
 
 PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: locked for every context of the process
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not take turns with the legacy stream
+ALREADY_REGISTERED = 712  # CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED
 
 Stream = Any  # pycuda.driver.Stream; pycuda carries no types
 Event = Any  # pycuda.driver.Event
 Memory = Any  # pycuda.driver.DeviceAllocation; int() of it is the address
-
-
-class OutOfDeviceMemory(DeviceError):
-    """The GPU has less free memory than requested."""
 
 
 def compute_capability(ordinal: int = 0) -> str:
@@ -35,9 +34,10 @@ def compute_capability(ordinal: int = 0) -> str:
         ModelError: pycuda is not installed.
         DeviceError: there is no such GPU, or no driver.
     """
-    cuda = _driver()
-    with _checked(cuda):
-        major, minor = _find(cuda, ordinal).compute_capability()
+    driver = Driver()
+    gpu = driver.find(ordinal)
+    with driver.checked():
+        major, minor = gpu.compute_capability()
         return f"{major}.{minor}"
 
 
@@ -57,28 +57,31 @@ class Device:
             ModelError: pycuda is not installed.
             DeviceError: there is no such GPU, no driver, or no room for a context.
         """
-        self._cuda = _driver()
-        with _checked(self._cuda):
-            gpu = _find(self._cuda, ordinal)
+        self._driver = Driver()
+        self._cuda = self._driver.cuda
+        gpu = self._driver.find(ordinal)
+        with self._driver.checked():
             self.name: str = gpu.name()
             self.capability = ".".join(map(str, gpu.compute_capability()))
             # A thread that waits for the GPU sleeps: the cores belong to inspection.
             self._context = gpu.make_context(self._cuda.ctx_flags.SCHED_BLOCKING_SYNC)
             self._context.pop()
         self._users = 1
-        self._library = ctypes.CDLL("libcuda.so.1")  # that pycuda has loaded
         self._pins: Counter[int] = Counter()  # by address: how often it is pinned
+        self._thread = threading.local()
 
     @contextmanager
     def current(self) -> Iterator[None]:
         """Make the context current: calls go to this GPU.
 
         Raises:
+            BrokenDeviceError: a call failed, and only a new process can use the GPU again.
             DeviceError: a call failed.
         """
-        with _checked(self._cuda):
+        with self._driver.checked():
             self._context.push()
             try:
+                self._ignore_captures_elsewhere()
                 yield
             finally:
                 self._context.pop()
@@ -89,21 +92,40 @@ class Device:
         return self
 
     def release(self) -> None:
-        """Count one engine less; the last destroys the context."""
+        """Count one engine less; the last destroys the context. Raises nothing.
+
+        A broken context may not become current any more: then it is destroyed by its handle.
+        """
         self._users -= 1
-        if self._users == 0:
-            with suppress(DeviceError), _checked(self._cuda):
+        if self._users:
+            return
+        with suppress(self._cuda.Error):
+            try:
                 self._context.push()
-                self._context.detach()  # pops it, too
+            except self._cuda.Error:
+                self._driver.try_call("cuCtxDestroy_v2", ctypes.c_void_p(self._context.handle))
+            self._context.detach()  # pops it, too
 
     def stream(self) -> Stream:
-        """A new stream: its operations run in the order in which they are queued."""
-        return self._cuda.Stream()
+        """A new stream: its operations run in the order in which they are queued.
+
+        It does not take turns with the legacy stream, on which a library may copy weights while
+        another engine runs.
+        """
+        return self._cuda.Stream(NON_BLOCKING)
 
     def event(self, timing: bool = False) -> Event:
         """A new event; with `timing` it records when it happens."""
         flags = self._cuda.event_flags
         return self._cuda.Event(flags.BLOCKING_SYNC | (0 if timing else flags.DISABLE_TIMING))
+
+    def capture(self, stream: Stream, enqueue: Callable[[], bool]) -> Graph:
+        """Capture what `enqueue` gives to a stream as a CUDA graph.
+
+        Raises:
+            DeviceError: it cannot be captured.
+        """
+        return Graph(self._driver, stream, enqueue)
 
     def allocate(self, size_bytes: int) -> Memory:
         """Memory of the GPU, uninitialized.
@@ -111,7 +133,7 @@ class Device:
         Raises:
             OutOfDeviceMemory: there is not enough left.
         """
-        with _checked(self._cuda):
+        with self._driver.checked():
             return self._cuda.mem_alloc(size_bytes)
 
     def free_bytes(self) -> int:
@@ -130,21 +152,21 @@ class Device:
         address = array.ctypes.data
         if not self._pins[address]:
             # pycuda 2026.1 crashes in register_host_memory: it sets an array's base a second time.
-            size_bytes, flags = ctypes.c_size_t(array.nbytes), ctypes.c_uint(PORTABLE)
-            self._call("cuMemHostRegister_v2", ctypes.c_void_p(address), size_bytes, flags)
+            arguments = ctypes.c_void_p(address), ctypes.c_size_t(array.nbytes)
+            flags = ctypes.c_uint(PORTABLE)
+            code = self._driver.try_call("cuMemHostRegister_v2", *arguments, flags)
+            # A context that broke may have left it locked, which is as good.
+            if code != ALREADY_REGISTERED:
+                self._driver.check(code, "cuMemHostRegister")
         self._pins[address] += 1
 
     def unpin(self, array: NDArray[Any]) -> None:
-        """Undo one `pin`.
-
-        Raises:
-            DeviceError: the pages cannot be unlocked.
-        """
+        """Undo one `pin`. Raises nothing: of a broken context the driver may refuse it."""
         address = array.ctypes.data
         self._pins[address] -= 1
-        if not self._pins[address]:
+        if self._pins[address] <= 0:
             del self._pins[address]
-            self._call("cuMemHostUnregister", ctypes.c_void_p(address))
+            self._driver.try_call("cuMemHostUnregister", ctypes.c_void_p(address))
 
     def upload(self, memory: Memory, array: NDArray[Any], stream: Stream) -> None:
         """Copy an array to the GPU, in the order of the stream."""
@@ -156,50 +178,14 @@ class Device:
         """Copy from the GPU into an array, in the order of the stream."""
         self._cuda.memcpy_dtoh_async(array, int(memory) + offset_bytes, stream)
 
-    def _call(self, function: str, *arguments: object) -> None:
-        """Call a function of the driver that pycuda does not offer, or not safely."""
-        code = getattr(self._library, function)(*arguments)
-        if code:
-            raise DeviceError(f"CUDA: {function} failed with error {code}")
+    def _ignore_captures_elsewhere(self) -> None:
+        """Once in each thread: let it use the GPU while an engine that loads is captured.
 
-
-def clear_traceback_locals(error: BaseException | None) -> None:
-    """Clear the local variables that an error's tracebacks keep alive."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
-def _driver() -> Any:  # noqa: ANN401 - pycuda carries no types
-    try:
-        import pycuda.driver as cuda
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"this engine runs on a GPU and needs {error.name}, which is not installed here; "
-            "install it in the folder of stripwatch with: pip install '.[cuda]'"
-        ) from None
-    except ImportError as error:  # the driver's library is missing
-        raise DeviceError(f"no CUDA device can be used here: {error}") from error
-    return cuda
-
-
-def _find(cuda: Any, ordinal: int) -> Any:  # noqa: ANN401
-    cuda.init()
-    count = cuda.Device.count()
-    if ordinal >= count:
-        raise DeviceError(
-            f"engine.device is {ordinal}, but this machine has {count} CUDA devices, numbered "
-            "from 0"
-        )
-    return cuda.Device(ordinal)
-
-
-@contextmanager
-def _checked(cuda: Any) -> Iterator[None]:  # noqa: ANN401
-    """Turn the errors that pycuda raises into our own."""
-    try:
-        yield
-    except cuda.MemoryError as error:
-        raise OutOfDeviceMemory(f"CUDA: {error}") from error
-    except cuda.Error as error:
-        raise DeviceError(f"CUDA: {error}") from error
+        Where a library captures in the global mode, `cuEventQuery` of any other thread would fail
+        and break the capture.
+        """
+        if not hasattr(self._thread, "mode"):
+            self._thread.mode = ctypes.c_int(THREAD_LOCAL)
+            self._driver.call(
+                "cuThreadExchangeStreamCaptureMode", ctypes.byref(self._thread.mode)
+            )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from stripwatch.engines.base import EngineFactory, Resources
-from stripwatch.engines.cuda import compute_capability
+from stripwatch.engines.cuda import Device
 from stripwatch.engines.fake import fake_factory
-from stripwatch.engines.identity import check_plan, installed_version, rebuild_command
+from stripwatch.engines.identity import check_plan, load_runtime, rebuild_command
 from stripwatch.engines.manifest import FakeBehaviour, Manifest
+from stripwatch.engines.trt_validity import accepted_by
 from stripwatch.errors import DeviceError, ModelError
 
 ANY_RESOURCES = Resources()
@@ -39,7 +40,8 @@ def engine_factory(
             )
         case "tensorrt" | "tensorrt-rtx":
             # The GPU's compute capability is checked when the engine's own thread opens it.
-            check_plan(folder, manifest, installed_version(manifest.target), None)
+            library = load_runtime(manifest.target, manifest.plan)
+            check_plan(folder, manifest, library.__version__, None)
             from stripwatch.engines.trt import TensorRtEngine
 
             return lambda slots, beside=None: TensorRtEngine(
@@ -54,8 +56,20 @@ def unsupported_reason(
     try:
         engine_factory(folder, manifest, resources)
         if manifest.target in ("tensorrt", "tensorrt-rtx"):
-            capability = compute_capability(resources.device)
-            check_plan(folder, manifest, installed_version(manifest.target), capability)
+            _check_on_device(folder, manifest, resources.device)
     except (ModelError, DeviceError) as error:
         return str(error)
     return ""
+
+
+def _check_on_device(folder: Path, manifest: Manifest, ordinal: int) -> None:
+    """Refuse an engine that the GPU here, or the library on it, does not run."""
+    assert manifest.target in ("tensorrt", "tensorrt-rtx")
+    library = load_runtime(manifest.target, manifest.plan)
+    device = Device(ordinal)
+    try:
+        with device.current():
+            accepted = accepted_by(library, folder / manifest.files[0])
+        check_plan(folder, manifest, library.__version__, device.capability, accepted)
+    finally:
+        device.release()

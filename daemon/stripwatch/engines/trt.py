@@ -11,12 +11,10 @@ are always copied back; its planes (mask, prob) only for frames in which somethi
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +27,13 @@ from stripwatch.engines.base import (
     allocate_result,
     presence_thresholds,
 )
-from stripwatch.engines.cuda import Device, clear_traceback_locals
+from stripwatch.engines.cuda import Device
+from stripwatch.engines.cuda_driver import clear_traceback_locals
 from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt_lane import Lane, SpansMs, Thresholds
 from stripwatch.engines.trt_plan import DevicePlan, batch_sizes, tensors_of
+from stripwatch.engines.trt_warm import warm_up
 from stripwatch.errors import DeviceError
-
-if TYPE_CHECKING:  # TensorRT's classes are the same
-    import tensorrt_rtx as rtx
 
 
 class TensorRtEngine:
@@ -166,31 +163,5 @@ class TensorRtEngine:
         ):
             self.device.pin(array)
             self._pinned.append(array)
-        self._choose_contexts(self._plan)
+        warm_up(self._plan, self.lanes, self._sizes)
         self._plan.save_cache()
-
-    def _choose_contexts(self, plan: DevicePlan) -> None:
-        """Warm up with each kind of execution context, and keep the fastest."""
-        fastest: list[rtx.IExecutionContext] = []
-        fastest_s = math.inf
-        for capture in plan.captures:
-            contexts = [plan.context(capture) for _ in self.lanes]
-            self._warm_up(contexts)  # compiles and captures; not timed
-            started_s = time.monotonic()
-            self._warm_up(contexts)
-            taken_s = time.monotonic() - started_s
-            if taken_s < fastest_s:
-                fastest_s, fastest = taken_s, contexts
-        self._warm_up(fastest)
-
-    def _warm_up(self, contexts: list[rtx.IExecutionContext]) -> None:
-        """Compute a batch of every size in every lane, on uninitialized GPU memory."""
-        for lane, context in zip(self.lanes, contexts, strict=True):
-            lane.set_context(context)
-        before = self.lanes[-1]
-        for size in self._sizes:
-            for lane in self.lanes:
-                lane.compute(size, after=before)
-                before = lane
-        for lane in self.lanes:
-            lane.stream.synchronize()

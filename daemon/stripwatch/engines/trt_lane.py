@@ -1,6 +1,7 @@
-"""A lane of the GPU engine: a stream, an execution context and GPU memory for one batch in flight.
+"""A lane of the GPU engine: a stream, GPU memory for one batch in flight, and how to compute it.
 
-The two lanes compute in turn on one scratch memory (ADR 10).
+The two lanes compute in turn on one scratch memory (ADR 10). For each size of batch a lane has an
+execution context, whose shape and addresses are set once, and perhaps a CUDA graph (ADR 19).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.base import BatchResult, Frames, page_aligned
 from stripwatch.engines.cuda import Device, Event, Memory, Stream
+from stripwatch.engines.cuda_graph import Graph
 from stripwatch.engines.trt_plan import DevicePlan, Tensors
 from stripwatch.errors import DeviceError
 
@@ -26,6 +28,14 @@ SpansMs = dict[str, tuple[float, float]]
 
 
 @dataclass
+class Computation:
+    """One way to compute batches of one size."""
+
+    context: rtx.IExecutionContext
+    graph: Graph | None = None  # of the context's kernels, captured by us
+
+
+@dataclass
 class GpuObjects:
     """Everything of a lane that its destructor releases on the GPU, released in this order.
 
@@ -34,7 +44,7 @@ class GpuObjects:
     of an error may hold.
     """
 
-    context: rtx.IExecutionContext | None
+    computations: dict[tuple[int, bool], Computation]  # by size, and whether from a CUDA graph
     stream: Stream
     computed: Event  # the last batch is computed
     summed: Event  # its sums are in the result's memory
@@ -67,12 +77,12 @@ class Lane:
         """
         self._device, self._log = device, plan.log
         self._frame_shape = tensors["frames"][1][1:]
-        self._batch = 0  # that the context is set to
+        self._graphs: dict[int, bool] = {}  # by size: whether batches run from a CUDA graph
         self.thresholds = page_aligned(tensors["thresholds"][1], np.float32)
         # The lane holds the only reference to this object, so that `free` runs the destructors; no
         # local variable may keep another.
         self._gpu: GpuObjects | None = GpuObjects(
-            context=None,
+            computations={},
             stream=device.stream(),
             computed=device.event(),
             summed=device.event(),
@@ -108,11 +118,50 @@ class Lane:
         assert self._gpu is not None, "the lane is freed"
         return self._gpu
 
-    def set_context(self, context: rtx.IExecutionContext) -> None:
-        """Compute with this execution context from now on."""
-        self._objects.context, self._batch = context, 0
+    def add(self, size: int, graph: bool, context: rtx.IExecutionContext) -> None:
+        """Compute batches of a size with this context, and choose it.
+
+        Its shape and its addresses stay as they are set here.
+
+        Args:
+            size: frames of a batch.
+            graph: the library runs the context from a CUDA graph.
+            context: on the scratch memory.
+
+        Raises:
+            DeviceError: TensorRT takes no such batch.
+        """
+        self._objects.computations[size, graph] = Computation(context)
         for name, memory in self._objects.memory.items():
             self._check(context.set_tensor_address(name, int(memory)))
+        self._check(context.set_input_shape("frames", (size, *self._frame_shape)))
+        self._graphs[size] = graph
+
+    def capture(self, size: int) -> None:
+        """Capture the kernels of the plain context as a CUDA graph, and choose that.
+
+        The context must have computed a batch before: its first one does what no graph may hold.
+
+        Raises:
+            DeviceError: they cannot be captured; the lane works as before.
+        """
+        context = self._objects.computations[size, False].context
+        graph = self._device.capture(
+            self.stream, lambda: context.execute_async_v3(self.stream.handle)
+        )
+        self._objects.computations[size, True] = Computation(context, graph)
+        self._graphs[size] = True
+
+    def choose(self, size: int, graph: bool) -> None:
+        """Compute batches of a size from a CUDA graph, or without, from now on."""
+        assert (size, graph) in self._objects.computations
+        self._graphs[size] = graph
+
+    def drop_others(self, size: int) -> None:
+        """Release what is not chosen for a size; nothing of it may be running."""
+        other = self._objects.computations.pop((size, not self._graphs[size]), None)
+        if other is not None and other.graph is not None:
+            other.graph.free()
 
     def upload(self, frames: Frames, thresholds: Thresholds) -> None:
         """Copy a batch's frames to the GPU, and the thresholds if they have changed."""
@@ -123,18 +172,19 @@ class Lane:
             self._device.upload(self._objects.memory["thresholds"], self.thresholds, self.stream)
         self._mark("uploaded")
 
-    def compute(self, batch: int, after: Lane) -> None:
+    def compute(self, size: int, after: Lane) -> None:
         """Compute so many frames, when the other lane no longer uses the scratch memory."""
-        assert self._objects.context is not None
-        if batch != self._batch:
-            shape = (batch, *self._frame_shape)
-            self._check(self._objects.context.set_input_shape("frames", shape))
-            self._batch = batch
+        key = size, self._graphs[size]
+        graph = self._objects.computations[key].graph
         self.stream.wait_for_event(after.computed)
         self._mark("compute")
-        self._check(self._objects.context.execute_async_v3(self.stream.handle))
+        if graph is None:  # no local variable for the context: an error would keep it alive
+            handle = self.stream.handle
+            self._check(self._objects.computations[key].context.execute_async_v3(handle))
+        else:
+            graph.launch(self.stream)
+        self._mark("computed")  # before the other lane may begin
         self.computed.record(self.stream)
-        self._mark("computed")
 
     def download_sums(self, result: BatchResult) -> None:
         """Copy back the sums, which show in which frames something was found."""
@@ -159,6 +209,9 @@ class Lane:
 
     def free(self) -> None:
         """Release everything on the GPU; the lane cannot be used any more."""
+        for computation in self._objects.computations.values():
+            if computation.graph is not None:
+                computation.graph.free()
         self._gpu = None
 
     def spans_ms(self, since: Lane) -> SpansMs:
@@ -181,4 +234,5 @@ class Lane:
 
     def _check(self, succeeded: bool) -> None:
         if not succeeded:
+            self.stream.is_done()  # raises what has broken the device, if it is that
             raise DeviceError(f"TensorRT: {self._log.summary()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,16 +13,12 @@ import structlog
 from numpy.typing import DTypeLike
 
 from stripwatch.engines.base import IN_FLIGHT
-from stripwatch.engines.cuda import Device, Memory, OutOfDeviceMemory
-from stripwatch.engines.identity import (
-    LIBRARIES,
-    check_plan,
-    installed_version,
-    load_library,
-    rebuild_command,
-)
+from stripwatch.engines.cuda import Device, Memory
+from stripwatch.engines.cuda_driver import OutOfDeviceMemory
+from stripwatch.engines.identity import LIBRARIES, check_plan, load_runtime, rebuild_command
 from stripwatch.engines.manifest import Manifest
 from stripwatch.engines.trt_log import make_logger
+from stripwatch.engines.trt_validity import accepted_by
 from stripwatch.errors import DeviceError, ModelError
 from stripwatch.files import write_whole
 
@@ -29,6 +26,10 @@ if TYPE_CHECKING:  # TensorRT's classes are the same, less those of the run-time
     import tensorrt_rtx as rtx
 
 MIB = 1 << 20
+LESS_MEMORY = (
+    "end other programs on this GPU, lower batch.rows, or rebuild with a smaller --batch, with "
+    "--workspace-mib, or with --precision fp16 or int8"
+)
 Tensors = dict[str, tuple[DTypeLike, tuple[int, ...]]]  # dtype and shape by name
 
 
@@ -74,6 +75,8 @@ class GpuObjects:
     and not when the last reference to the plan goes, which the traceback of an error may hold.
     """
 
+    # By whether it captures: NVIDIA's samples keep them as long as the contexts.
+    configs: dict[bool, rtx.IRuntimeConfig]
     cache: rtx.IRuntimeCache | None  # TensorRT-RTX's compiled kernels
     engine: rtx.ICudaEngine
     runtime: rtx.Runtime
@@ -96,66 +99,81 @@ class DevicePlan:
             DeviceError: the GPU has too little memory.
         """
         assert manifest.target in ("tensorrt", "tensorrt-rtx")
-        library = LIBRARIES[manifest.target]
-        check_plan(folder, manifest, installed_version(manifest.target), device.capability)
         self._folder, self._manifest, self._device = folder, manifest, device
-        self._trt = load_library(manifest.target)
+        self._trt = load_runtime(manifest.target, manifest.plan)
         self.log = make_logger(self._trt)
-        path = folder / manifest.files[0]
+        self.log.clear()
+        path, version = folder / manifest.files[0], self._trt.__version__
+        check_plan(folder, manifest, version, device.capability, accepted_by(self._trt, path))
         runtime: rtx.Runtime = self._trt.Runtime(self.log)
+        if manifest.plan is not None and manifest.plan.version_compatible:
+            runtime.engine_host_code_allowed = True  # the plan brings a lean runtime of its own
         engine: rtx.ICudaEngine | None = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
-            raise ModelError(
-                f"{library.title} cannot load {path}: {self.log.summary()}; {self._rebuild()}"
-            )
+            title = LIBRARIES[manifest.target].title
+            raise ModelError(f"{title} cannot load {path}: {self.log.summary()}; {self._rebuild()}")
         tensors = tensors_of(manifest, batch)
         self._check_tensors(engine, tensors)
         self._scratch_bytes = int(engine.device_memory_size_v2)
         self._check_memory(self._scratch_bytes + IN_FLIGHT * size_bytes(tensors))
         scratch = device.allocate(max(1, self._scratch_bytes))
         # The plan holds the only reference to this object, so that `free` runs the destructors.
-        self._gpu: GpuObjects | None = GpuObjects(None, engine, runtime, scratch)
-        self._cache_path = path.with_name(f"{path.name}.{device.capability}.cache")
+        self._gpu: GpuObjects | None = GpuObjects({}, None, engine, runtime, scratch)
+        # TensorRT-RTX takes kernels of the same model of GPU and the same version alone.
+        gpu = f"{re.sub('[^A-Za-z0-9]+', '-', device.name)}.{device.capability}"
+        self._cache_path = path.with_name(f"{path.name}.{gpu}.{version}.cache")
         self._cached = b""
-        # Values for `context(capture)`: only TensorRT-RTX captures CUDA graphs itself.
-        self.captures = (False, True) if manifest.target == "tensorrt-rtx" else (False,)
+        # Whether the library captures CUDA graphs by itself.
+        self.captures = manifest.target == "tensorrt-rtx"
 
-    def context(self, capture: bool) -> rtx.IExecutionContext:
-        """An execution context; with `capture` it runs from CUDA graphs.
+    def context(self, capture: bool = False) -> rtx.IExecutionContext:
+        """An execution context; with `capture`, for TensorRT-RTX, it runs from CUDA graphs.
 
         Raises:
             DeviceError: TensorRT cannot make one.
         """
         allocation = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context: rtx.IExecutionContext = self._objects.engine.create_execution_context(
-            self._runtime_config(allocation, capture)
-            if self._manifest.target == "tensorrt-rtx"
-            else allocation
+            self._runtime_config(allocation, capture) if self.captures else allocation
         )
         if context is None:
-            raise DeviceError(f"no execution context for {self._folder}: {self.log.summary()}")
+            raise DeviceError(
+                f"no execution context for {self._folder}: {self.log.summary()}; "
+                f"{self._device.free_bytes() // MIB} MiB of {self._device.name} are free: if that "
+                f"is little, {LESS_MEMORY}"
+            )
         context.set_device_memory(int(self._objects.scratch), self._scratch_bytes)
         return context
 
     def save_cache(self) -> None:
-        """Save the kernels that TensorRT-RTX has compiled beside the plan, for the next start."""
+        """Save the kernels that TensorRT-RTX has compiled beside the plan, for the next start.
+
+        Where that fails, a warning says so: the engine runs all the same.
+        """
         if self._objects.cache is None:
             return
-        compiled = bytes(self._objects.cache.serialize())
+        serialized: rtx.IHostMemory | None = self._objects.cache.serialize()
+        if serialized is None:
+            self._warn(self.log.summary())
+            return
+        compiled = bytes(serialized)
         if compiled == self._cached:
             return
         try:
             write_whole(self._cache_path, compiled)
         except OSError as error:
-            structlog.get_logger().warning(
-                "compiled kernels are not kept, so every start compiles them anew",
-                path=str(self._cache_path),
-                reason=error.strerror,
-            )
+            self._warn(error.strerror)
 
     def free(self) -> None:
         """Release everything on the GPU; the plan's execution contexts must be gone."""
         self._gpu = None
+
+    def _warn(self, reason: str | None) -> None:
+        structlog.get_logger().warning(
+            "compiled kernels are not kept, so every start compiles them anew",
+            path=str(self._cache_path),
+            reason=reason,
+        )
 
     @property
     def _objects(self) -> GpuObjects:
@@ -163,6 +181,8 @@ class DevicePlan:
         return self._gpu
 
     def _runtime_config(self, allocation: Any, capture: bool) -> rtx.IRuntimeConfig:  # noqa: ANN401
+        if capture in self._objects.configs:
+            return self._objects.configs[capture]
         trt = self._trt
         config: rtx.IRuntimeConfig = self._objects.engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(allocation)
@@ -178,6 +198,7 @@ class DevicePlan:
                 # False for those of another GPU or version; they are then compiled again.
                 self._objects.cache.deserialize(self._cached)
         config.set_runtime_cache(self._objects.cache)
+        self._objects.configs[capture] = config
         return config
 
     def _check_tensors(self, engine: rtx.ICudaEngine, tensors: Tensors) -> None:
@@ -200,8 +221,7 @@ class DevicePlan:
             raise OutOfDeviceMemory(
                 f"the engine in {self._folder} needs {-(-needed_bytes // MIB)} MiB of "
                 f"{self._device.name} besides its weights, and {free_bytes // MIB} MiB are "
-                "free; end other programs on this GPU, lower batch.rows, or rebuild with a smaller "
-                "--batch, with --workspace-mib, or with --precision fp16 or int8"
+                f"free; {LESS_MEMORY}"
             )
 
     def _rebuild(self) -> str:
