@@ -25,7 +25,6 @@ from stripwatch.service.signals import SignalEvent
 from stripwatch.stages.engine_swap import Swap
 
 TICK_S = 0.1
-SILENT_S_MAX = 5.0  # a thread silent for longer than this no longer feeds the watchdog
 NOTIFY_TICKS = 10  # the watchdog and the status line of systemd are served once a second
 
 
@@ -89,7 +88,7 @@ class App:
             self._follow_reload(pipeline)
             if ticks % NOTIFY_TICKS:
                 continue
-            if pipeline.silent_s() < SILENT_S_MAX:
+            if not pipeline.is_late():
                 self._notifier.watchdog()
             status = pipeline.telemetry.latest
             if status:

@@ -140,9 +140,9 @@ class Pipeline:
         """The error that ended a thread or the engine, if there is one."""
         return self._failures[0] if self._failures else self._engine_loop.failure
 
-    def silent_s(self) -> float:
-        """Seconds since the slowest thread last made progress."""
-        return max(beat.silent_s() for beat in self._beats.values())
+    def is_late(self) -> bool:
+        """Whether a thread has been silent for longer than what it does may take."""
+        return any(beat.is_late() for beat in self._beats.values())
 
     def stop(self) -> None:
         """Ask the threads to finish the slots that they hold, and end."""

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.cuda_driver import Driver
 from stripwatch.engines.cuda_graph import THREAD_LOCAL, Graph
-from stripwatch.errors import DeviceError
 
 PORTABLE = 1  # CU_MEMHOSTREGISTER_PORTABLE: locked for every context of the process
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not take turns with the legacy stream

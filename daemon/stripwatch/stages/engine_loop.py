@@ -11,7 +11,7 @@ import structlog
 
 from stripwatch.config import EngineSection
 from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory
-from stripwatch.errors import DeviceError, StripwatchError
+from stripwatch.errors import BrokenDeviceError, DeviceError, StripwatchError
 from stripwatch.inspect.model import Model
 from stripwatch.stages.engine_swap import Swap
 from stripwatch.stages.heartbeat import Heartbeat
@@ -49,6 +49,7 @@ class EngineLoop:
         self._swap: Swap | None = None  # until the old engine is handed back
         self._old: Engine | None = None  # was replaced, and has batches in flight
         self._faults = 0  # in a row
+        self._broken = False  # one of them was such that only a new process can use the device
         self.ready = threading.Event()  # the engine is warm
         self.failure: StripwatchError | None = None  # after which no rebuild is tried
         self.rebuilding = False
@@ -71,7 +72,8 @@ class EngineLoop:
 
         Raises:
             ModelError: the engine cannot be loaded.
-            DeviceError: the device failed more often in a row than `rebuilds_max`.
+            DeviceError: the device failed more often in a row than `rebuilds_max`, or only a new
+                process can use it again.
         """
         try:
             self._engine = self._make()
@@ -88,7 +90,8 @@ class EngineLoop:
             self._read_mailbox()  # a swap that nobody takes any more is refused
 
     def _make(self) -> Engine:
-        return self._factory([slot.frames for slot in self._ring.slots])
+        with self._heartbeat.loading():
+            return self._factory([slot.frames for slot in self._ring.slots])
 
     def _run_slots(self) -> None:
         while self._in_flight or not self._ring.ready_closed:
@@ -134,7 +137,7 @@ class EngineLoop:
         slot, engine = self._in_flight[0]
         if slot.rows and engine is not None:
             slot.result = engine.wait(slot.index)
-            self._faults = 0
+            self._faults, self._broken = 0, False
         self._in_flight.popleft()
         slot.done_ns = time.monotonic_ns()
         self._ring.finish(slot)
@@ -172,6 +175,8 @@ class EngineLoop:
     def _rebuild(self, error: DeviceError) -> None:
         """Give up the slots in flight and make the engine anew, with growing, bounded delay.
 
+        After an error that, by the device's maker, only a new process can get over, one try is
+        made; where it fails, the process ends, for its supervisor has a new one sooner.
         Frames that arrive in the meantime are handed on without a result and so become gaps.
         """
         while self._in_flight:
@@ -180,6 +185,9 @@ class EngineLoop:
         while self.rebuilding and not self._ring.ready_closed:
             self._close_engines(f"the device failed: {error}")
             self._faults += 1
+            self._broken |= isinstance(error, BrokenDeviceError)
+            if self._broken and self._faults > 1:
+                raise BrokenDeviceError(f"only a new process can use the device again: {error}")
             if self._faults > self._settings.rebuilds_max:
                 raise DeviceError(f"gave up after {self._faults} faults in a row: {error}")
             delay_s = min(
