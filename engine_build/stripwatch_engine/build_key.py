@@ -7,11 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from stripwatch.engines.identity import load_library
 from stripwatch_engine.models.deployment import Deployment
 from stripwatch_engine.settings import BuildSettings
 from stripwatch_engine.verify.frame_sample import FrameSample
 
-LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu13")
+LIBRARIES = ("nncf", "onnx", "onnxruntime", "openvino")
 
 
 def build_key(
@@ -20,7 +21,11 @@ def build_key(
     verification_frames: FrameSample,
     calibration_frames: FrameSample | None,
 ) -> str:
-    """SHA-256 of everything that determines the engine."""
+    """SHA-256 of everything that determines the engine.
+
+    Raises:
+        ModelError: the library of a GPU target is not installed.
+    """
     models = [
         {
             "role": member.role,
@@ -44,6 +49,10 @@ def build_key(
         "frames": verification_frames.digest(),
         "calibration": calibration_frames and calibration_frames.digest(),
         "versions": {name: _version(name) for name in ("stripwatch", *LIBRARIES)},
+        # Of the module: it comes in several distributions, for example tensorrt-cu12.
+        "target": ""
+        if settings.target == "openvino"
+        else load_library(settings.target).__version__,
     }
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 

@@ -185,6 +185,4 @@ class Device:
         """
         if not hasattr(self._thread, "mode"):
             self._thread.mode = ctypes.c_int(THREAD_LOCAL)
-            self._driver.call(
-                "cuThreadExchangeStreamCaptureMode", ctypes.byref(self._thread.mode)
-            )
+            self._driver.call("cuThreadExchangeStreamCaptureMode", ctypes.byref(self._thread.mode))

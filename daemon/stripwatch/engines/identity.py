@@ -34,7 +34,9 @@ LIBRARIES = {
 # The GPUs that TensorRT-RTX 1.7 runs on, and all above the last. Its support matrix lists these
 # but 8.0, which is in the library's own table; 8.7, 9.0, 10.x and 11.0 it refuses.
 RTX_CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (12, 0), (12, 1))
-RTX_CAPABILITY_MIN = (8, 0)  # of a TensorRT-RTX engine that is not built for particular GPUs
+# Those of a TensorRT-RTX engine that is not built for particular GPUs.
+RTX_CAPABILITY_MIN = (8, 0)
+RTX_DEFAULT_GPUS = "8.0, 8.6, 8.9, 12.0, 12.1 or newer"
 
 
 def rebuild_command(folder: Path, manifest: Manifest) -> str:
@@ -161,8 +163,7 @@ def _allowed_gpus(plan: Plan, target: str) -> str:
     entries = plan.compute_capabilities
     if not entries:
         assert target == "tensorrt-rtx"  # others run on any
-        fitting = [numbers for numbers in RTX_CAPABILITIES if numbers >= RTX_CAPABILITY_MIN]
-        return ", ".join(".".join(map(str, numbers)) for numbers in fitting) + " or newer"
+        return RTX_DEFAULT_GPUS
     if plan.hardware_compatible:
         return f"{min(entries, key=_numbers)} or newer"
     return " or ".join(entries)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from stripwatch.engines.identity import RTX_DEFAULT_GPUS
 from stripwatch.engines.manifest import Precision
 from stripwatch.errors import ConfigError
 from stripwatch.service.program_parser import program_parser
@@ -170,7 +171,7 @@ def _add_tensorrt(parser: argparse.ArgumentParser) -> None:
     add(
         "--capability",
         metavar="X.Y[,X.Y...]",
-        help="tensorrt-rtx: compute capabilities to build for (default: 8.0 and newer)",
+        help=f"tensorrt-rtx: compute capabilities to build for (default: {RTX_DEFAULT_GPUS})",
     )
     add("--timing-cache", type=Path, metavar="FILE", help="tensorrt: measured kernel times")
     add(

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from stripwatch.engines.identity import RTX_DEFAULT_GPUS
 from stripwatch.engines.manifest import (
     JUDGED_PX_MIN,
     Manifest,
@@ -54,7 +55,7 @@ def engine_table(
     if manifest.gate:
         table.add_row("gate", gate_text(manifest.gate))
     if manifest.plan:
-        gpus = ", ".join(manifest.plan.compute_capabilities) or "8.0 and newer"
+        gpus = ", ".join(manifest.plan.compute_capabilities) or RTX_DEFAULT_GPUS
         table.add_row("GPUs", f"compute capability {gpus}")
     if kept:
         more = f" and {len(kept) - KEPT_SHOWN} more" if len(kept) > KEPT_SHOWN else ""

@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 
 from stripwatch.engines.cuda import compute_capability
-from stripwatch.engines.identity import load_library
+from stripwatch.engines.identity import RTX_DEFAULT_GPUS, load_library
 from stripwatch.engines.manifest import Plan
 from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import ConfigError, DeviceError, ModelError, StorageError
@@ -119,6 +119,9 @@ def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[s
     """Set the flags; return the compute capabilities that the engine runs on."""
     if settings.workspace_mib:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mib << 20)
+    if settings.precision == "fp32":
+        # On by default: it rounds the factors of convolutions to 10 bits.
+        config.clear_flag(trt.BuilderFlag.TF32)
     if settings.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if settings.hardware_compatible:
@@ -135,7 +138,7 @@ def _configure(trt: ModuleType, config: Any, settings: BuildSettings) -> tuple[s
         if capability not in known:
             raise ConfigError(
                 f"--capability {capability}: {settings.target} {trt.__version__} builds for "
-                f"{', '.join(known)}; without --capability an engine runs on 8.0 and newer"
+                f"{', '.join(known)}; without --capability an engine runs on {RTX_DEFAULT_GPUS}"
             )
         config.set_compute_capability(known[capability], index)
     return settings.capabilities

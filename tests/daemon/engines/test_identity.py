@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 
-from stripwatch.engines.identity import GpuTarget, check_plan, installed_version
+from stripwatch.engines.identity import GpuTarget, check_plan, load_library, load_runtime
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, Plan
 from stripwatch.errors import ModelError
@@ -89,7 +90,7 @@ def test_an_engine_of_another_version_is_refused(
             "7.5",
             r"capability 8\.6 or newer, but the GPU here has 7\.5;",
         ),
-        (plan("1.7"), "tensorrt-rtx", "7.5", r"capability 8\.0 or newer, but .* 7\.5;"),
+        (plan("1.7"), "tensorrt-rtx", "7.5", r"capability 8\.0, 8\.6, .* or newer, but .* 7\.5;"),
     ],
 )
 def test_an_engine_of_another_gpu_is_refused(
@@ -109,32 +110,90 @@ def test_a_manifest_without_command_gets_a_general_one() -> None:
         check_plan(HERE, manifest(plan("1.7"), "tensorrt-rtx", command=""), "1.6", None)
 
 
+RTX_GPUS = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
+
+
+@pytest.mark.parametrize("capability", [*RTX_GPUS, "12.2", "13.0"])
+def test_tensorrt_rtx_runs_on_the_gpus_it_knows(capability: str) -> None:
+    """Those of its table and all above it; an engine for Turing is built for Turing alone."""
+    built = plan("1.7", "7.5") if capability == "7.5" else plan("1.7")
+    check_plan(HERE, manifest(built, "tensorrt-rtx"), "1.7", capability)
+
+
+@pytest.mark.parametrize("capability", ["7.2", "8.7", "9.0", "10.0", "10.3", "11.0"])
+def test_tensorrt_rtx_names_another_target_where_it_does_not_run(capability: str) -> None:
+    """Jetson Orin, H100, B200: to build the engine anew would not help."""
+    with pytest.raises(ModelError) as caught:
+        check_plan(HERE, manifest(plan("1.7"), "tensorrt-rtx"), "1.7", capability)
+    assert f"does not support compute capability {capability}" in str(caught.value)
+    assert "--target tensorrt, " in str(caught.value)
+    assert "anew" not in str(caught.value)
+
+
+def test_the_librarys_own_word_comes_before_the_table() -> None:
+    """A newer TensorRT-RTX may know more GPUs, or no longer all of these."""
+    found = manifest(plan("1.9"), "tensorrt-rtx")
+    check_plan(HERE, found, "1.9", "9.0", accepted=True)
+    with pytest.raises(ModelError, match=r"but the GPU here has 8\.9"):
+        check_plan(HERE, found, "1.9", "8.9", accepted=False)
+
+
+def module(name: str, version: str) -> ModuleType:
+    """A library in name and version."""
+    found = ModuleType(name)
+    vars(found)["__version__"] = version
+    return found
+
+
 @pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx"])
-def test_a_gpu_engine_needs_its_library(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: GpuTarget
-) -> None:
+def test_a_gpu_engine_needs_its_library(monkeypatch: pytest.MonkeyPatch, target: GpuTarget) -> None:
     """Where it is not installed, the sentence says how to install it."""
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(ModelError, match=rf"pip install '\.\[{target}\]'$"):
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_lean"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModelError, match=rf"not installed here; .* pip install '\.\[{target}\]'$"):
         engine_factory(HERE, manifest(plan(), target))
 
 
 @pytest.mark.parametrize(
-    ("target", "distribution"),
-    [("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx_cu13")],
+    ("target", "name"), [("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx")]
 )
 def test_a_gpu_engine_of_another_version_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: GpuTarget, distribution: str
+    monkeypatch: pytest.MonkeyPatch, target: GpuTarget, name: str
 ) -> None:
-    """Before anything is loaded; one of the installed version is not, and loads nothing yet."""
-    metadata = tmp_path / f"{distribution}-9.8.7.6.dist-info" / "METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 9.8.7.6\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert installed_version(target) == "9.8.7.6"
+    """By the version of the module, whatever distribution it came in, and before it loads a plan.
+
+    `tensorrt-cu12` and `tensorrt-rtx-cu12`, for example, bring the same modules.
+    """
+    monkeypatch.setitem(sys.modules, name, module(name, "9.8.7.6"))
+    assert load_library(target).__version__ == "9.8.7.6"
     with pytest.raises(ModelError, match=r"11\.4\.0\.106 .* but here is TensorRT.* 9\.8\.7\.6;"):
         engine_factory(HERE, manifest(plan(), target))
     engine_factory(HERE, manifest(plan("9.8.7.6"), target))
+
+
+def test_the_lean_runtime_runs_only_what_was_built_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in where TensorRT is missing, and only for version-compatible engines."""
+    compatible, exact = plan("11.2.0", version_compatible=True), plan("11.4.0.106")
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_lean", module("tensorrt_lean", "11.4.0.106"))
+    assert load_runtime("tensorrt", compatible).__name__ == "tensorrt_lean"
+    engine_factory(HERE, manifest(compatible))
+    with pytest.raises(ModelError, match=r"lean runtime 11\.4\.0\.106 alone, .*--version-compat"):
+        engine_factory(HERE, manifest(exact))
+    newer = plan("11.5.0", version_compatible=True)
+    with pytest.raises(ModelError, match=r"built by TensorRT 11\.5\.0 .* here is TensorRT 11\.4"):
+        engine_factory(HERE, manifest(newer))
+    monkeypatch.setitem(sys.modules, "tensorrt", module("tensorrt", "11.4.0.106"))
+    assert load_runtime("tensorrt", compatible).__name__ == "tensorrt"
+    engine_factory(HERE, manifest(exact))
+
+
+def test_the_lean_runtime_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build asks for the whole library."""
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_lean", module("tensorrt_lean", "11.4.0.106"))
+    with pytest.raises(ModelError, match=r"needs TensorRT, which is not installed here"):
+        load_library("tensorrt")
 
 
 def test_an_engine_without_a_file_is_refused() -> None:
