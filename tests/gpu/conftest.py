@@ -21,7 +21,7 @@ from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
 
 HERE = Path(__file__).resolve().parent
-WITHOUT_GPU = {"test_trt_types.py"}
+WITHOUT_GPU = {"test_lean_runtime.py", "test_trt_types.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

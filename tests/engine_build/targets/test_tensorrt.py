@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import tensorrt_rtx
 import torch
 from onnx import helper, numpy_helper
 from tests.engine_build.torch_nets import (
@@ -20,12 +21,13 @@ from tests.engine_build.torch_nets import (
 )
 from tests.models import make_card, numbered_classes
 
-from stripwatch.engines.manifest import Manifest, load_manifest
+from stripwatch.engines.manifest import Manifest, Precision, load_manifest
+from stripwatch.engines.trt_log import make_logger
 from stripwatch.errors import ConfigError, ModelError, StorageError
 from stripwatch_engine.build import BuildOptions, Outcome, build
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.settings import BuildSettings
-from stripwatch_engine.targets.tensorrt_plan import _load_cache
+from stripwatch_engine.targets.tensorrt_plan import _configure, _load_cache
 from stripwatch_engine.verify.frame_sample import VERIFICATION_SEED, sample_frames
 from stripwatch_engine.verify.limits import faults
 
@@ -363,3 +365,12 @@ def test_a_timing_cache_that_cannot_be_read_is_a_storage_error(tmp_path: Path) -
     """Here it is a folder."""
     with pytest.raises(StorageError, match=r"--timing-cache \S+ cannot be read: Is a directory"):
         _load_cache(None, tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_float32_is_computed_as_float32(precision: Precision) -> None:
+    """TF32, on by default, rounds to 10 bits; a float32 engine must not."""
+    builder = tensorrt_rtx.Builder(make_logger(tensorrt_rtx))
+    config = builder.create_builder_config()
+    _configure(tensorrt_rtx, config, settings_of(Composition(models=("x",)), precision=precision))
+    assert config.get_flag(tensorrt_rtx.BuilderFlag.TF32) is (precision != "fp32")
