@@ -81,8 +81,10 @@ def save_model(path: Path, model: onnx.ModelProto, card: ModelCard) -> Path:
     return path
 
 
-def save_pits_and_cracks(path: Path, weights: NDArray[np.float32]) -> Path:
+def save_pits_and_cracks(
+    path: Path, weights: NDArray[np.float32], mean: float = 0.5, std: float = 0.2
+) -> Path:
     """Write a model of two classes for images of 16 x 40; weights float32 [2, 1, k, k]."""
     classes = (DefectClass(id=1, name="pits"), DefectClass(id=2, name="cracks"))
-    card = make_card((16, 40), mean=0.5, std=0.2, classes=classes)
+    card = make_card((16, 40), mean=mean, std=std, classes=classes)
     return save_model(path, convolution((16, 40), weights), card)

@@ -3,105 +3,34 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from tests.gpu.batches import (
+    HALF,
+    SHAPE,
+    STRICT,
+    make_slots,
+    run_randomly,
+    running,
+    single_results,
+    some_frames,
+)
 
-from stripwatch.engines.base import IN_FLIGHT, BatchResult, page_aligned
+from stripwatch.engines.base import IN_FLIGHT, page_aligned
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.engines.trt import TensorRtEngine
 from stripwatch.engines.trt_plan import batch_sizes
-from stripwatch.stages.slots import slot_count
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch_engine.verify.agreement import compare, run_engine
 from stripwatch_engine.verify.limits import faults
 
-SHAPE = (32, 80)
 EDGE_SHAPE = (256, 1600)
 EDGE = Path(__file__).resolve().parents[2] / "models" / "edge" / "model.onnx"
-HALF = np.full(2, 0.5, np.float32)
-STRICT = np.full(2, 0.7, np.float32)
-
-
-def make_slots(rows: int, count: int = slot_count()) -> list[NDArray[np.uint8]]:
-    return [page_aligned((rows, *SHAPE), np.uint8) for _ in range(count)]
-
-
-@contextmanager
-def running(
-    folder: Path, slots: list[NDArray[np.uint8]], timed: bool = False
-) -> Iterator[TensorRtEngine]:
-    engine = TensorRtEngine(folder, load_manifest(folder), slots, timed=timed)
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-def some_frames(seed: int, count: int) -> NDArray[np.uint8]:
-    """Noise of different brightness: bright frames have defects of both classes, dark ones none."""
-    generator = np.random.default_rng(seed)
-    noise = generator.integers(0, 256, (count, *SHAPE))
-    light = generator.choice([0.0, 0.2, 1.0], (count, 1, 1))
-    return np.asarray(noise * light, np.uint8)
-
-
-def single_results(
-    folder: Path, frames: NDArray[np.uint8], thresholds: NDArray[np.float32]
-) -> list[bytes]:
-    """The result of each frame when it is alone in its batch."""
-    slots = make_slots(1, 1)
-    found = []
-    with running(folder, slots) as engine:
-        for frame in frames:
-            slots[0][0] = frame
-            engine.submit(0, 1, thresholds)
-            found.append(seen(engine.wait(0), 0))
-    return found
-
-
-def seen(result: BatchResult, row: int) -> bytes:
-    """The defined parts of a frame's result."""
-    sums = (result.area[row], result.peak[row], result.absent[row])
-    planes = (result.mask[row], result.prob[row]) if result.area[row].any() else ()
-    return b"".join(array.tobytes() for array in (*sums, *planes))
-
-
-def run_randomly(
-    engine: TensorRtEngine,
-    slots: list[NDArray[np.uint8]],
-    frames: NDArray[np.uint8],
-    wanted: Mapping[bytes, list[bytes]],
-    batches: int,
-    seed: int,
-) -> int:
-    """Batches of random size, frames and thresholds, two in flight; how many frames were right."""
-    generator = np.random.default_rng(seed)
-    in_flight: deque[tuple[int, NDArray[np.intp], bytes]] = deque()
-    right = 0
-    for batch in range(batches + IN_FLIGHT):
-        if len(in_flight) == IN_FLIGHT or batch >= batches:
-            slot, chosen, limits = in_flight.popleft()
-            result = engine.wait(slot)
-            for row, index in enumerate(chosen.tolist()):
-                assert seen(result, row) == wanted[limits][index], (seed, batch, row)
-                right += 1
-        if batch < batches:
-            slot = batch % len(slots)
-            chosen = generator.integers(0, len(frames), generator.integers(1, len(slots[0]) + 1))
-            limits = generator.choice(list(wanted))
-            slots[slot][: len(chosen)] = frames[chosen]
-            thresholds = np.frombuffer(limits, np.float32)
-            engine.submit(slot, len(chosen), thresholds)
-            in_flight.append((slot, chosen, limits))
-    return right
 
 
 @pytest.mark.slow
@@ -139,7 +68,7 @@ def test_everything_is_freed(tiny_engine: Path, device_stats: Mapping[str, int])
     with running(tiny_engine, make_slots(4)) as engine:
         assert device_stats["contexts"] == 1
         engine.close()
-    left = ("contexts", "streams", "events", "allocations", "host_pins")
+    left = ("contexts", "streams", "events", "allocations", "host_pins", "graphs")
     assert [device_stats[name] for name in left] == [0] * len(left)
 
 
@@ -163,7 +92,10 @@ def test_planes_come_down_only_for_frames_with_defects(
 def test_a_batch_is_copied_while_another_is_computed(
     request: pytest.FixtureRequest, simulated: bool, edge_engine: Path, tiny_engine: Path
 ) -> None:
-    """By the clock of the GPU: uploads lie inside the computation of the batch before."""
+    """By the clock of the GPU: uploads run during the computation of the batch before.
+
+    A card may be through with computing before an upload ends, so they need only overlap.
+    """
     folder, shape = (tiny_engine, SHAPE) if simulated else (edge_engine, EDGE_SHAPE)
     if simulated:
         set_device = request.getfixturevalue("set_device")
@@ -183,11 +115,11 @@ def test_a_batch_is_copied_while_another_is_computed(
     print(spans)
     pairs = list(itertools.pairwise(spans))
     assert all(one["compute"][1] <= after["compute"][0] for one, after in pairs), "both at once"
-    inside = [
-        one["compute"][0] <= after["upload"][0] and after["upload"][1] <= one["compute"][1]
+    beside = [
+        one["compute"][0] < after["upload"][1] and after["upload"][0] < one["compute"][1]
         for one, after in pairs
     ]
-    assert sum(inside) >= len(pairs) // 2
+    assert sum(beside) >= len(pairs) // 2
 
 
 def test_a_batch_is_done_when_its_sums_are_there(tiny_engine: Path) -> None:

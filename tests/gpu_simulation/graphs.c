@@ -84,6 +84,8 @@ CUresult break_capture(CUstream stream, CUresult error)
 
 CUresult record(CUstream stream, operation work)
 {
+    if (work.kind == KERNEL && settings[UNCAPTURABLE])
+        return break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     if (stream->capture_broken)
         return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     append(stream->capture, work);

@@ -622,7 +622,7 @@ int sim_set(const char *name, long value)
     static const char *names[SETTINGS] = {"copy_us_per_mib", "kernel_us", "memory_mib",
                                           "capability", "devices",
                                           "launch_us", "graph_us", "faults_stay",
-                                          "pins_stay"};
+                                          "uncapturable", "pins_stay"};
     for (int index = 0; index < SETTINGS; index++)
         if (!strcmp(name, names[index])) {
             bool fits = value >= 0 && (index != DEVICES || value <= DEVICES_MAX);

@@ -27,6 +27,7 @@ SETTINGS = {
     "launch_us": 0,
     "graph_us": 0,
     "faults_stay": 0,
+    "uncapturable": 0,
     "pins_stay": 0,
 }
 

@@ -72,6 +72,7 @@ enum setting {
     LAUNCH_US,   /* that a caller spends on a kernel, */
     GRAPH_US,    /* and on a graph of kernels */
     FAULTS_STAY, /* 1: a fault breaks the process: new contexts fail with it, too */
+    UNCAPTURABLE, /* 1: kernels cannot be captured, as those of a plan with branches */
     PINS_STAY,   /* 1: the end of a context leaves its host memory locked */
     SETTINGS
 };
