@@ -616,6 +616,15 @@ CUresult sim_free(CUcontext owner, CUdeviceptr start)
     return CUDA_ERROR_INVALID_CONTEXT;
 }
 
+static void free_orphaned_pins(void)
+{
+    for (pin **link = &pins; *link;)
+        if (!is_live((*link)->context))
+            free_pin(link);
+        else
+            link = &(*link)->next;
+}
+
 /* Returns -1 where there is no such setting. */
 int sim_set(const char *name, long value)
 {
@@ -630,6 +639,8 @@ int sim_set(const char *name, long value)
             settings[index] = fits ? value : settings[index];
             if (index == FAULTS_STAY)
                 process_error = CUDA_SUCCESS;
+            if (index == PINS_STAY && !value)
+                free_orphaned_pins();
             pthread_mutex_unlock(&lock);
             return fits ? 0 : -1;
         }
