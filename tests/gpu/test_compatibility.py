@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_kernels_that_cannot_be_serialized_are_a_warning(
     """The library then returns nothing; the engine runs all the same."""
     if not simulated:
         pytest.skip("needs a library that fails")
-    import simulated_trt
+    simulated_trt = importlib.import_module("simulated_trt")
 
     monkeypatch.setattr(simulated_trt.IRuntimeCache, "serialize", lambda _: None)
     with capture_logs() as logged, running(tiny_engine, make_slots(1)):

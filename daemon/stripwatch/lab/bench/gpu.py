@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,21 +112,28 @@ def _rounds(
     return readings, reasons
 
 
+@contextmanager
+def _opened(
+    setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels, timed: bool = False
+) -> Iterator[tuple[TensorRtEngine, Callable[[int], None], int]]:
+    """The engine on slots that are full, what submits a slot, and how many slots there are."""
+    ring = filled_ring(setup, pixels)
+    frames = [slot.frames for slot in ring.slots]
+    engine = TensorRtEngine(
+        subject.folder, subject.manifest, frames, subject.resources.device, timed=timed
+    )
+    try:
+        yield engine, submitter(engine, setup.rows, subject.manifest), len(frames)
+    finally:
+        engine.close()
+
+
 def _engine_modes(
     setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels
 ) -> dict[str, Reading]:
     """The engine alone: without copies, with one batch in flight, and with two."""
-    ring = filled_ring(setup, pixels)
-    frames = [slot.frames for slot in ring.slots]
-    engine = TensorRtEngine(
-        subject.folder,
-        subject.manifest,
-        frames,
-        subject.resources.device,
-    )
-    try:
+    with _opened(setup, subject, pixels) as (engine, start, slots):
         lanes = engine.lanes
-        start = submitter(engine, setup.rows, subject.manifest)
         for slot in range(IN_FLIGHT):  # so that bare computing, too, has frames to compute
             start(slot)
             engine.wait(slot)
@@ -141,15 +149,13 @@ def _engine_modes(
                 )
 
         def buffered(in_flight: int) -> Timing:
-            return run_batches(start, engine.wait, len(frames), in_flight, setup.seconds)
+            return run_batches(start, engine.wait, slots, in_flight, setup.seconds)
 
         return {
             "bare": _watched(setup, bare),
             "single-buffered": _watched(setup, lambda: buffered(1)),
             "double-buffered": _watched(setup, lambda: buffered(IN_FLIGHT)),
         }
-    finally:
-        engine.close()
 
 
 def _watched(setup: BenchSetup, measure: Callable[[], Timing]) -> Reading:
@@ -182,24 +188,12 @@ def _other_runtime(setup: BenchSetup, compute: Compute) -> Reading:
 
 def _overlap_limit(setup: BenchSetup, subject: EngineUnderTest, pixels: Pixels) -> float:
     """Speed-up of two batches in flight over one, if only the GPU limits it."""
-    ring = filled_ring(setup, pixels)
-    frames = [slot.frames for slot in ring.slots]
-    engine = TensorRtEngine(
-        subject.folder,
-        subject.manifest,
-        frames,
-        subject.resources.device,
-        timed=True,
-    )
-    try:
-        start = submitter(engine, setup.rows, subject.manifest)
-        copies_ms, computes_ms = [], []
+    copies_ms, computes_ms = [], []
+    with _opened(setup, subject, pixels, timed=True) as (engine, start, _):
         for _ in range(SPAN_BATCHES):
             start(0)
             engine.wait(0)
             spans = {name: end - begin for name, (begin, end) in engine.spans_ms(0).items()}
             computes_ms.append(spans["compute"])
             copies_ms.append(spans["upload"] + spans["download"])
-    finally:
-        engine.close()
     return overlap_limit(statistics.median(copies_ms), statistics.median(computes_ms))
