@@ -18,6 +18,7 @@ from tests.gpu_simulation.checksum import is_tested
 HERE = Path(__file__).resolve().parent
 BUILT = Path(sys.prefix) / "gpu-simulation"
 PYTHON_PATH = (str(HERE), str(BUILT / "site"))
+STAND_IN = HERE.parent / "gpu" / "stand_in"
 SETTINGS = {
     "copy_us_per_mib": 0,
     "kernel_us": 0,
@@ -37,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--simulated-gpu", action="store_true", help="run tests/gpu on a simulated GPU"
     )
     parser.addoption(
+        "--stand-in",
+        action="store_true",
+        help="with --simulated-gpu: our own kernels in place of TensorRT",
+    )
+    parser.addoption(
         "--test-simulation",
         action="store_true",
         help="run tests/gpu_simulation although nothing in it has changed",
@@ -51,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{library} is missing; make .venv/.gpu-simulation builds it")
     ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)  # before pycuda, which then takes this one
     sys.path[:0] = PYTHON_PATH
+    if config.getoption("--stand-in"):
+        sys.path.insert(0, str(STAND_IN))
+        os.environ["NVCC"] = str(STAND_IN / "host_nvcc.sh")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -146,9 +155,10 @@ def break_device(simulation: ctypes.CDLL) -> Callable[..., None]:
 
 
 @pytest.fixture
-def gpu_environment(simulated: bool) -> dict[str, str]:
+def gpu_environment(request: pytest.FixtureRequest, simulated: bool) -> dict[str, str]:
     """The environment in which another process finds the same GPU."""
     environment = dict(os.environ)
     if simulated:
-        environment["PYTHONPATH"] = os.pathsep.join(PYTHON_PATH)
+        first = (str(STAND_IN),) if request.config.getoption("--stand-in") else ()
+        environment["PYTHONPATH"] = os.pathsep.join((*first, *PYTHON_PATH))
     return environment

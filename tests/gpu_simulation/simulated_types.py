@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 
 MAGIC = b"simt"  # how plans begin; then the SHA-256 of the rest, then a line of JSON
-VERSIONS = {"tensorrt": "11.4.0.106", "tensorrt_rtx": "1.7.1.116"}
+VERSIONS = {"tensorrt": "11.4.0.106", "tensorrt_rtx": "1.7.1.116", "stand_in": "0"}
 Shape = tuple[int, ...]
 
 

@@ -111,6 +111,8 @@ void enqueue(CUstream stream, operation work);
 long count_streams(void);
 long count_events(void);
 
+CUresult sim_launch(CUstream stream, void (*kernel)(void *), void *argument);
+void sim_pause(void);
 void spend(enum setting us); /* alone without the lock */
 
 /* Of graphs.c; with the lock held. */
