@@ -12,9 +12,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
-from tests.models import save_pits_and_cracks
+from tests.models import save_exact_model
 
 from stripwatch.engines.identity import GpuTarget
 from stripwatch.engines.manifest import Precision
@@ -60,18 +59,8 @@ TINY_SHAPE = (32, 80)
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of two classes: a convolution with seeded weights, for images of 16 x 40.
-
-    Its arithmetic is exact in whatever order, also with TF32: results are equal bit for bit,
-    although a library may have another kernel for every size of batch. The image is
-    pixel / 32 - 4, the weights are multiples of a power of two, and so large that probabilities are
-    0, 1/2 or 1.
-    """
-    path = tmp_path_factory.mktemp("tiny") / "model.onnx"
-    # Bright spots are defects; a dark frame has none.
-    weights = np.random.default_rng(1).normal(0.04, 0.05, (2, 1, 5, 5))
-    exact = np.round(weights * 64).astype(np.float32) * 2.0**15
-    return save_pits_and_cracks(path, exact.astype(np.float32), mean=128 / 255, std=32 / 255)
+    """A model of two classes with exact arithmetic, for images of 16 x 40."""
+    return save_exact_model(tmp_path_factory.mktemp("tiny") / "model.onnx")
 
 
 @pytest.fixture(scope="session", params=["tensorrt", "tensorrt-rtx"])

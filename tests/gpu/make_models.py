@@ -138,7 +138,19 @@ def _save_torch(net: torch.nn.Module, shape: tuple[int, int], folder: Path) -> N
     torch.export.save(program, folder / "model.pt2")
 
 
-MODELS: dict[str, Callable[[Path], None]] = {"edge": make_edge, "unet-resnet34": make_large}
+def make_tiny(folder: Path) -> None:
+    """The tests' tiny model, which the stand-in for TensorRT computes, too."""
+    sys.path.insert(0, str(ROOT))
+    from tests.models import save_exact_model
+
+    save_exact_model(folder / "model.onnx")
+
+
+MODELS: dict[str, Callable[[Path], None]] = {
+    "tiny": make_tiny,
+    "edge": make_edge,
+    "unet-resnet34": make_large,
+}
 
 
 def main(out: Path) -> int:

@@ -32,6 +32,8 @@ done
 # torchvision is bound to the machine's torch, 2.11, not to ours.
 pins | grep -vE "^($left_out|$sources)==" > "$out/wheels.txt"
 echo "torchvision==${TORCHVISION:-0.26.0}" >> "$out/wheels.txt"
+# For pycuda, where the machine's CUDA has no headers.
+pins | grep -E '^nvidia-cuda-(runtime|profiler-api)==' >> "$out/wheels.txt"
 get --only-binary :all: --python-version 3.12 --implementation cp "${platforms[@]}" \
   --platform manylinux2014_x86_64 --platform manylinux1_x86_64 -r "$out/wheels.txt"
 pins | grep -E "^($sources)==" > "$out/sources.txt"

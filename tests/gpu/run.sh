@@ -5,7 +5,8 @@
 #
 # WHEELS_FOLDER is what pack.sh made, with or without its subfolders. The output of a step that fails
 # is printed, and the next step runs; the exit status is 0 only if no step failed.
-# STEPS="build bench summary" runs only those.
+# STEPS="build bench summary" runs only those. PLANS names a folder of engines (edge-tensorrt, ...)
+# that another machine has built with --version-compatible, for TensorRT's lean runtime.
 set -euo pipefail
 wheels=$(realpath "${1:?usage: run.sh WHEELS_FOLDER [OUT_FOLDER]}")
 out=$(realpath -m "${2:-gpu-results}")
@@ -79,6 +80,8 @@ compile_sources() {
   mkdir "$work/lib"
   ln -s "${driver:?libcuda.so.1 is in no known folder}" "$work/lib/libcuda.so"
   cd "$work"/pycuda-*/
+  # Headers that the machine lacks come with the wheels; an include path for them harms nothing.
+  export CPATH="$site/nvidia/cu13/include${CPATH:+:$CPATH}"
   "$python" configure.py --no-cuda-enable-curand --cuda-root="$cuda" > configure.txt
   LIBRARY_PATH=$work/lib MAKEFLAGS=-j$(nproc) "${pip[@]}" .
   rm -rf "$work"
@@ -86,18 +89,65 @@ compile_sources() {
 
 build_engine() { # of a model, for a target
   local how=()
-  # With random weights the output is near the threshold, where rounding decides.
-  [ "$1" = edge ] || how=(--allow-degraded)
+  case $1 in
+    edge) ;;
+    tiny) how=(--precision fp32 --frame 32x80 --batch 1:16 --allow-unverified) ;;
+    *) how=(--allow-degraded) ;; # with random weights the output is near the threshold
+  esac
   "$python" -m stripwatch_engine "$out/models/$1/model.onnx" --target "$2" \
     --output "$out/engines/$1-$2" "${how[@]}"
 }
 
 bench_engine() { # of a model, for a target
-  local files=(--torch "$out/models/$1/model.pt2" --onnx "$out/models/$1/model.onnx") what=(--gpu)
+  local files=() what=(--gpu)
+  [ ! -e "$out/models/$1/model.pt2" ] ||
+    files=(--torch "$out/models/$1/model.pt2" --onnx "$out/models/$1/model.onnx")
   [ "$2" != openvino ] || { files=() what=(--only end-to-end --only swap); }
   rm -f "$log/$1-$2.json"
   COLUMNS=100 "$python" -m stripwatch bench "${what[@]}" --engine "$out/engines/$1-$2" \
     --seconds "${SECONDS_EACH:-2}" "${files[@]}" --json "$log/$1-$2.json"
+}
+
+# Sets `libraries`, `targets` and `models` by what this card and machine have.
+choose() {
+  if libraries=$("$python" tests/gpu/choose.py "$log/libraries.json" 2> "$log/choose.txt"); then
+    echo 0 > "$log/choose.status"
+  else
+    echo 1 > "$log/choose.status"
+    libraries=none
+  fi
+  cat "$log/choose.txt"
+  echo "=== libraries: $libraries"
+  models=${MODELS:-edge unet-resnet34}
+  targets=()
+  case " $libraries " in
+    *" stand-in "*)
+      # Our own kernels, of the tests' tiny model; OpenVINO as well, for comparison.
+      models=tiny targets=(tensorrt)
+      PYTHONPATH="$root/tests/gpu/stand_in:$PYTHONPATH:$root/tests/gpu_simulation"
+      PATH="$cuda/bin:$PATH"
+      ;;
+    *" tensorrt-lean "*)
+      # It builds nothing: engines come from elsewhere, and the tests use our own kernels.
+      mkdir -p "$out/engines"
+      [ -z "${PLANS:-}" ] || { cp -r "$PLANS"/. "$out/engines" && lean=(tensorrt); }
+      ;;
+    *" tensorrt "*) targets=(tensorrt) ;;
+  esac
+  case " $libraries " in *" tensorrt-rtx "*) targets+=(tensorrt-rtx) ;; esac
+  targets+=(openvino)
+}
+
+run_tests() {
+  local path=$PYTHONPATH
+  case " $libraries " in
+    *" tensorrt-lean "*)
+      path="$root/tests/gpu/stand_in:$PYTHONPATH:$root/tests/gpu_simulation"
+      PATH="$cuda/bin:$PATH"
+      ;;
+  esac
+  env PYTHONPATH="$path" STRIPWATCH_REQUIRE_GPU=1 \
+    "$python" -m pytest tests/gpu -m gpu -rs -p no:cacheprovider
 }
 
 # A function, so that bash has read all of this before it starts.
@@ -105,19 +155,16 @@ main() {
   if wanted install; then run install install_wheels; fi
   if wanted compile; then run compile compile_sources; fi
   if wanted models; then run models "$python" tests/gpu/make_models.py "$out/models"; fi
-  targets=(tensorrt-rtx)
-  if can_import tensorrt; then targets+=(tensorrt); fi
-  targets+=(openvino)
-  for model in ${MODELS:-edge unet-resnet34}; do
+  lean=()
+  choose
+  for model in $models; do
     for target in "${targets[@]}"; do
       if wanted build; then run "build-$model-$target" build_engine "$model" "$target"; fi
     done
   done
-  if wanted test; then
-    run test env STRIPWATCH_REQUIRE_GPU=1 "$python" -m pytest tests/gpu -m gpu -p no:cacheprovider
-  fi
-  for model in ${MODELS:-edge unet-resnet34}; do
-    for target in "${targets[@]}"; do
+  if wanted test; then run test run_tests; fi
+  for model in $models; do
+    for target in "${lean[@]}" "${targets[@]}"; do
       if wanted bench; then run "bench-$model-$target" bench_engine "$model" "$target"; fi
     done
   done

@@ -18,7 +18,15 @@ from rich.table import Table
 
 from stripwatch.lab.bench.load_monitor import query_gpus
 
-DISTRIBUTIONS = ("tensorrt_rtx_cu13", "tensorrt", "pycuda", "torch", "onnxruntime", "numpy")
+DISTRIBUTIONS = (
+    "tensorrt_rtx_cu13",
+    "tensorrt",
+    "tensorrt_lean_cu13",
+    "pycuda",
+    "torch",
+    "onnxruntime",
+    "numpy",
+)
 MODES = (
     "bare",
     "single-buffered",
@@ -41,15 +49,23 @@ def main(log: Path, summary: Path, command: str) -> None:
         table.add_row(name, "ok" if status == "0" else f"FAILED ({status})", last)
     console = Console(width=100)
     console.print(table)
+    libraries = log / "libraries.json"
+    chosen = json.loads(libraries.read_text()) if libraries.is_file() else {}
+    library = ", ".join(chosen.get("use", [])) or "unknown"
     today = datetime.now(UTC).date().isoformat()
     gpu = query_gpus("name,driver_version") or "no GPU, no driver"
     text = [
-        "Runs: date | card, driver | versions | command",
-        _row(today, gpu, _versions(), f"`{command}`"),
+        "Runs: date | card, driver | library | versions | command",
+        _row(today, gpu, library, _versions(), f"`{command}`"),
+        *(f"skipped: {name}: {reason}" for name, reason in chosen.get("skipped", {}).items()),
         "",
         "Frames per second: date | engine | batch | " + " | ".join(MODES),
     ]
-    benches = {path.stem: json.loads(path.read_text()) for path in sorted(log.glob("*.json"))}
+    benches = {
+        path.stem: json.loads(path.read_text())
+        for path in sorted(log.glob("*.json"))
+        if path != libraries
+    }
     for name, figures in benches.items():
         text += [_row(today, name, *cells) for cells in _rates(figures)]
     text += ["", "Goals: date | engine | batch | figure | goal | measured | met"]

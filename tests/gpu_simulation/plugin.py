@@ -160,5 +160,6 @@ def gpu_environment(request: pytest.FixtureRequest, simulated: bool) -> dict[str
     environment = dict(os.environ)
     if simulated:
         first = (str(STAND_IN),) if request.config.getoption("--stand-in") else ()
-        environment["PYTHONPATH"] = os.pathsep.join((*first, *PYTHON_PATH))
+        here = environment.get("PYTHONPATH", "")
+        environment["PYTHONPATH"] = os.pathsep.join((*first, *PYTHON_PATH, here))
     return environment
