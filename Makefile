@@ -40,6 +40,7 @@ test: style
 	$(MAKE) --no-print-directory -j 2 types $(VENV)/.gpu-simulation
 	$(PYTEST) $(IN_PARALLEL)
 	$(PYTEST) $(IN_PARALLEL) tests/gpu tests/gpu_simulation -m gpu --simulated-gpu
+	$(PYTEST) $(IN_PARALLEL) tests/gpu -m "gpu and not slow" --simulated-gpu --stand-in
 
 style: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -62,7 +62,9 @@ def main(log: Path, summary: Path, command: str) -> None:
         "Frames per second: date | engine | batch | " + " | ".join(MODES),
     ]
     benches = {
-        path.stem: json.loads(path.read_text())
+        path.stem.replace("-tensorrt", "-stand-in") if library == "stand-in" else path.stem: (
+            json.loads(path.read_text())
+        )
         for path in sorted(log.glob("*.json"))
         if path != libraries
     }
