@@ -126,6 +126,15 @@ def test_too_little_memory_says_what_is_needed_and_what_lowers_it(
         TensorRtEngine(tiny_engine, load_manifest(tiny_engine), slots)
 
 
+def test_too_little_memory_for_the_weights_is_no_fault_of_the_engine(
+    tiny_engine: Path, set_device: Callable[[str, int], None]
+) -> None:
+    """The library loads nothing then: memory may be free a minute later, so it is no ModelError."""
+    set_device("memory_mib", 0)
+    with pytest.raises(OutOfDeviceMemory, match=r"needs 1 MiB of .*, and 0 MiB are free"):
+        load(tiny_engine)
+
+
 def test_an_engine_for_another_gpu_is_refused(
     tiny_engine: Path, device_stats: Mapping[str, int]
 ) -> None:

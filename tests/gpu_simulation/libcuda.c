@@ -637,8 +637,8 @@ int sim_set(const char *name, long value)
             bool fits = value >= 0 && (index != DEVICES || value <= DEVICES_MAX);
             pthread_mutex_lock(&lock);
             settings[index] = fits ? value : settings[index];
-            if (index == FAULTS_STAY)
-                process_error = CUDA_SUCCESS;
+            if (index == FAULTS_STAY) /* in a broken process nothing can be freed in time */
+                process_error = counters[LATE_FREES] = 0;
             if (index == PINS_STAY && !value)
                 free_orphaned_pins();
             pthread_mutex_unlock(&lock);

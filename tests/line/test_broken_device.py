@@ -10,7 +10,7 @@ from stripwatch.config import Batch
 from stripwatch.engines.base import Engine, Frames
 from stripwatch.engines.fake import FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour
-from stripwatch.errors import BrokenDeviceError, DeviceError, ExitCode
+from stripwatch.errors import BrokenDeviceError, DeviceError, ExitCode, ModelError
 from stripwatch.service.exits import guarded
 from stripwatch.testing import FakeLine, fake_line
 
@@ -50,6 +50,7 @@ def send(line: FakeLine, count: int) -> None:
     [
         BrokenDeviceError("CUDA: an illegal memory access was encountered"),
         DeviceError("CUDA: out of memory"),
+        ModelError("TensorRT cannot load inspection.plan"),  # whose exit code forbids a restart
     ],
 )
 def test_a_rebuild_that_fails_ends_the_process_at_once(again: Exception) -> None:

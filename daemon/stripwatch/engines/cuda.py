@@ -135,6 +135,10 @@ class Device:
         with self._driver.checked():
             return self._cuda.mem_alloc(size_bytes)
 
+    def synchronize(self) -> None:
+        """Wait for all work of the context, or learn what has broken it."""
+        self._cuda.Context.synchronize()
+
     def free_bytes(self) -> int:
         """Free memory of the GPU."""
         return int(self._cuda.mem_get_info()[0])

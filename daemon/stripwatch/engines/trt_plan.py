@@ -108,14 +108,18 @@ class DevicePlan:
         runtime: rtx.Runtime = self._trt.Runtime(self.log)
         if manifest.plan is not None and manifest.plan.version_compatible:
             runtime.engine_host_code_allowed = True  # the plan brings a lean runtime of its own
-        engine: rtx.ICudaEngine | None = runtime.deserialize_cuda_engine(path.read_bytes())
+        content = path.read_bytes()
+        engine: rtx.ICudaEngine | None = runtime.deserialize_cuda_engine(content)
         if engine is None:
+            device.synchronize()  # raises what has broken the device, if it is that
+            self._check_memory(len(content))
             title = LIBRARIES[manifest.target].title
             raise ModelError(f"{title} cannot load {path}: {self.log.summary()}; {self._rebuild()}")
         tensors = tensors_of(manifest, batch)
         self._check_tensors(engine, tensors)
         self._scratch_bytes = int(engine.device_memory_size_v2)
-        self._check_memory(self._scratch_bytes + IN_FLIGHT * size_bytes(tensors))
+        needed_bytes = self._scratch_bytes + IN_FLIGHT * size_bytes(tensors)
+        self._check_memory(needed_bytes, " besides its weights")
         scratch = device.allocate(max(1, self._scratch_bytes))
         # The plan holds the only reference to this object, so that `free` runs the destructors.
         self._gpu: GpuObjects | None = GpuObjects({}, None, engine, runtime, scratch)
@@ -215,12 +219,12 @@ class DevicePlan:
                 f"{found} beside the batch, not {wanted}; {self._rebuild()}"
             )
 
-    def _check_memory(self, needed_bytes: int) -> None:
+    def _check_memory(self, needed_bytes: int, besides: str = "") -> None:
         free_bytes = self._device.free_bytes()
         if needed_bytes > free_bytes:
             raise OutOfDeviceMemory(
                 f"the engine in {self._folder} needs {-(-needed_bytes // MIB)} MiB of "
-                f"{self._device.name} besides its weights, and {free_bytes // MIB} MiB are "
+                f"{self._device.name}{besides}, and {free_bytes // MIB} MiB are "
                 f"free; {LESS_MEMORY}"
             )
 

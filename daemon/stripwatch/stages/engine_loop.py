@@ -11,7 +11,7 @@ import structlog
 
 from stripwatch.config import EngineSection
 from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory
-from stripwatch.errors import BrokenDeviceError, DeviceError, StripwatchError
+from stripwatch.errors import BrokenDeviceError, DeviceError, ModelError, StripwatchError
 from stripwatch.inspect.model import Model
 from stripwatch.stages.engine_swap import Swap
 from stripwatch.stages.heartbeat import Heartbeat
@@ -200,6 +200,10 @@ class EngineLoop:
                 self.rebuilding = False
             except DeviceError as again:
                 error = again
+            except ModelError as again:  # a broken device can make a library refuse any engine
+                if not self._broken:
+                    raise
+                error = DeviceError(str(again))
         self.rebuilding = False
 
     def _close_engines(self, reason: str) -> None:
