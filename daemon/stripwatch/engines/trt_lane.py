@@ -1,7 +1,7 @@
 """A lane of the GPU engine: a stream, GPU memory for one batch in flight, and how to compute it.
 
 The two lanes compute in turn on one scratch memory (ADR 10). For each size of batch a lane has an
-execution context, whose shape and addresses are set once, and perhaps a CUDA graph (ADR 19).
+execution context, whose shape and addresses are set once, and perhaps a CUDA graph (ADR 23).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The warm-up of the GPU engine: compile, capture and time every size of batch in every lane.
 
 CUDA graphs save the launches of a batch's kernels, one by one, which bound small batches; whether
-they do on this card and in this size is measured, not assumed (ADR 19).
+they do on this card and in this size is measured, not assumed (ADR 23).
 """
 
 from __future__ import annotations
