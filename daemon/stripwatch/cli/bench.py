@@ -29,7 +29,8 @@ if TYPE_CHECKING:  # `--help` stays quick
 
 PARTS = ("end-to-end", "transport", "inspect", "capacity", "memory")
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
-WITH_ENGINE = ("end-to-end", *GPU_PARTS)
+RIVALS = "rivals"
+WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
 ROWS = 4
 LISTS = ("modes", "not_measured", "goals")  # of figures; each becomes a table
 
@@ -51,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add(
         "--only",
         action="append",
-        choices=PARTS + GPU_PARTS,
+        choices=(*PARTS, *GPU_PARTS, RIVALS),
         help="one part; may be given more than once",
     )
     add("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
@@ -94,6 +95,8 @@ def _bench(args: argparse.Namespace) -> ExitCode:
             raise ConfigError(f"{path} is no file; --torch and --onnx name the network's files")
     if args.json and not args.json.resolve().parent.is_dir():  # known before minutes of measuring
         raise StorageError(f"--json {args.json}: the folder does not exist; make it first")
+    if RIVALS in wanted and not args.onnx:
+        raise ConfigError("rivals needs the same network: --onnx models/edge/model.onnx")
     manifest = load_manifest(args.engine) if args.engine else None
     if manifest and (args.rows is not None or "end-to-end" in wanted):
         check_rows("--rows", args.rows or ROWS, args.engine, manifest)
@@ -125,7 +128,7 @@ def _steps(
     from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
-    from stripwatch.lab.bench import capacity, gpu, load, measure
+    from stripwatch.lab.bench import capacity, gpu, load, measure, rivals
     from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
@@ -155,6 +158,9 @@ def _steps(
             [replace(setup, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], engine
         ),
         "load": lambda: load.under_load(loaded, model, factory(), args.rate),
+        RIVALS: lambda: rivals.rivals(
+            replace(loaded, frame_results=True), model, factory(), args.onnx
+        ),
         "swap": lambda: load.hot_swap(loaded, model, factory(), args.rate),
     }
 

@@ -51,6 +51,15 @@ def test_an_engine_that_is_for_no_gpu_is_refused(
     assert "engine-build MODEL.onnx --target tensorrt-rtx" in error
 
 
+def test_rivals_need_the_network_that_they_run(
+    engine_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The refusal names the flag, with an example."""
+    flags = ["--only", "rivals", "--engine", str(engine_folder)]
+    assert main(["bench", *flags]) == ExitCode.CONFIG
+    assert "--onnx models/edge/model.onnx" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flags", [["--gpu"], ["--only", "load"], ["--only", "swap"]])
 def test_without_an_engine_nothing_is_measured(
     flags: list[str], capsys: pytest.CaptureFixture[str]

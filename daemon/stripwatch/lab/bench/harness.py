@@ -41,6 +41,7 @@ class BenchSetup:
     sockets: Path  # folder for ipc sockets
     wait_ms: float = 20.0  # of a slot for more frames
     pattern: Literal["pull", "sub"] = "pull"  # PULL holds the camera back; SUB drops
+    frame_results: bool = False  # publish one for every frame
 
     @property
     def frames_at(self) -> str:
@@ -80,7 +81,7 @@ def _config(setup: BenchSetup, journal_folder: str) -> Config:
         cameras=(Camera(name=CAMERA),),
         inputs=(Input(endpoint=setup.frames_at, pattern=setup.pattern),),
         engine=EngineSection(folder=""),
-        publish=Publish(endpoint=setup.events_at),
+        publish=Publish(endpoint=setup.events_at, frame_results=setup.frame_results),
         batch=Batch(rows=setup.rows, wait_ms=setup.wait_ms),
         journal=JournalSection(folder=journal_folder),
     )
