@@ -183,7 +183,8 @@ class Ledger:
             # The coverage identity, kept by construction: frames come out without a hole.
             assert first_seq == account.last_seq + 1, (camera, session, first_seq, account.last_seq)
             account.last_seq = last_seq
-            self._sessions[camera] = max(1, self._sessions[camera])  # one from before the start
+            if not self._sessions[camera]:
+                self._sessions[camera] = 1  # one from before the start
             return account
         # Number 0 in a session seen before: so old that the tracker has forgotten it.
         if account is None and len(accounts) == SESSIONS_MAX:

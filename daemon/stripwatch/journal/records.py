@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from stripwatch.inspect.coverage import Account
 from stripwatch.wire.event import Defect, NumberedEvent
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    """One event of the journal."""
+class EventRecord(NamedTuple):
+    """One event of the journal; its fields are the columns of the table `event`, in order."""
 
     seq: int
     type: str

@@ -148,21 +148,7 @@ class Journal:
 
     def _write(self, transaction: Transaction) -> None:
         self._database.executemany(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    event.seq,
-                    event.type,
-                    event.topic,
-                    event.t_ns,
-                    event.camera,
-                    event.strip,
-                    event.downweb_mm,
-                    event.class_name,
-                    event.payload,
-                )
-                for event in transaction.events
-            ],
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", transaction.events
         )
         now_ns = time.time_ns()
         self._database.executemany(

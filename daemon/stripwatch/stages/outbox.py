@@ -281,13 +281,12 @@ def _place(entry: Entry) -> tuple[tuple[str, str], tuple[str | None, int | None]
 
 def _latency_ms(row: Row, batch: Batch, published_ns: int) -> tuple[float, ...]:
     """Latency of one frame in every stage, in the order of `Stage`; NaN where it is unknown."""
-    stages_ns = (
-        batch.submitted_ns - row.received_ns,
-        batch.done_ns - batch.submitted_ns,
-        batch.inspected_ns - batch.done_ns,
-        published_ns - batch.inspected_ns,
-        published_ns - row.received_ns,
-    )
-    *stages_ms, since_receipt_ms = (stage_ns / 1e6 for stage_ns in stages_ns)
     receive_ms = math.nan if row.receive_ms is None else row.receive_ms
-    return (receive_ms, *stages_ms, receive_ms + since_receipt_ms)
+    return (
+        receive_ms,
+        (batch.submitted_ns - row.received_ns) / 1e6,
+        (batch.done_ns - batch.submitted_ns) / 1e6,
+        (batch.inspected_ns - batch.done_ns) / 1e6,
+        (published_ns - batch.inspected_ns) / 1e6,
+        receive_ms + (published_ns - row.received_ns) / 1e6,
+    )
