@@ -22,7 +22,6 @@ from stripwatch.wire.causes import Cause, WireError
 Ints = NDArray[np.int64]
 
 _NOT_A_NUMBER = re.compile(r"[^0-9 ]")
-_COCO_LIMITS = 1 << np.arange(4, 64, 5)  # from which on a count has one more character
 _DIGITS_MAX = 12  # no mask has a pixel number this long; keeps int() and int64 cheap and safe
 
 
@@ -160,15 +159,22 @@ def _coco_texts(counts: Ints, firsts: Ints) -> list[str]:
         own = firsts[:-1] + offset
         own = own[own < firsts[1:]]
         values[own] = counts[own]
-    # One more character from each limit on; a negative value has that of its complement.
-    widths = np.searchsorted(_COCO_LIMITS, values ^ (values >> 63), side="right") + 1
-    places = np.arange(widths.max())
-    more = places < widths[:, None] - 1
-    digits = ((values[:, None] >> 5 * places) & 31).astype(np.uint8)
-    characters = digits + np.where(more, np.uint8(48 + 32), np.uint8(48))
-    text = str(characters[places < widths[:, None]].tobytes(), "ascii")
+    sizes = values ^ (values >> 63)  # a negative value is as long as its complement
+    widths = np.ones(len(values), np.int64)
+    limit, largest = 16, int(sizes.max())
+    while largest >= limit:
+        widths += sizes >= limit
+        limit <<= 5
     ends = np.zeros(len(values) + 1, np.int64)
     np.cumsum(widths, out=ends[1:])
+    characters = np.empty(ends[-1], np.uint8)
+    places = ends[:-1]
+    while len(places):  # the first characters of all, then the second of those that have one ...
+        more = widths > 1
+        characters[places] = (values & 31) + 48 + 32 * more
+        left = more.nonzero()[0]
+        values, widths, places = values[left] >> 5, widths[left] - 1, places[left] + 1
+    text = str(characters.tobytes(), "ascii")
     return [text[first:end] for first, end in pairwise(ends[firsts].tolist())]
 
 
