@@ -29,7 +29,8 @@ from stripwatch.wire.event import Event, FrameResult
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import Encoded, encode_masks
 
-ROWS_AT_ONCE = 8  # of a slot; more would save little, and a frame of noise takes some memory
+ROWS_AT_ONCE = 8  # of a slot; more would save little
+AREA_AT_ONCE_PX = 200_000  # several frames of steel; a frame of noise, which takes long, is alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,8 @@ class Inspector:
         self, rows: Sequence[Row], result: BatchResult, model: Model
     ) -> Iterator[list[Masked]]:
         """The findings of each frame, with their masks encoded."""
-        for first in range(0, len(rows), ROWS_AT_ONCE):
+        areas = [float(result.area[row.row].sum()) for row in rows]
+        for first, end in groups_of(areas):
             looked_at = [
                 Segmentation(
                     result.mask[row.row, : row.header.shape[0]],
@@ -125,7 +127,7 @@ class Inspector:
                     result.area[row.row],
                     classes_of_frame(model.classes, model.raised_classes, result.absent[row.row]),
                 )
-                for row in rows[first : first + ROWS_AT_ONCE]
+                for row in rows[first:end]
             ]
             found = find_defects_of_frames(looked_at, self._defects_max)
             limited = [limit_masks(findings) for findings in found]
@@ -185,6 +187,22 @@ class Inspector:
 
     def _end_strip(self, camera: str) -> Output:
         return self._strips.pop(camera).end(camera, self._geometry)
+
+
+def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """Which frames are looked at together: the first of each group, and one past its last.
+
+    Args:
+        areas_px: pixels of all classes in each frame; they bound the time and memory of a group.
+    """
+    first, total_px = 0, 0.0
+    for number, area_px in enumerate(areas_px):
+        total_px += area_px
+        if number > first and (number - first == ROWS_AT_ONCE or total_px > AREA_AT_ONCE_PX):
+            yield first, number
+            first, total_px = number, area_px
+    if areas_px:
+        yield first, len(areas_px)
 
 
 def _frame_result(row: Row, result: BatchResult, findings: list[Finding]) -> FrameResult:

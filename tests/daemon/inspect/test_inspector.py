@@ -13,7 +13,14 @@ from stripwatch.engines.base import BatchResult
 from stripwatch.engines.fake import PAINT, FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.inspect.coverage import Miss, Row
-from stripwatch.inspect.inspector import DefectiveFrame, Inspector, Output
+from stripwatch.inspect.inspector import (
+    AREA_AT_ONCE_PX,
+    ROWS_AT_ONCE,
+    DefectiveFrame,
+    Inspector,
+    Output,
+    groups_of,
+)
 from stripwatch.inspect.model import Model
 from stripwatch.testing import CLASSES
 from stripwatch.wire.causes import Cause
@@ -108,3 +115,39 @@ def test_frame_results_come_after_the_defects_where_they_are_enabled() -> None:
     assert (result.defects, result.area_px) == (1, (0, 8, 0, 0))
     assert isinstance(clean, FrameResult)
     assert clean.defects == 0
+
+
+@pytest.mark.parametrize(
+    ("areas_px", "groups"),
+    [
+        ([], []),
+        ([0.0] * 3, [(0, 3)]),
+        ([9.0] * (2 * ROWS_AT_ONCE + 1), [(0, 8), (8, 16), (16, 17)]),
+        ([AREA_AT_ONCE_PX] * 3, [(0, 1), (1, 2), (2, 3)]),
+        ([5.0, 5.0, AREA_AT_ONCE_PX, 5.0, 5.0], [(0, 2), (2, 3), (3, 5)]),
+    ],
+)
+def test_frames_are_looked_at_together_unless_they_are_noise(
+    areas_px: list[float], groups: list[tuple[int, int]]
+) -> None:
+    """So that deliver shows progress after each frame of noise, and memory is bounded."""
+    assert list(groups_of(areas_px)) == groups
+
+
+def test_a_slot_in_groups_gives_what_its_frames_give_alone() -> None:
+    """Rows and their findings stay together across the groups."""
+    frames = np.zeros((ROWS_AT_ONCE + 3, *SHAPE), np.uint8)
+    for row in range(len(frames)):
+        frames[row, 2:4, row : row + 3] = PAINT + 1 + row % 3
+    result = result_of(frames)
+    rows = [Row(header(row), row, 0, 0.0) for row in range(len(frames))]
+    together = list(chain(*Inspector(CONFIG).slot_outputs(rows, frames, result, MODEL)))
+    alone = Inspector(CONFIG)
+    expected = [
+        output
+        for row in rows
+        for output in chain(*alone.slot_outputs([row], frames, result, MODEL))
+    ]
+    defects = [one for one in together if isinstance(one, Defect)]
+    assert defects == [one for one in expected if isinstance(one, Defect)]
+    assert [one.bbox_px[0] for one in defects] == list(range(len(frames)))
