@@ -25,7 +25,8 @@ from stripwatch.outputs.images import JPEG_QUALITY
 from stripwatch.wire.event import Defect
 from stripwatch.wire.rle import decode_severstal
 
-HELD_BYTES_MAX = 32 * 1024 * 1024  # of copies
+HELD_BYTES_MAX = 8 * 1024 * 1024  # of copies, with their events
+EVENT_BYTES = 4096  # of a defect, about: many small ones must not take memory without a limit
 REST = 3.0  # times as long as it worked, so that it takes a quarter of a core from the others
 IDLE_S = 0.2  # longest wait for a view, so that the heartbeat continues
 GROUP_MAX = 50  # pictures of so many defects are written together
@@ -44,8 +45,8 @@ class View:
 
     @property
     def size(self) -> int:
-        """Bytes of the copies."""
-        return self.crop.nbytes + (0 if self.frame is None else self.frame.nbytes)
+        """Bytes that it holds."""
+        return EVENT_BYTES + self.crop.nbytes + (0 if self.frame is None else self.frame.nbytes)
 
 
 class Pictures:
