@@ -1,6 +1,7 @@
 # make demo              run a whole line on this machine: cameras, daemon, subscriber
 # make check             style, types, layers and the fast tests; for every edit
 # make test              everything that must hold; what CI runs
+# make soak              run the daemon under faults; SEEDS=1-200 chooses the schedules
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
 # make man             manual pages of the three programs, in build/man
@@ -49,6 +50,9 @@ style: $(VENV)/.test
 
 types: $(VENV)/.test
 	$(BIN)/mypy
+
+soak: $(VENV)/.base
+	$(BIN)/python -m stripwatch.lab.faults.soak $(SEEDS)
 
 # What passes is recorded (tests/gpu_simulation/README.md).
 test-simulation: $(VENV)/.gpu-simulation

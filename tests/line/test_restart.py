@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,7 @@ from tests.line.conftest import DAEMON_SHAPE, Daemon
 
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode
+from stripwatch.journal.verify import verify
 from stripwatch.testing import WAIT_S, FakeCamera
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
@@ -127,3 +130,62 @@ def test_a_second_daemon_with_the_same_journal_is_refused(daemon: Daemon, tmp_pa
         assert "journal.folder" in second.log.read_text()
     finally:
         second.close()
+
+
+@pytest.mark.slow
+def test_a_daemon_that_is_stopped_while_storage_fails_says_so(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """It ends within its limit, with the exit code of storage; what it held is a gap afterwards."""
+    daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 0, 10, last=29)
+    wait_for_booking(daemon, 9)
+    with closing(sqlite3.connect(daemon.folder / "journal" / "journal.db")) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        send(camera, 10, 20, last=29)
+        daemon.wait(lambda: "another program has locked it" in daemon.log.read_text())
+        assert daemon.stop() == ExitCode.STORAGE
+    daemon.messages.clear()
+    daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 20, 30, last=29)
+    wait_for_booking(daemon, 29)
+    (gap,) = (event for event in journalled(daemon.folder) if isinstance(event, Gap))
+    assert (gap.cause, gap.first_frame_seq, gap.last_frame_seq) == (Cause.DAEMON_DOWN, 10, 19)
+    assert verify(daemon.folder / "journal" / "journal.db") == []
+
+
+@pytest.mark.slow
+def test_a_journal_that_comes_back_is_taken_up_by_the_next_start(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """Such as one on a disk that was away: the two are never mixed, and both are sound."""
+    folder, away = daemon.folder / "journal", daemon.folder / "away"
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 0, 10, last=29)
+    wait_for_booking(daemon, 9)
+    shutil.copytree(folder, away)
+    for path in folder.glob("journal.db*"):
+        path.unlink()
+    send(camera, 10, 20, last=29)
+    daemon.wait(lambda: (folder / "journal.db").exists() and booked(daemon.folder) == 19)
+    shutil.copytree(folder, daemon.folder / "between")
+    for path in folder.glob("journal.db*"):
+        path.unlink()
+    for path in away.glob("journal.db*"):
+        path.rename(folder / path.name)
+    send(camera, 20, 25, last=29)
+    assert process.wait(WAIT_S) == ExitCode.STORAGE
+    assert "another journal is in its place" in daemon.log.read_text()
+    daemon.messages.clear()
+    daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 25, 30, last=29)
+    wait_for_booking(daemon, 29)
+    (gap,) = (event for event in journalled(daemon.folder) if isinstance(event, Gap))
+    assert (gap.cause, gap.first_frame_seq, gap.last_frame_seq) == (Cause.DAEMON_DOWN, 10, 24)
+    assert verify(folder / "journal.db") == []
+    assert verify(daemon.folder / "between" / "journal.db") == []

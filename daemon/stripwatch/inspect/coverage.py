@@ -177,8 +177,10 @@ class Ledger:
 
     def _advance(self, camera: str, session: str, first_seq: int, last_seq: int) -> Account:
         accounts = self._accounts.setdefault(camera, {})
-        self._present[camera] = session
         account = accounts.get(session)
+        if account is not None and self._present.get(camera) != session:
+            accounts[session] = accounts.pop(session)  # the longest unused comes first
+        self._present[camera] = session
         if account is not None and first_seq > 0:
             # The coverage identity, kept by construction: frames come out without a hole.
             assert first_seq == account.last_seq + 1, (camera, session, first_seq, account.last_seq)

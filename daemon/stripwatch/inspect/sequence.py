@@ -71,8 +71,16 @@ class SequenceTracker:
 
         What the first frame after the start shows to be missing came while no daemon ran.
         """
-        self._sessions[name] = _Session(name, last_seq, strip=strip, next_line=next_line)
+        session = _Session(name, last_seq, strip=strip, next_line=next_line)
+        self._sessions[name] = session
         self._is_resumed = True
+        stem, _, again = name.rpartition("-")
+        if not again.isdecimal() or int(again) < 2:
+            return
+        # It may be one that counts again, and be sent under the name without the number.
+        session.again = int(again) - 1
+        sent_names = (key for key in self._sessions if key[:_STEM_CHARACTERS] == stem)
+        self._sessions[next(sent_names, stem)] = session
 
     def arrive(self, frame: FrameHeader | FrameId) -> Arrival:
         """Follow one frame.
@@ -109,22 +117,22 @@ class SequenceTracker:
     def _begin(self, frame: FrameId, after: _Session | None = None) -> _Session:
         """A new session; `after` is the one of the same name, where it counts again."""
         again, name = 0, frame.session
-        if after:
-            again, name = self._name_again(after, frame.session)
+        if after or any(entry.name == name for entry in self._sessions.values()):
+            again, name = self._name_again(after.again if after else 0, frame.session)
         last_seq = -1 if self._sessions else frame.seq - 1
         if after:  # the frames that were late until now are lost in it
             last_seq = frame.seq - AGAIN_FRAMES
         session = _Session(name, last_seq, _captured_ns(frame), again=again)
-        if after is None and len(self._sessions) == SESSIONS_MAX:
+        if after is None and len(self._sessions) >= SESSIONS_MAX:
             oldest = (key for key, entry in self._sessions.items() if entry is not self._current)
             del self._sessions[next(oldest)]
         self._sessions[frame.session] = session
         return session
 
-    def _name_again(self, session: _Session, sent_name: str) -> tuple[int, str]:
-        """How often a session has counted again, and a name that no session has."""
+    def _name_again(self, again: int, sent_name: str) -> tuple[int, str]:
+        """How often a session has counted again, now once more, and a name that no session has."""
         taken = {entry.name for entry in self._sessions.values()}
-        again = session.again + 1
+        again += 1
         while (name := f"{sent_name[:_STEM_CHARACTERS]}-{again + 1}") in taken:
             again += 1
         return again, name

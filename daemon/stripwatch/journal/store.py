@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import msgspec
 
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Account
-from stripwatch.journal.faults import as_storage_error
+from stripwatch.inspect.events import StripTally
+from stripwatch.journal.faults import MOVE_AWAY, as_storage_error
 from stripwatch.journal.records import CoverageRecord, Transaction
 from stripwatch.journal.schema import prepare
 from stripwatch.wire.causes import Cause
@@ -48,6 +50,8 @@ class Journal:
             StorageError: another daemon has it, or it cannot be opened or written.
         """
         self.path = folder / FILE
+        self._wal_path = folder / f"{FILE}-wal"
+        self._wal: os.stat_result | None  # from the first transaction on
         self._database: sqlite3.Connection
         self.stream: str
         self.last_seq: int  # of the newest event
@@ -59,6 +63,11 @@ class Journal:
             except BaseException:
                 self._lock.close()
                 raise
+
+    @property
+    def end(self) -> tuple[str, int]:
+        """The stream, and the number of its newest event."""
+        return self.stream, self.last_seq
 
     def append(self, transaction: Transaction) -> None:
         """Write a transaction whole.
@@ -77,6 +86,8 @@ class Journal:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
+            if self._wal is None:
+                self._wal = self._wal_path.stat()
         if transaction.events:
             self.last_seq = transaction.events[-1].seq
 
@@ -89,7 +100,27 @@ class Journal:
         with as_storage_error(self.path):
             self._database.close()
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            lock_path = self.path.with_name(LOCK_FILE)
+            if not _is_at(os.fstat(self._lock.fileno()), lock_path):  # it went with the folder
+                lock = _lock(lock_path)
+                self._lock.close()
+                self._lock = lock
             self._open()
+
+    def settle(self) -> None:
+        """Bring what the journal seems to have to the disk once more, after a fault.
+
+        Linux reports a failed fsync once and then forgets it: only writing anew helps.
+
+        Raises:
+            StorageError: it may not be on the disk yet.
+        """
+        with as_storage_error(self.path):
+            is_busy, *_ = self._database.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if is_busy:
+            raise StorageError(
+                f"journal {self.path}: a reader keeps it busy after a fault of the disk"
+            )
 
     def past(self) -> Past:
         """Where the daemon before this one stopped.
@@ -101,15 +132,22 @@ class Journal:
             rows = self._database.execute(
                 "SELECT camera, session, first_seq, last_seq, inspected, missed, strip, line_end "
                 "FROM (SELECT *, row_number() OVER (PARTITION BY camera ORDER BY t_ns DESC) AS age "
-                "FROM coverage) WHERE age <= ? ORDER BY t_ns",
+                # Of those booked together the names tell: "s-2" comes after "s".
+                "FROM coverage) WHERE age <= ? ORDER BY t_ns, length(session), session",
                 (SESSIONS_KEPT,),
             ).fetchall()
             strips = dict(self._database.execute("SELECT camera, tally FROM open_strip").fetchall())
             last = self._database.execute(
                 "SELECT type FROM event ORDER BY seq DESC LIMIT 1"
             ).fetchone()
+            try:
+                coverage = tuple(_coverage_record(*row) for row in rows)
+                for tally in strips.values():
+                    msgspec.json.decode(tally, type=StripTally)
+            except msgspec.DecodeError as error:
+                raise StorageError(f"is damaged: {error}; {MOVE_AWAY}") from error
         return Past(
-            coverage=tuple(_coverage_record(*row) for row in rows),
+            coverage=coverage,
             open_strips={camera: tally.encode() for camera, tally in strips.items()},
             is_unclean=last is not None and last[0] != "daemon_stop",
         )
@@ -128,23 +166,22 @@ class Journal:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
-            (self.stream,) = database.execute("SELECT stream FROM journal").fetchone()
+            self.stream = _stream(database)
             (last_seq,) = database.execute("SELECT max(seq) FROM event").fetchone()
         except BaseException:
             database.close()
             raise
         self.last_seq = last_seq or 0
-        self._file = self.path.stat().st_ino
+        self._file = self.path.stat()
+        self._wal = None
         self._database = database
 
     def _check_in_place(self) -> None:
-        """A file that was removed can still be written, but nobody would ever read it."""
-        try:
-            is_in_place = self.path.stat().st_ino == self._file
-        except FileNotFoundError:
-            is_in_place = False
-        if not is_in_place:
+        """Files that were removed can still be written, but nobody would ever read them."""
+        if not _is_at(self._file, self.path):
             raise StorageError("was moved or removed; a new one is made with the next event")
+        if self._wal is not None and not _is_at(self._wal, self._wal_path):
+            raise StorageError(f"has lost its file {self._wal_path.name}; leave it beside {FILE}")
 
     def _write(self, transaction: Transaction) -> None:
         self._database.executemany(
@@ -162,6 +199,21 @@ class Journal:
                 self._database.execute(
                     "INSERT OR REPLACE INTO open_strip VALUES (?, ?)", (camera, tally.decode())
                 )
+
+
+def _stream(database: sqlite3.Connection) -> str:
+    streams = database.execute("SELECT stream FROM journal").fetchall()
+    if len(streams) != 1:
+        raise StorageError(f"is damaged: table journal has {len(streams)} rows; {MOVE_AWAY}")
+    return str(streams[0][0])
+
+
+def _is_at(file: os.stat_result, path: Path) -> bool:
+    """Whether a path still names a file."""
+    try:
+        return os.path.samestat(file, path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(path: Path) -> IO[bytes]:

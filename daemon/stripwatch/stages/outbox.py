@@ -9,19 +9,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from stripwatch.errors import StorageError
-from stripwatch.inspect.coverage import Entry, Ledger, Miss, Row
+from stripwatch.inspect.coverage import Ledger, Row
 from stripwatch.inspect.inspector import DefectiveFrame
-from stripwatch.journal.records import CoverageRecord, Transaction, event_record
+from stripwatch.journal.records import Transaction, event_record
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch, BatchQueue
+from stripwatch.stages.bookings import Bookings, book
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.latency import LatencyWindow
 from stripwatch.wire.event import (
@@ -39,6 +40,10 @@ STATUS_PERIOD_S = 1.0
 POLL_S = 0.05  # longest wait for a batch, so that subscriptions are read
 RETRY_S_MIN = 0.1  # after a fault of the journal, growing
 RETRY_S_MAX = 2.0
+
+
+class JournalReplaced(StorageError):
+    """Another journal has taken the place of the one that this daemon writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,7 @@ class Outbox:
         self._heartbeat = heartbeat
         self._log = structlog.get_logger()
         self._queue = BatchQueue()
-        self._booked = Ledger()  # what the journal says with the next transaction
-        self._coverage: dict[str, CoverageRecord] = {}  # the latest of each camera
-        self._open_strips: dict[str, bytes | None] = {}
+        self._bookings = Bookings(past)
         self._tick: Callable[[], None] = lambda: None
         self._next_tick_s = 0.0
         self.ledger = Ledger()  # what was published
@@ -85,9 +88,8 @@ class Outbox:
         self.fault = ""  # why the journal cannot be written; read by other threads
         self._is_after_crash = past.is_unclean
         for record in past.coverage:
-            self._booked.restore(record.camera, record.account)
-            account = self._booked.account(record.camera, record.account.session)
-            self.ledger.restore(record.camera, account)
+            account = record.account
+            self.ledger.restore(record.camera, replace(account, missed=account.missed.copy()))
 
     def put(self, batch: Batch, beat: Callable[[], None]) -> None:
         """Deliver thread: hand over a batch; waits while too much waits already."""
@@ -160,8 +162,7 @@ class Outbox:
 
     def _send(self, batches: Sequence[Batch]) -> None:
         """Number, journal and publish the events of these batches, and book their frames."""
-        transaction = self._to_write(batches)
-        messages = self._commit(batches, transaction)
+        messages = self._commit(batches)
         for message in messages:
             if isinstance(message, DefectiveFrame):
                 self._images.put(message)
@@ -172,46 +173,46 @@ class Outbox:
         self.stream, self.last_seq = self._journal.stream, self._journal.last_seq
         published_ns = time.monotonic_ns()
         for batch in batches:
-            _book(self.ledger, batch.entries)
+            book(self.ledger, batch.entries)
             for entry in batch.entries:
                 if isinstance(entry, Row):
                     self.latency.add(_latency_ms(entry, batch, published_ns))
 
-    def _to_write(self, batches: Sequence[Batch]) -> Transaction:
-        """Coverage and open strips of these batches; their events follow with their numbers."""
-        transaction = Transaction()
-        places: dict[tuple[str, str], tuple[str | None, int | None]] = {}
-        for batch in batches:
-            _book(self._booked, batch.entries)
-            places |= (_place(entry) for entry in batch.entries)
-            transaction.open_strips |= batch.open_strips
-        for (camera, session), (strip, line_end) in places.items():
-            account = self._booked.account(camera, session)
-            record = CoverageRecord(camera, account, strip, line_end)
-            transaction.coverage[camera, session] = self._coverage[camera] = record
-        self._open_strips |= transaction.open_strips
-        return transaction
-
-    def _commit(self, batches: Sequence[Batch], transaction: Transaction) -> list[Message]:
-        """Write a transaction with the events of these batches, however long that takes.
+    def _commit(self, batches: Sequence[Batch]) -> list[Message]:
+        """Journal the events and the coverage of these batches, however long that takes.
 
         Returns what is to be published, in order.
+
+        Raises:
+            JournalReplaced: the journal is another one now.
         """
-        retry_s = RETRY_S_MIN
-        while True:
-            messages = self._number(batches, transaction)
+        transaction = self._bookings.transaction(batches)
+        end = self._journal.end
+        messages = self._number(batches, transaction)
+        wait_s = RETRY_S_MIN
+        while transaction:
             try:
-                if transaction:
-                    self._journal.append(transaction)
+                if self.fault:
+                    self._journal.reopen()
+                    if self._has(transaction, end):
+                        self._journal.settle()
+                        break
+                    if self._journal.end != end:
+                        transaction = self._begin_anew(batches)
+                        end = self._journal.end
+                        messages = self._number(batches, transaction)
+                self._journal.append(transaction)
+                break
+            except JournalReplaced:
+                raise
             except StorageError as error:
-                self._hold(error, retry_s)
-                retry_s = min(2 * retry_s, RETRY_S_MAX)
-                self._reopen(transaction)
-                continue
-            if self.fault:
-                self._log.info("journal can be written again")
-                self.fault = ""
-            return messages
+                self._hold(error, wait_s)
+                wait_s = min(2 * wait_s, RETRY_S_MAX)
+        if self.fault:
+            self._log.info("journal can be written again")
+            self.fault = ""
+        self._bookings.written(transaction)
+        return messages
 
     def _number(self, batches: Sequence[Batch], transaction: Transaction) -> list[Message]:
         """Number the events of these batches; fills in `transaction.events`."""
@@ -246,37 +247,33 @@ class Outbox:
             self._keep_up()
             time.sleep(min(POLL_S, wait_s))
 
-    def _reopen(self, transaction: Transaction) -> None:
-        """Open the journal anew; a file that was removed is made again and begins a new stream."""
-        before = self._journal.stream
-        try:
-            self._journal.reopen()
-        except StorageError as error:
-            self.fault = str(error)
-            return
-        if self._journal.stream != before:
-            self._log.error("the journal is gone; a new stream begins", stream=self._journal.stream)
-            for camera, record in self._coverage.items():
-                transaction.coverage[camera, record.account.session] = record
-            transaction.open_strips |= self._open_strips
+    def _has(self, transaction: Transaction, end: tuple[str, int]) -> bool:
+        """Whether a journal that ended so has the transaction after all.
+
+        The disk may have it all, and fail when it is to say so.
+        """
+        stream, last_seq = end
+        count = len(transaction.events)
+        return count > 0 and self._journal.end == (stream, last_seq + count)
+
+    def _begin_anew(self, batches: Sequence[Batch]) -> Transaction:
+        """The first transaction of the journal that was made in place of one that is gone.
+
+        Raises:
+            JournalReplaced: it is no new one.
+        """
+        journal = self._journal
+        if journal.last_seq or journal.past().coverage:
+            raise JournalReplaced(
+                f"journal {journal.path}: another journal is in its place, of stream "
+                f"{journal.stream} and event {journal.last_seq}; the next start goes on with it"
+            )
+        self._log.error("the journal is gone; a new stream begins", stream=journal.stream)
+        return self._bookings.begin_anew(batches)
 
 
 def _unclean_stop(t_ns: int) -> DaemonStop:
     return DaemonStop(stream=NO_STREAM, seq=NO_SEQ, t_ns=t_ns, reason="unclean", detail="")
-
-
-def _book(ledger: Ledger, entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        if isinstance(entry, Miss):
-            ledger.book_miss(entry)
-        else:
-            ledger.book_row(entry.header)
-
-
-def _place(entry: Entry) -> tuple[tuple[str, str], tuple[str | None, int | None]]:
-    """Camera and session of an entry; strip, and the `line` that follows, where it is known."""
-    frame = entry if isinstance(entry, Miss) else entry.header
-    return (frame.camera, frame.session), (frame.strip, frame.next_line)
 
 
 def _latency_ms(row: Row, batch: Batch, published_ns: int) -> tuple[float, ...]:

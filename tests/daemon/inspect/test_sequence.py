@@ -164,3 +164,39 @@ def test_repeated_and_reordered_frames_stay_late(tracker: SequenceTracker) -> No
     camera.send(20, seq=9)
     camera.send(20, seq=4)
     assert camera.fates == {None: 10, Cause.LATE: 40}
+
+
+def test_a_session_that_counts_again_keeps_its_name_after_a_restart_of_the_daemon() -> None:
+    """Frames that are still sent under the old name go on where the renamed session ended."""
+    tracker = SequenceTracker()
+    tracker.resume("fixed", 99, None, None)
+    tracker.resume("fixed-2", 49, None, None)
+    camera = Sender(tracker, "fixed", seq=60)
+    camera.send(10)
+    assert (camera.fates, camera.lost) == ({None: 10}, 10)
+    assert set(camera.names) == {"fixed-2"}
+    restarted = Sender(tracker, "fixed")
+    restarted.send(50)
+    assert restarted.names[-1] == "fixed-3"
+
+
+def test_a_session_whose_name_ends_with_a_number_goes_on_after_a_restart_of_the_daemon() -> None:
+    """Whether or not there was one with the rest of its name."""
+    for others in ((), ("run",)):
+        tracker = SequenceTracker()
+        for name in (*others, "run-2"):
+            tracker.resume(name, 49, None, None)
+        camera = Sender(tracker, "run-2", seq=60)
+        camera.send(10)
+        assert (camera.fates, camera.lost) == ({None: 10}, 10)
+        assert set(camera.names) == {"run-2"}
+
+
+def test_two_sessions_never_share_a_name(tracker: SequenceTracker) -> None:
+    """Also where a sender uses the name that was given to one that counted again."""
+    for session in ("fixed", "fixed"):
+        Sender(tracker, session).send(50)
+    other = Sender(tracker, "fixed-2")
+    other.send(10)
+    assert set(other.names) == {"fixed-2-2"}
+    assert other.fates == {None: 10}

@@ -18,8 +18,10 @@ from stripwatch.inspect.coverage import Account
 from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.records import CoverageRecord, Transaction
 from stripwatch.journal.schema import SCHEMA
-from stripwatch.journal.store import Journal
+from stripwatch.journal.store import FILE, Journal
 from stripwatch.wire.causes import Cause
+
+TALLY = b'{"strip":"coil-7","session":"s","frame_seq":3,"t_ns":1}'
 
 
 def coverage(last_seq: int) -> dict[tuple[str, str], CoverageRecord]:
@@ -32,13 +34,13 @@ def test_events_coverage_and_strips_come_back(tmp_path: Path) -> None:
     """A journal that is opened again knows its stream, its last number, and where it stopped."""
     journal = Journal(tmp_path)
     stream = journal.stream
-    journal.append(Transaction([record(1)], coverage(9), {"top": b'{"strip":"coil-7"}'}))
+    journal.append(Transaction([record(1)], coverage(9), {"top": TALLY}))
     journal.close()
     again = Journal(tmp_path)
     past = again.past()
     assert (again.stream, again.last_seq) == (stream, 1)
     assert past.coverage == tuple(coverage(9).values())
-    assert past.open_strips == {"top": b'{"strip":"coil-7"}'}
+    assert past.open_strips == {"top": TALLY}
     assert past.is_unclean
     again.append(Transaction(open_strips={"top": None}))
     assert again.past().open_strips == {}
@@ -131,5 +133,46 @@ def test_databases_of_others_and_of_newer_programs_are_refused(tmp_path: Path) -
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="Not a directory"):
+    with pytest.raises(StorageError, match="a part of its path is a file"):
         Journal(tmp_path / "file" / "journal")
+    with pytest.raises(StorageError, match="the name of its folder is that of a file"):
+        Journal(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("DELETE FROM journal", "table journal has 0 rows"),
+        ("INSERT INTO coverage VALUES ('top', 's', 0, 1, 1, '{\"x\":1}', NULL, NULL, 1)", "'x'"),
+        ("INSERT INTO open_strip VALUES ('top', '{}')", "missing required field"),
+        ("DROP TABLE event", "no such table"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_a_sentence(tmp_path: Path, damage: str, reason: str) -> None:
+    Journal(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute(damage)
+    with pytest.raises(StorageError, match=reason), closing(Journal(tmp_path)) as journal:
+        journal.past()
+
+
+def test_sessions_that_are_booked_together_come_back_in_their_order(tmp_path: Path) -> None:
+    """A session that counts again comes after the one whose name it has taken on."""
+    journal = Journal(tmp_path)
+    names = ["s", "s-2", "s-10"]
+    records = {("top", name): CoverageRecord("top", Account(name, 0, 1, 2)) for name in names}
+    journal.append(Transaction(coverage=dict(reversed(records.items()))))
+    assert [record.account.session for record in journal.past().coverage] == names
+    journal.close()
+
+
+def test_a_journal_whose_wal_was_removed_loses_nothing(journal: Journal) -> None:
+    """It is noticed with the next transaction; what only the lost file had is brought over."""
+    (journal.path.parent / f"{FILE}-wal").unlink()
+    with pytest.raises(StorageError, match=r"has lost its file journal\.db-wal"):
+        journal.append(Transaction([record(11)]))
+    journal.reopen()
+    assert journal.last_seq == 10
+    journal.append(Transaction([record(11)]))
+    with JournalReader(journal.path.parent) as reader:
+        assert reader.bounds().last_seq == 11

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 import time
@@ -9,22 +10,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
+from tests.daemon.journal.conftest import record
 
 from stripwatch.config import PicturesSection, Publish
-from stripwatch.inspect.coverage import Row
+from stripwatch.errors import StorageError
+from stripwatch.inspect.coverage import Account, Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output
 from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.records import Transaction, event_record
-from stripwatch.journal.store import Journal
+from stripwatch.journal.store import FILE, Journal
+from stripwatch.journal.verify import verify
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
-from stripwatch.stages.outbox import Outbox
+from stripwatch.stages.outbox import JournalReplaced, Outbox
 from stripwatch.wire.event import (
     DaemonStart,
     DaemonStop,
@@ -88,12 +93,23 @@ START = DaemonStart(stream="", seq=0, t_ns=1, version="1", model="m", config="c"
 STOP = DaemonStop(stream="", seq=0, t_ns=2, reason="stopped", detail="")
 
 
+def made_outbox(
+    journal: Journal,
+    publisher: Publisher,
+    images: Images | None = None,
+    pictures: Pictures | None = None,
+) -> Outbox:
+    images = images or Images()
+    pictures = pictures or Pictures(PicturesSection(), journal.path.parent)
+    return Outbox(journal, journal.past(), publisher, images, pictures, Heartbeat())
+
+
 @contextmanager
 def running(journal: Journal, publisher: Publisher) -> Iterator[Outbox]:
     """An outbox, its thread and those of images and pictures; at the end everything is sent."""
     images = Images()
     pictures = Pictures(PicturesSection(), journal.path.parent)
-    outbox = Outbox(journal, journal.past(), publisher, images, pictures, Heartbeat())
+    outbox = made_outbox(journal, publisher, images, pictures)
     threads = [
         threading.Thread(target=outbox.run, args=(START, lambda: STOP, lambda: None)),
         threading.Thread(target=images.run, args=(lambda: None, outbox.wake)),
@@ -200,21 +216,58 @@ def test_a_removed_journal_is_made_again_with_a_new_stream(
     subscriber: zmq.Socket[bytes],
     make_defect: MakeDefect,
 ) -> None:
-    """Events go on, and the new journal knows how far the cameras were."""
+    """Events go on, and the new journal knows how far the cameras were.
+
+    Its counts begin there, so that its own events explain them.
+    """
     row = Row(HEADER, 0, 0, None)
+    other = Row(msgspec.structs.replace(HEADER, camera="bottom"), 0, 0, None)
+    next_row = Row(msgspec.structs.replace(HEADER, seq=1), 0, 0, None)
     before = journal.stream
     with running(journal, publisher) as outbox:
-        outbox.put(Batch([make_defect()], [row]), lambda: None)
+        outbox.put(Batch([make_defect()], [row, other]), lambda: None)
         received(subscriber, 2)
         for path in journal.path.parent.glob("journal.db*"):
             path.unlink()
-        put(outbox, [make_defect()])
+        outbox.put(Batch([make_defect(frame_seq=1)], [next_row]), lambda: None)
         event = received(subscriber, 1)[0]
     assert isinstance(event, Defect)
     assert event.stream != before
     assert (event.stream, event.seq) == (journal.stream, 1)
-    (record,) = journal.past().coverage
-    assert (record.camera, record.account.session, record.account.last_seq) == ("top", "s", 0)
+    accounts = {record.camera: record.account for record in journal.past().coverage}
+    assert accounts["top"] == Account("s", 1, 1, inspected=1)
+    assert accounts["bottom"] == Account("s", 1, 0)
+    assert verify(journal.path) == []
+
+
+def test_another_journal_in_its_place_ends_the_outbox(
+    journal: Journal, publisher: Publisher, tmp_path: Path, make_defect: MakeDefect
+) -> None:
+    """Such as one of a disk that is mounted again: the next start goes on with it."""
+    other = Journal(tmp_path / "other")
+    other.append(Transaction([record(1)]))
+    other.close()
+    outbox = made_outbox(journal, publisher)
+    put(outbox, [make_defect()])
+    (tmp_path / "other" / FILE).replace(journal.path)
+    with pytest.raises(JournalReplaced, match="another journal is in its place"):
+        outbox.run(START, lambda: STOP, lambda: None)
+
+
+def test_a_folder_that_was_removed_is_locked_again(
+    journal: Journal,
+    publisher: Publisher,
+    subscriber: zmq.Socket[bytes],
+    make_defect: MakeDefect,
+) -> None:
+    """The lock went with it; no second daemon may write into the new folder."""
+    with running(journal, publisher) as outbox:
+        received(subscriber, 1)
+        shutil.rmtree(journal.path.parent)
+        put(outbox, [make_defect()])
+        received(subscriber, 1)
+        with pytest.raises(StorageError, match="another daemon"):
+            Journal(journal.path.parent)
 
 
 def test_pictures_are_kept_under_the_number_of_their_defect(
