@@ -27,6 +27,7 @@ CLOSE_S = 1.0  # for what is left to leave
 HEADER_BYTES_MAX = 16  # of a PUBLISH packet, but for its topic
 RECEIVE_MAX = 65_535  # messages in flight, where the broker names no limit
 PACKET_BYTES_MAX = 268_435_455  # of MQTT
+KEEPALIVE_TIMEOUT = 0x8D
 NO_SUBSCRIBERS = 0x10  # a success: the broker has taken the message, and nobody listens
 _REASONS: dict[type[OSError], str] = {
     socket.gaierror: "cannot be found: check the host's name and DNS",
@@ -57,6 +58,7 @@ class MqttSink:
             ConfigError: one of them cannot be used.
         """
         self._settings = settings
+        self._client_id = settings.client_id or settings.prefix.replace("/", "-")
         self._password = password_of(settings)
         self._tls = tls_of(settings)
         self._client: Client | None = None
@@ -94,6 +96,8 @@ class MqttSink:
 
     def send(self, topic: str, payload: bytes) -> None:
         """Hand over an event; see `Sink`."""
+        client = self._connected()
+        client.loop_read()  # an answer that came meanwhile tells more than a write that fails
         client = self._connected()
         name = f"{self._settings.prefix}/{topic.replace('.', '/')}"
         size = len(name.encode()) + len(payload) + HEADER_BYTES_MAX
@@ -137,7 +141,7 @@ class MqttSink:
         settings = self._settings
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id or settings.prefix.replace("/", "-"),
+            client_id=self._client_id,
             protocol=MQTTv5,
             reconnect_on_failure=False,
         )
@@ -204,12 +208,15 @@ class MqttSink:
             return  # the first reason is the cause
         if flags.is_disconnect_packet_from_server:
             self._fault = f"has ended the connection: {code}"
-            if str(code) == "Session taken over":
-                self._fault += "; another client has the same forward.mqtt.client_id"
         elif self._limits is None:
             self._fault = "closed the connection before it answered; does its port want TLS?"
+        elif code.value == KEEPALIVE_TIMEOUT:
+            self._fault = "does not answer any more"
         else:
-            self._fault = f"is no longer connected: {code}"
+            self._fault = (
+                "or the network has closed the connection; where this repeats, check that no "
+                f"other client has the client_id {self._client_id}"
+            )
 
     def _on_publish(
         self,
