@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,11 @@ class Broker:
             self.process = subprocess.Popen(
                 [self._program, "-c", str(self.config)], stdout=log, stderr=log
             )
+        wait(self._listens, (self.folder / "log").read_text)
+
+    def _listens(self) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         """SIGTERM: it saves its sessions."""
@@ -120,7 +127,7 @@ class Consumer:
             self.retained.append(message.retain)
             self.statuses.append(content)
         else:
-            self.payloads[content["seq"]] = message.payload
+            self.payloads[content["seq"]] = bytes(message.payload)
             self.events.append((message.topic, content["seq"]))
 
     @property
@@ -151,11 +158,11 @@ class Line:
         self.log = folder / "forward.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, port: int, *settings: str, scheme: str = "mqtt") -> None:
+    def configure(self, port: int, *settings: str) -> None:
         rows = (
             CONFIG.format(folder=self.folder, pattern="pull"),
             "[forward.mqtt]",
-            f'endpoint = "{scheme}://localhost:{port}"',
+            f'endpoint = "mqtt://localhost:{port}"',
             'prefix = "plant/line1"',
             "keepalive_s = 2",
             *settings,

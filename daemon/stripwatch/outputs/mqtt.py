@@ -29,9 +29,12 @@ RECEIVE_MAX = 65_535  # messages in flight, where the broker names no limit
 PACKET_BYTES_MAX = 268_435_455  # of MQTT
 KEEPALIVE_TIMEOUT = 0x8D
 NO_SUBSCRIBERS = 0x10  # a success: the broker has taken the message, and nobody listens
-_REASONS: dict[type[OSError], str] = {
-    socket.gaierror: "cannot be found: check the host's name and DNS",
+_NOT_FOUND = "cannot be found: check the host's name and DNS"
+_REASONS: dict[type[OSError | ValueError], str] = {
+    socket.gaierror: _NOT_FOUND,
+    UnicodeError: _NOT_FOUND,  # no name that DNS can hold
     ConnectionRefusedError: "refuses connections: check that the broker runs there, and its port",
+    ConnectionResetError: "has closed the connection at once; does its port speak TLS?",
     TimeoutError: f"does not answer within {CONNECT_S:g} s: check host, port and firewalls",
 }
 LAST_WILL = msgspec.json.encode(
@@ -78,7 +81,7 @@ class MqttSink:
         host, port = self._settings.address
         try:
             client.connect(host, port, self._settings.keepalive_s)
-        except (OSError, ValueError) as error:  # ValueError: a name that DNS cannot hold
+        except (OSError, ValueError) as error:
             self._client = None
             raise SinkError(f"{self._settings.endpoint} {_explain(error)}") from error
         until_s = time.monotonic() + CONNECT_S
@@ -236,9 +239,10 @@ class MqttSink:
 def _explain(error: OSError | ValueError) -> str:
     """Why a connection cannot be made, and what to check."""
     if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message.rstrip(".")
         return (
-            f"has a certificate that is not accepted: {error.verify_message}; check ca_file, the "
-            "name in the certificate and this computer's clock"
+            f"has a certificate that is not accepted: {reason}; check ca_file, the name in the "
+            "certificate and this computer's clock"
         )
     if isinstance(error, ssl.SSLError):
         return f"does not speak TLS with us: {error.reason or error}; check port and cert_file"

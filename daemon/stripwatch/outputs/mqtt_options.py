@@ -12,6 +12,17 @@ from stripwatch.errors import ConfigError
 PASSWORD_BYTES_MAX = 65_535  # MQTT counts them in 16 bits
 
 
+class _Socket(ssl.SSLSocket):
+    """Closed where the handshake fails; paho would leave that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def password_of(settings: MqttSection) -> str | None:
     """The password, the first line of its file.
 
@@ -50,6 +61,7 @@ def tls_of(settings: MqttSection) -> ssl.SSLContext | None:
         raise ConfigError(
             f"forward.mqtt.ca_file: {settings.ca_file} holds no certificate in PEM"
         ) from error
+    context.sslsocket_class = _Socket
     if settings.cert_file is not None:
         key_file = settings.key_file or settings.cert_file
         _check_secret(Path(key_file), "key_file" if settings.key_file else "cert_file")
