@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.line.conftest import DAEMON_SHAPE, Daemon
 from tests.line.forwarding import TOPICS, WINDOW, Broker, Consumer, Line, wait
 
+from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode
 from stripwatch.journal.reader import JournalReader
 from stripwatch.lab.faults.proxy import Proxy
 from stripwatch.outputs.forward import STORE_EVENTS
+from stripwatch.testing import FakeCamera
 
 pytestmark = pytest.mark.slow
 EVENTS = 2000
@@ -208,3 +214,29 @@ def test_two_forwarders_with_one_name_are_told_apart(line: Line, tmp_path: Path)
     with closing(Line(tmp_path / "second", port)) as second:
         second.start()
         line.wait_for_log("check that no other client has the client_id plant-line1")
+
+
+def test_a_whole_line_from_camera_to_broker(
+    daemon: Daemon, camera: FakeCamera, broker: Broker, consumer: Consumer
+) -> None:
+    """Defects of a running daemon arrive, and the status has the daemon's own in it."""
+    daemon.make_engine(FakeBehaviour())
+    with daemon.config.open("a") as config:
+        config.write(f'[forward.mqtt]\nendpoint = "mqtt://localhost:{broker.port}"\n')
+        config.write('prefix = "plant/line1"\n')
+    daemon.start()
+    daemon.wait_for("READY=1")
+    command = [sys.executable, "-m", "stripwatch", "forward", "mqtt", "--config", daemon.config]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as forwarder:
+        pixels = np.zeros(DAEMON_SHAPE, np.uint8)
+        pixels[4:8, 10:20] = 252
+        camera.send("top", "s", 0, pixels)
+        wait(lambda: ("plant/line1/defect/top/kind1", 2) in consumer.events)
+        wait(lambda: consumer.statuses[-1]["daemon"] is not None)
+        forwarder.terminate()
+        assert forwarder.wait(20) == ExitCode.OK
+    assert consumer.events[0] == ("plant/line1/daemon", 1)
+    status = next(entry["daemon"] for entry in consumer.statuses if entry["daemon"])
+    assert isinstance(status, dict)
+    assert (status["type"], status["state"]) == ("status", "running")
+    assert daemon.stop() == ExitCode.OK
