@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,35 @@ class Consumer:
         self._client.loop_stop()
 
 
+def section(port: int) -> tuple[str, ...]:
+    """Of a configuration: where to forward to."""
+    return (
+        "[forward.mqtt]",
+        f'endpoint = "mqtt://localhost:{port}"',
+        'prefix = "plant/line1"',
+        "keepalive_s = 2\n",
+    )
+
+
+def start_forwarder(config: Path, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "stripwatch", "forward", "mqtt", "--config", str(config)],
+            stderr=file,
+        )
+
+
+@contextmanager
+def forwarding(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A forwarder for the length of a block."""
+    process = start_forwarder(config, log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 class Line:
     """A journal that grows, and the process that forwards it."""
 
@@ -159,15 +188,8 @@ class Line:
         self.process: subprocess.Popen[bytes] | None = None
 
     def configure(self, port: int, *settings: str) -> None:
-        rows = (
-            CONFIG.format(folder=self.folder, pattern="pull"),
-            "[forward.mqtt]",
-            f'endpoint = "mqtt://localhost:{port}"',
-            'prefix = "plant/line1"',
-            "keepalive_s = 2",
-            *settings,
-        )
-        self.config.write_text("\n".join(rows) + "\n")
+        text = CONFIG.format(folder=self.folder, pattern="pull")
+        self.config.write_text("\n".join((text, *section(port), *settings)))
 
     def append(self, count: int) -> int:
         """Journal events of all topics, about 730 bytes each; returns the last number."""
@@ -184,11 +206,7 @@ class Line:
         return EventRecord(seq, "x", topic, time.time_ns(), None, None, None, None, payload)
 
     def start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stripwatch", "forward", "mqtt", "--config", self.config],
-                stderr=log,
-            )
+        self.process = start_forwarder(self.config, self.log)
         return self.process
 
     def stop(self) -> int:

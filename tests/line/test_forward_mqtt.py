@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.line.conftest import DAEMON_SHAPE, Daemon
-from tests.line.forwarding import TOPICS, WINDOW, Broker, Consumer, Line, wait
+from tests.line.forwarding import TOPICS, WINDOW, Broker, Consumer, Line, forwarding, section, wait
 
-from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode
 from stripwatch.journal.reader import JournalReader
 from stripwatch.lab.faults.proxy import Proxy
@@ -220,19 +217,16 @@ def test_a_whole_line_from_camera_to_broker(
     daemon: Daemon, camera: FakeCamera, broker: Broker, consumer: Consumer
 ) -> None:
     """Defects of a running daemon arrive, and the status has the daemon's own in it."""
-    daemon.make_engine(FakeBehaviour())
     with daemon.config.open("a") as config:
-        config.write(f'[forward.mqtt]\nendpoint = "mqtt://localhost:{broker.port}"\n')
-        config.write('prefix = "plant/line1"\n')
+        config.write("\n".join(section(broker.port)))
     daemon.start()
     daemon.wait_for("READY=1")
-    command = [sys.executable, "-m", "stripwatch", "forward", "mqtt", "--config", daemon.config]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as forwarder:
+    with forwarding(daemon.config, daemon.folder / "forward.log") as forwarder:
         pixels = np.zeros(DAEMON_SHAPE, np.uint8)
         pixels[4:8, 10:20] = 252
         camera.send("top", "s", 0, pixels)
         wait(lambda: ("plant/line1/defect/top/kind1", 2) in consumer.events)
-        wait(lambda: consumer.statuses[-1]["daemon"] is not None)
+        wait(lambda: any(entry["daemon"] for entry in consumer.statuses))
         forwarder.terminate()
         assert forwarder.wait(20) == ExitCode.OK
     assert consumer.events[0] == ("plant/line1/daemon", 1)

@@ -91,7 +91,10 @@ class Forwarding:
                     self._turn()
                 else:
                     self._link.try_connect()
-                    stop.wait(0 if self._link.window else POLL_S)
+                    if self._link.window:
+                        self._report()  # in place of the last will
+                    else:
+                        stop.wait(POLL_S)
             return self._drain(drain_timeout_s)
         finally:
             self._sink.close()
