@@ -196,8 +196,12 @@ class Forwarder:
             journal.close()
             raise
         self._journal, self._file, self._stream = journal, file, bounds.stream
-        seq = self._begin(position, bounds)
-        self._read_seq = self._acknowledged_seq = self._stored_seq = seq
+        self._read_seq = self._acknowledged_seq = self._begin(position, bounds)
+        if position is None or position.stream != bounds.stream:
+            self._stored_seq = -1  # from now on retention waits for us, also without a broker
+            self.store()
+        else:
+            self._stored_seq = position.seq
 
     def _begin(self, position: Position | None, bounds: Bounds) -> int:
         """The number after which to begin."""

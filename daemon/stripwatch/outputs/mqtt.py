@@ -23,7 +23,7 @@ from stripwatch.errors import SinkError
 from stripwatch.outputs.mqtt_options import password_of, tls_of
 
 CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's answer
-CLOSE_S = 1.0  # for what is left to leave
+LEAVE_S = 1.0  # for the last messages to leave
 HEADER_BYTES_MAX = 16  # of a PUBLISH packet, but for its topic
 RECEIVE_MAX = 65_535  # messages in flight, where the broker names no limit
 PACKET_BYTES_MAX = 268_435_455  # of MQTT
@@ -88,12 +88,12 @@ class MqttSink:
         while self._limits is None and not self._fault and time.monotonic() < until_s:
             client.loop(0.1)
         if self._limits is None:
-            self._drop()
+            self.close()
             raise SinkError(
                 f"{self._settings.endpoint} {self._fault or 'has not answered; is it a broker?'}"
             )
         if self._limits.qos < 1:
-            self._drop()
+            self.close()
             raise SinkError(f"{self._settings.endpoint} takes no messages of QoS 1")
         return min(self._settings.window, self._limits.in_flight)
 
@@ -106,7 +106,7 @@ class MqttSink:
         size = len(name.encode()) + len(payload) + HEADER_BYTES_MAX
         size_max = self._limits.packet_bytes if self._limits else size
         if size > size_max:
-            self._drop()
+            self.close()
             raise SinkError(
                 f"{self._settings.endpoint} takes at most {size_max} bytes a message, the next "
                 f"event has {size}; raise the broker's limit"
@@ -129,16 +129,21 @@ class MqttSink:
         """Publish the retained status; see `Sink`."""
         self._connected().publish(f"{self._settings.prefix}/status", status, qos=0, retain=True)
 
-    def close(self) -> None:
+    def leave(self, status: bytes) -> None:
         """End the connection in order, so that the broker keeps the last will to itself."""
-        client = self._client
-        if client is None:
-            return
+        self.report(status)
+        client = self._connected()
         client.disconnect()
-        until_s = time.monotonic() + CLOSE_S
+        until_s = time.monotonic() + LEAVE_S
         while client.want_write() and client.socket() and time.monotonic() < until_s:
             client.loop(0.05)
-        self._drop()
+        self.close()
+
+    def close(self) -> None:
+        """Forget the connection; without a DISCONNECT the broker publishes the last will."""
+        if self._client is not None and (connection := self._client.socket()):
+            connection.close()
+        self._client = None
 
     def _make_client(self) -> Client:
         settings = self._settings
@@ -167,15 +172,9 @@ class MqttSink:
             SinkError: the connection has ended.
         """
         if self._client is None or self._fault:
-            self._drop()
+            self.close()
             raise SinkError(f"{self._settings.endpoint} {self._fault or 'is not connected'}")
         return self._client
-
-    def _drop(self) -> None:
-        """Forget the client; without a DISCONNECT the broker publishes the last will."""
-        if self._client is not None and (connection := self._client.socket()):
-            connection.close()
-        self._client = None
 
     def _is_acknowledged(self, info: MQTTMessageInfo) -> bool:
         return info.rc <= 0 and info.is_published() and info.mid not in self._refused

@@ -41,5 +41,12 @@ class Sink(Protocol):
             SinkError: the connection has ended.
         """
 
+    def leave(self, status: bytes) -> None:
+        """End the connection in order, with a last status.
+
+        Raises:
+            SinkError: it had ended before.
+        """
+
     def close(self) -> None:
-        """End the connection in order, or what is left of it; closing twice is allowed."""
+        """End the connection as a crash would, if there is one."""

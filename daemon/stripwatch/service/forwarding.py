@@ -125,22 +125,30 @@ class Forwarding:
         """Tell systemd, the log and the sink how it goes."""
         self._reported_s = time.monotonic()
         self._notifier.watchdog()
-        try:
-            self._progress = self._forwarder.progress()
-        except StorageError as error:
-            self._storage_failed(error)
+        self._look()
         fault, self._storage_fault = self._storage_fault, ""
         if fault != self._logged_fault:
             self._logged_fault = fault
             log = self._log.error if fault else self._log.info
             log("journal fault" if fault else "journal fault is over", detail=fault)
         self._note_listeners()
-        status = self._send_status("failed" if fault else "online", fault)
+        status = self._status("failed" if fault else "online", fault)
+        if self._link.window:
+            try:
+                self._sink.report(msgspec.json.encode(status))
+            except SinkError as error:
+                self._disconnected(error)
         self._notifier.status(
             f"{'connected' if self._link.window else 'not connected'}: event "
             f"{status.acknowledged_seq} of {status.last_seq} acknowledged, "
             f"{status.lag_s:.0f} s behind {fault}"
         )
+
+    def _look(self) -> None:
+        try:
+            self._progress = self._forwarder.progress()
+        except StorageError as error:
+            self._storage_failed(error)
 
     def _note_listeners(self) -> None:
         settled, unheard = self._settled, self._sink.unheard
@@ -153,9 +161,8 @@ class Forwarding:
             log("nobody has subscribed" if nobody else "somebody has subscribed", unheard=unheard)
         self._nobody_listens = nobody
 
-    def _send_status(self, state: State, reason: str) -> ForwardStatus:
-        """Send a status where there is a connection, and return it."""
-        status = forward_status(
+    def _status(self, state: State, reason: str) -> ForwardStatus:
+        return forward_status(
             self._progress,
             state,
             reason,
@@ -163,12 +170,6 @@ class Forwarding:
             nobody_listens=self._nobody_listens,
             daemon=self._daemon.read(),
         )
-        if self._link.window:
-            try:
-                self._sink.report(msgspec.json.encode(status))
-            except SinkError as error:
-                self._disconnected(error)
-        return status
 
     def _drain(self, timeout_s: float) -> ExitCode:
         """Wait for what is in flight, store the position, say that we go.
@@ -181,8 +182,12 @@ class Forwarding:
         while self._forwarder.in_flight and time.monotonic() < until_s:
             self._turn(send=False)
         unanswered = self._forwarder.in_flight
-        self._progress = self._forwarder.progress()
-        self._send_status("offline", "stopped")
+        self._look()
+        if self._link.window:
+            try:
+                self._sink.leave(msgspec.json.encode(self._status("offline", "stopped")))
+            except SinkError as error:
+                self._log.warning("not connected at the end", detail=str(error))
         self._forwarder.store()
         if unanswered:
             self._log.error("stopped before everything was acknowledged", in_flight=unanswered)

@@ -48,6 +48,8 @@ class ListSink:
 
     def report(self, status: bytes) -> None: ...
 
+    def leave(self, status: bytes) -> None: ...
+
     def close(self) -> None: ...
 
     @property
@@ -162,6 +164,14 @@ def test_what_was_removed_before_it_was_sent_is_an_item(empty: Journal, folder: 
     assert sink.numbers == [*range(1, 6), *range(21, last + 1)]
 
 
+def test_retention_knows_a_sink_that_has_never_been_reached(empty: Journal, folder: Path) -> None:
+    append(empty, 9)
+    forwarder = Forwarder(folder, "forward-x")
+    forwarder.progress()
+    forwarder.close()
+    assert stored(folder) == (empty.stream, 0)
+
+
 def test_a_new_reader_begins_with_the_first_event_that_is_left(
     empty: Journal, folder: Path
 ) -> None:
@@ -232,18 +242,18 @@ def test_a_journal_that_comes_later_is_found(folder: Path) -> None:
     journal.close()
 
 
-def test_a_position_that_cannot_be_stored_is_told_and_stored_later(
-    empty: Journal, folder: Path
-) -> None:
+def test_one_reader_too_many_waits_until_another_is_forgotten(empty: Journal, folder: Path) -> None:
+    """Without a place among the readers retention would not wait for it."""
     with closing(Positions(folder)) as positions:
         for number in range(READERS_MAX):
             positions.set(f"reader-{number}", "s", 0)
-        append(empty, 2)
+        last = append(empty, 2)
         sink, forwarder = ListSink(), Forwarder(folder, "forward-x")
-        turn(forwarder, sink)
-        with pytest.raises(StorageError, match="forget"):
-            forwarder.store()
+        for _ in range(2):
+            with pytest.raises(StorageError, match="forget"):
+                turn(forwarder, sink)
+        assert sink.numbers == []
         positions.forget("reader-7")
-    forwarder.store()
+    run_out(forwarder, sink, last)
     forwarder.close()
-    assert stored(folder) == (empty.stream, 2)
+    assert stored(folder) == (empty.stream, last)
