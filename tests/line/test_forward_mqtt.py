@@ -187,14 +187,14 @@ def test_that_nobody_listens_is_told(line: Line, broker: Broker) -> None:
 def test_a_refused_event_is_not_lost(line: Line, broker: Broker, consumer: Consumer) -> None:
     """The broker acknowledges with an error: the position waits until our rights are mended."""
     rules = broker.folder / "rules"
-    rules.write_text("topic read #\ntopic write plant/line1/defect/#\n")
+    rules.write_text("topic read #\ntopic write plant/line1/status\n")
     broker.stop()
     broker.configure("allow_anonymous true", f"acl_file {rules}")
     broker.start()
     assert broker.process
     line.append(10)
     line.start()
-    line.wait_for_log("refuses an event: Not authorized")
+    line.wait_for_log("refuses a message: Not authorized")
     assert line.position == 0
     rules.write_text("topic readwrite #\n")
     broker.process.send_signal(signal.SIGHUP)

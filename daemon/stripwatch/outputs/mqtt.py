@@ -67,6 +67,7 @@ class MqttSink:
         self._client: Client | None = None
         self._sent: deque[MQTTMessageInfo] = deque()
         self._refused: set[int] = set()  # message ids
+        self._reports: set[int] = set()  # message ids of statuses, which count for nothing
         self._fault = ""  # why the connection has ended
         self._limits: _Limits | None = None  # the broker's, once it has accepted us
         self.unheard = 0
@@ -76,6 +77,7 @@ class MqttSink:
         self.close()
         self._sent.clear()
         self._refused.clear()
+        self._reports.clear()
         self._fault, self._limits = "", None
         self._client = client = self._make_client()
         host, port = self._settings.address
@@ -95,7 +97,8 @@ class MqttSink:
         if self._limits.qos < 1:
             self.close()
             raise SinkError(f"{self._settings.endpoint} takes no messages of QoS 1")
-        return min(self._settings.window, self._limits.in_flight)
+        # One of them is for the status.
+        return min(self._settings.window, max(1, self._limits.in_flight - 1))
 
     def send(self, topic: str, payload: bytes) -> None:
         """Hand over an event; see `Sink`."""
@@ -127,7 +130,8 @@ class MqttSink:
 
     def report(self, status: bytes) -> None:
         """Publish the retained status; see `Sink`."""
-        self._connected().publish(f"{self._settings.prefix}/status", status, qos=0, retain=True)
+        topic = f"{self._settings.prefix}/status"
+        self._reports.add(self._connected().publish(topic, status, qos=1, retain=True).mid)
 
     def leave(self, status: bytes) -> None:
         """End the connection in order, so that the broker keeps the last will to itself."""
@@ -230,9 +234,13 @@ class MqttSink:
     ) -> None:
         if code.is_failure:
             self._refused.add(mid)
-            self._fault = f"refuses an event: {code}; check the rights of our user there"
-        elif code.value == NO_SUBSCRIBERS:
+            self._fault = (
+                f"refuses a message: {code}; check the right of our user to write below "
+                f"{self._settings.prefix}/"
+            )
+        elif code.value == NO_SUBSCRIBERS and mid not in self._reports:
             self.unheard += 1
+        self._reports.discard(mid)
 
 
 def _explain(error: OSError | ValueError) -> str:
