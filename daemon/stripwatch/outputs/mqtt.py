@@ -6,8 +6,6 @@ acknowledged when its `MQTTMessageInfo` says so.
 
 from __future__ import annotations
 
-import socket
-import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -20,23 +18,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from stripwatch.config_forward import MqttSection
 from stripwatch.errors import SinkError
+from stripwatch.outputs.mqtt_faults import CONNECT_S, explain
 from stripwatch.outputs.mqtt_options import password_of, tls_of
 
-CONNECT_S = 5.0  # for each of: TCP, TLS, the broker's answer
 LEAVE_S = 1.0  # for the last messages to leave
 HEADER_BYTES_MAX = 16  # of a PUBLISH packet, but for its topic
 RECEIVE_MAX = 65_535  # messages in flight, where the broker names no limit
 PACKET_BYTES_MAX = 268_435_455  # of MQTT
 KEEPALIVE_TIMEOUT = 0x8D
 NO_SUBSCRIBERS = 0x10  # a success: the broker has taken the message, and nobody listens
-_NOT_FOUND = "cannot be found: check the host's name and DNS"
-_REASONS: dict[type[OSError | ValueError], str] = {
-    socket.gaierror: _NOT_FOUND,
-    UnicodeError: _NOT_FOUND,  # no name that DNS can hold
-    ConnectionRefusedError: "refuses connections: check that the broker runs there, and its port",
-    ConnectionResetError: "has closed the connection at once; does its port speak TLS?",
-    TimeoutError: f"does not answer within {CONNECT_S:g} s: check host, port and firewalls",
-}
 LAST_WILL = msgspec.json.encode(
     {"type": "forward_status", "state": "offline", "reason": "the connection was lost", "v": 1}
 )
@@ -85,7 +75,7 @@ class MqttSink:
             client.connect(host, port, self._settings.keepalive_s)
         except (OSError, ValueError) as error:
             self._client = None
-            raise SinkError(f"{self._settings.endpoint} {_explain(error)}") from error
+            raise SinkError(f"{self._settings.endpoint} {explain(error)}") from error
         until_s = time.monotonic() + CONNECT_S
         while self._limits is None and not self._fault and time.monotonic() < until_s:
             client.loop(0.1)
@@ -241,17 +231,3 @@ class MqttSink:
         elif code.value == NO_SUBSCRIBERS and mid not in self._reports:
             self.unheard += 1
         self._reports.discard(mid)
-
-
-def _explain(error: OSError | ValueError) -> str:
-    """Why a connection cannot be made, and what to check."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        reason = error.verify_message.rstrip(".")
-        return (
-            f"has a certificate that is not accepted: {reason}; check ca_file, the name in the "
-            "certificate and this computer's clock"
-        )
-    if isinstance(error, ssl.SSLError):
-        return f"does not speak TLS with us: {error.reason or error}; check port and cert_file"
-    words = (words for kind, words in _REASONS.items() if isinstance(error, kind))
-    return next(words, f"cannot be reached: {getattr(error, 'strerror', None) or error}")
