@@ -200,6 +200,7 @@ def test_a_refused_event_is_not_lost(line: Line, broker: Broker, consumer: Consu
     broker.process.send_signal(signal.SIGHUP)
     consumer.wait_for(10)
     wait(lambda: line.position == 10)
+    assert consumer.first_seen == list(range(1, 11))
 
 
 def test_two_forwarders_with_one_name_are_told_apart(line: Line, tmp_path: Path) -> None:
