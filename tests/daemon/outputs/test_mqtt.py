@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.line.forwarding import Broker, program
+from tests.line.forwarding import Broker, program, wait
 
 from stripwatch.config_forward import MqttSection
 from stripwatch.errors import ConfigError, SinkError
@@ -123,9 +122,7 @@ def test_certificates_are_checked_on_both_sides(broker: Broker, certificates: Pa
     accepted = encrypted(**ours)
     accepted.connect()
     accepted.send("defect.top.pits", b"{}")
-    until_s = time.monotonic() + 10
-    while not accepted.acknowledged(0.1):
-        assert time.monotonic() < until_s
+    wait(lambda: accepted.acknowledged(0.1) == 1)
     accepted.close()
 
 
@@ -137,6 +134,22 @@ def test_an_event_that_is_too_long_for_the_broker_is_a_sentence(broker: Broker) 
     with pytest.raises(SinkError, match=r"at most 1000 bytes .* the next event has 10"):
         small.send("gap.top", b"x" * 1000)
     small.close()
+
+
+@pytest.mark.slow
+def test_a_refused_event_is_not_acknowledged(broker: Broker, tmp_path: Path) -> None:
+    """The broker answers it as it answers any other, but with an error."""
+    (tmp_path / "rules").write_text("topic write stripwatch/gap/#\n")
+    restart(broker, "allow_anonymous true", f"acl_file {tmp_path}/rules")
+    limited = sink(broker.port)
+    limited.connect()
+    limited.send("gap.top", b"{}")
+    wait(lambda: limited.acknowledged(0.1) == 1)
+    assert limited.unheard == 1
+    limited.send("defect.top.pits", b"{}")
+    with pytest.raises(SinkError, match="refuses a message: Not authorized"):
+        wait(lambda: limited.acknowledged(0.1) > 0)
+    limited.close()
 
 
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
