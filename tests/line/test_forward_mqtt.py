@@ -139,7 +139,6 @@ def test_a_killed_forwarder_repeats_little_and_loses_nothing(
     consumer.wait_for(last)
     assert consumer.first_seen == list(range(1, last + 1))
     assert consumer.doubled <= 3 * (STORE_EVENTS + 2 * WINDOW)
-    assert line.stop() == ExitCode.OK
 
 
 def test_a_frozen_broker_is_left_and_found_again(
