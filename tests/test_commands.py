@@ -31,7 +31,9 @@ PARSERS = {
     "stripwatch-train": train_parser,
     "engine-build": build_parser,
 }
-COMMANDS = ("run", "init", "check", "reload", "demo", "replay", "record", "events", "bench")
+COMMANDS = (
+    *("run", "init", "check", "reload", "demo", "replay", "record", "events", "forward", "bench"),
+)
 
 
 def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""systemd/stripwatch.service: good in systemd's eyes, and in step with the program."""
+"""The units in systemd/: good in systemd's eyes, and in step with the program."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ from stripwatch.config import load_config
 from stripwatch.errors import ExitCode
 from stripwatch.resources import resource_path
 
-UNIT = Path(__file__).resolve().parents[1] / "systemd" / "stripwatch.service"
+FOLDER = Path(__file__).resolve().parents[1] / "systemd"
+UNIT = FOLDER / "stripwatch.service"
+FORWARD_UNIT = FOLDER / "stripwatch-forward@.service"
 PROGRAM = "/opt/stripwatch/bin/stripwatch"
+
+
+def service_of(unit: Path) -> dict[str, str]:
+    """The keys of a unit's [Service] section."""
+    parser = RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # keys are case-sensitive
+    parser.read_string(unit.read_text())
+    return dict(parser["Service"])
 
 
 @pytest.fixture
 def service() -> dict[str, str]:
-    """The keys of the unit's [Service] section."""
-    parser = RawConfigParser()
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # keys are case-sensitive
-    parser.read_string(UNIT.read_text())
-    return dict(parser["Service"])
+    return service_of(UNIT)
 
 
-def test_systemd_finds_nothing_to_say(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [UNIT, FORWARD_UNIT], ids=lambda unit: unit.name)
+def test_systemd_finds_nothing_to_say(unit: Path, tmp_path: Path) -> None:
     """Checked on a copy that names a program which this machine has."""
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("no systemd-analyze here")
-    text = UNIT.read_text()
+    text = unit.read_text()
     assert PROGRAM in text
-    copy = tmp_path / UNIT.name
+    copy = tmp_path / unit.name.replace("@", "@mqtt")
     copy.write_text(text.replace(PROGRAM, sys.executable))
     done = subprocess.run(
         [tool, "verify", "--man=no", str(copy)],
@@ -62,3 +69,16 @@ def test_only_the_daemon_itself_reports_its_state(service: dict[str, str]) -> No
     assert service["ExecStart"] == f"{PROGRAM} run /etc/stripwatch/config.toml"
     assert service["User"] == "stripwatch"
     assert float(service["WatchdogSec"]) > 0
+
+
+def test_the_forwarder_runs_as_the_daemon_does(service: dict[str, str]) -> None:
+    """With its user, its folders and its limits; it has no engine, so no fault of one either."""
+    forward = service_of(FORWARD_UNIT)
+    assert forward["ExecStart"] == f"{PROGRAM} forward %i --config /etc/stripwatch/config.toml"
+    codes = {int(code) for code in forward["RestartPreventExitStatus"].split()}
+    assert codes == {ExitCode.USAGE, ExitCode.CONFIG}
+    own = {"ExecStart", "RestartPreventExitStatus", "WatchdogSec"}
+    only_daemon = {"ExecStartPre", "ExecReload", "TimeoutStartSec"}
+    assert {key: value for key, value in forward.items() if key not in own} == {
+        key: value for key, value in service.items() if key not in own | only_daemon
+    }

@@ -18,6 +18,7 @@ from stripwatch.config_errors import (
     explain_all,
     in_one_text,
 )
+from stripwatch.config_forward import Forward, forward_mistakes, with_absolute_files
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
@@ -158,6 +159,7 @@ class Config(_Section, frozen=True):
     journal: JournalSection = JournalSection()
     pictures: PicturesSection = PicturesSection()
     service: Service = Service()
+    forward: Forward = Forward()
 
 
 def load_config(path: Path) -> Config:
@@ -183,6 +185,7 @@ def load_config(path: Path) -> Config:
         *_repeated("endpoint", endpoints),
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
         *_wrong_edges(config.strip),
+        *forward_mistakes(config.forward),
     ]
     if mistakes:
         raise ConfigError(in_one_text(path, mistakes))
@@ -217,6 +220,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             replaced(entry, endpoint=_absolute(entry.endpoint, folder)) for entry in config.inputs
         ),
         publish=replaced(config.publish, endpoint=_absolute(config.publish.endpoint, folder)),
+        forward=with_absolute_files(config.forward, folder),
     )
 
 

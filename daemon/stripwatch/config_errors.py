@@ -18,11 +18,17 @@ _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})
 _HOST = r"([^:/\s\x00\[\]]+|\[[0-9A-Fa-f:.]+(%[^\]\s\x00]+)?\])"
 ENDPOINT_PATTERN = rf"^(tcp://{_HOST}:{_PORT}|ipc://(?!\*$)[^\s\x00]+)$(?!\n)"
 PATH_PATTERN = r"^[^\x00]+$"
+FILE_PATTERN = PATH_PATTERN + r"(?!\n)"
+MQTT_ENDPOINT_PATTERN = rf"^mqtts?://{_HOST}:{_PORT}$(?!\n)"
+MQTT_TOPIC_PATTERN = r"^(?!\$)[^+#/\s\x00]+(/[^+#/\s\x00]+)*$(?!\n)"  # no wildcards
 PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     ENDPOINT_PATTERN: "tcp://HOST:PORT with a port from 1 to 65535 "
     "(an IPv6 address in brackets: tcp://[::1]:5550), or ipc://PATH",
     NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
     PATH_PATTERN: "the path of a folder",
+    FILE_PATTERN: "the path of a file",
+    MQTT_ENDPOINT_PATTERN: "mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS",
+    MQTT_TOPIC_PATTERN: "words with / between them, without + # $ and spaces",
 }
 MISTAKES_SHOWN_MAX = 20
 KIND_WORDS = {  # msgspec names types, the author of the file thinks in TOML

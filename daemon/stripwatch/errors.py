@@ -3,7 +3,7 @@
 `WireError` (wire/causes.py): a peer broke the protocol; count it, drop the message, continue.
 `ConfigError`, `ModelError`: the user or the build is wrong; stop with a sentence that says how to
 fix it.
-`DeviceError`, `StorageError`: the world failed; retry with a limit, and report it.
+`DeviceError`, `StorageError`, `SinkError`: the world failed; retry with a limit, and report it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class BrokenDeviceError(DeviceError):
 
 class StorageError(StripwatchError):
     """A file or a disk could not be read or written."""
+
+
+class SinkError(StripwatchError):
+    """A receiver of forwarded events cannot be reached, or refuses them; it is tried again."""
 
 
 class ExitCode(IntEnum):

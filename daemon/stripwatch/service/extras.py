@@ -8,6 +8,7 @@ _EXTRAS = {  # extra of pyproject.toml, by the first part of the module's name
     "onnx": "build",
     "onnxruntime": "build",
     "nncf": "int8",
+    "paho": "mqtt",
     "pycuda": "cuda",
     "tensorboard": "tensorboard",
     "tensorrt": "tensorrt",

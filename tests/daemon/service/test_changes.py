@@ -14,6 +14,7 @@ from stripwatch.config import (
     Inspect,
     Publish,
 )
+from stripwatch.config_forward import Forward, MqttSection
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.inspect.model import Model
 from stripwatch.service.changes import changes_now, changes_with_restart
@@ -32,6 +33,11 @@ replaced = msgspec.structs.replace
 def test_equal_configurations_have_no_changes() -> None:
     assert changes_now((CONFIG, MODEL), (CONFIG, MODEL)) == ()
     assert changes_with_restart(CONFIG, CONFIG) == ()
+
+
+def test_what_the_daemon_does_not_read_is_no_change() -> None:
+    forward = Forward(mqtt=MqttSection(endpoint="mqtt://broker:1883"))
+    assert changes_with_restart(CONFIG, replaced(CONFIG, forward=forward)) == ()
 
 
 def test_changes_of_classes_are_those_in_force() -> None:
