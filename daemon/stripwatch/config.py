@@ -137,6 +137,12 @@ class Publish(_Section, frozen=True):
     frame_results: bool = False  # a `frame.<camera>` message for every frame
 
 
+class RequestsSection(_Section, frozen=True):
+    """The endpoint at which clients ask for events again; always bound."""
+
+    endpoint: Endpoint
+
+
 class Service(_Section, frozen=True):
     """The process itself."""
 
@@ -158,6 +164,7 @@ class Config(_Section, frozen=True):
     inspect: Inspect = Inspect()
     journal: JournalSection = JournalSection()
     pictures: PicturesSection = PicturesSection()
+    requests: RequestsSection | None = None
     service: Service = Service()
     forward: Forward = Forward()
 
@@ -180,6 +187,8 @@ def load_config(path: Path) -> Config:
         mistakes = explain_all(table, Config) or [explain(str(error), table, Config)]
         raise ConfigError(in_one_text(path, mistakes)) from None
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
+    if config.requests:
+        endpoints.append(config.requests.endpoint)
     mistakes = [
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
         *_repeated("endpoint", endpoints),
@@ -220,6 +229,8 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             replaced(entry, endpoint=_absolute(entry.endpoint, folder)) for entry in config.inputs
         ),
         publish=replaced(config.publish, endpoint=_absolute(config.publish.endpoint, folder)),
+        requests=config.requests
+        and replaced(config.requests, endpoint=_absolute(config.requests.endpoint, folder)),
         forward=with_absolute_files(config.forward, folder),
     )
 

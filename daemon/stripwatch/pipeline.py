@@ -21,6 +21,8 @@ from stripwatch.config import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
+from stripwatch.journal.answers import Answers
+from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
@@ -79,6 +81,7 @@ class Pipeline:
             self.outbox = Outbox(
                 self._journal, past, self.publisher, images, pictures, self._beats["outbox"]
             )
+            self._requests = self._open_requests()
             decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
@@ -166,7 +169,7 @@ class Pipeline:
         self, decoders: Decoders, images: Images, pictures: Pictures
     ) -> list[threading.Thread]:
         """All threads of the pipeline; the engine's is the first."""
-        return [
+        threads = [
             self._thread("engine", self._engine_loop.run),
             self._thread("receive", lambda: self.receiver.run(self._stop)),
             self._thread("deliver", self.deliverer.run),
@@ -184,6 +187,19 @@ class Pipeline:
                 if name.startswith("decode-")
             ),
         ]
+        if self._requests:
+            serve = functools.partial(self._requests.run, self._stop, self._beats["requests"].beat)
+            threads.append(self._thread("requests", serve))
+        return threads
+
+    def _open_requests(self) -> RequestServer | None:
+        """The end for clients that ask for events again, where one is configured."""
+        settings = self._config.requests
+        if settings is None:
+            return None
+        self._beats["requests"] = Heartbeat()
+        answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest)
+        return RequestServer(self._context, settings.endpoint, answers)
 
     def _resume(self, past: Past) -> None:
         """Continue the sessions and strips of the daemon before this one."""

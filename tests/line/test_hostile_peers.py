@@ -16,7 +16,7 @@ from tests.line.test_pipeline import check_coverage, check_numbers
 from stripwatch.config import Batch
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.inspect.sequence import JUMP_MAX
-from stripwatch.net.inputs import PARTS_MAX
+from stripwatch.net.sockets import PARTS_MAX
 from stripwatch.testing import FakeLine, fake_line
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Defect, FrameResult, Gap, Status

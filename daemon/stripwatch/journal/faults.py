@@ -60,7 +60,7 @@ def as_storage_error(path: Path) -> Iterator[None]:
     except StorageError as error:
         if str(error).startswith("journal "):
             raise
-        raise StorageError(f"journal {path} {error}") from error
+        raise type(error)(f"journal {path} {error}") from error
 
 
 def _is_full(folder: Path) -> bool:

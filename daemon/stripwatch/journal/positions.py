@@ -19,6 +19,10 @@ READERS_MAX = 100
 BUSY_TIMEOUT_S = 1.0
 
 
+class TooManyReaders(StorageError):
+    """There are `READERS_MAX` readers already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """Up to where a reader has read."""
@@ -75,12 +79,13 @@ class Positions:
         """Move a reader's position; also back, where the reader wants events again.
 
         Raises:
-            StorageError: the file cannot be written, or has `READERS_MAX` readers already.
+            TooManyReaders: the reader is new, and there is no room for it.
+            StorageError: the file cannot be written.
         """
         with as_storage_error(self.path):
             known = {one.reader for one in self.all()}
             if reader not in known and len(known) >= READERS_MAX:
-                raise StorageError(
+                raise TooManyReaders(
                     f"has {READERS_MAX} readers; remove one with: stripwatch journal forget READER"
                 )
             self._database.execute(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -111,6 +112,20 @@ class JournalReader:
                     events.append(StoredEvent(*row))
                 through_seq = row[0]
         return Page(tuple(events), through_seq)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside belongs together, whatever is written or removed meanwhile.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
-import zmq
-
 from stripwatch.config import Input
-from stripwatch.errors import AddressError
-from stripwatch.net.sockets import Context, Socket, open_socket
+from stripwatch.net.sockets import Context, Socket, discard_rest, has_more, open_socket, reopen
 
 FRAME_TOPICS = b"frame."  # of every camera: frames of an unknown one are counted, too
 FRAME_PARTS = 3
-PARTS_MAX = 1024  # of a message that are read one by one to get rid of them
-REOPEN_S_MAX = 5.0  # for the address to become free
-REOPEN_RETRY_S = 0.01
 
 
 class FrameInput:
@@ -55,15 +48,11 @@ class FrameInput:
 
     def has_more(self) -> bool:
         """Whether the message being read has another part."""
-        return bool(self.socket.getsockopt(zmq.RCVMORE))
+        return has_more(self.socket)
 
     def discard_rest(self) -> bool:
         """Discard the rest of a message; False: it has so many parts that `reopen` is due."""
-        for _ in range(PARTS_MAX):
-            if not self.has_more():
-                return True
-            self.socket.recv_into(bytearray())  # discards the part
-        return not self.has_more()
+        return discard_rest(self.socket)
 
     def reopen(self, beat: Callable[[], None]) -> None:
         """Close the socket with everything in it, and open it again; every sender reconnects.
@@ -77,17 +66,7 @@ class FrameInput:
             AddressError: the address did not become free in time.
         """
         self.socket.close(0)
-        until_s = time.monotonic() + REOPEN_S_MAX
-        while True:
-            try:
-                self.socket = self._open()
-            except AddressError:
-                if time.monotonic() > until_s:
-                    raise
-                beat()
-                time.sleep(REOPEN_RETRY_S)
-            else:
-                return
+        self.socket = reopen(self._open, beat)
 
 
 def open_inputs(

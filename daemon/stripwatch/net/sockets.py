@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket as operating_system
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +15,21 @@ from stripwatch.errors import AddressError
 
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the final 0: unix(7)
 PROBE_S = 1.0  # for a process that listens to take a connection
+PARTS_MAX = 1024  # of a message that are read one by one to get rid of them
+REOPEN_S_MAX = 5.0  # for the address to become free
+REOPEN_RETRY_S = 0.01
 CLOSING_S_MAX = 0.2  # from the close of a socket of ours until it no longer listens
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
-Kind = Literal["sub", "pull", "xpub", "push"]
+Kind = Literal["sub", "pull", "xpub", "push", "router", "dealer"]
 _KINDS = {
     "sub": zmq.SUB,
     "pull": zmq.PULL,
     "xpub": zmq.XPUB,
     "push": zmq.PUSH,
+    "router": zmq.ROUTER,
+    "dealer": zmq.DEALER,
 }
 _TAKEN = "another process has it; is a second stripwatch running?"
 
@@ -62,6 +68,41 @@ def open_socket(
         socket.close()
         raise AddressError(f"cannot {attach} {endpoint}: {_reason(error)}") from error
     return socket
+
+
+def has_more(socket: Socket) -> bool:
+    """Whether the message being read has another part."""
+    return bool(socket.getsockopt(zmq.RCVMORE))
+
+
+def discard_rest(socket: Socket) -> bool:
+    """Discard the rest of a message; False: only closing the socket gets rid of it in time."""
+    for _ in range(PARTS_MAX):
+        if not has_more(socket):
+            return True
+        socket.recv_into(bytearray())  # discards the part
+    return not has_more(socket)
+
+
+def reopen(open_again: Callable[[], Socket], beat: Callable[[], None]) -> Socket:
+    """Open a socket whose endpoint a closed one of ours had a moment ago.
+
+    Args:
+        open_again: opens it.
+        beat: called while waiting for the address.
+
+    Raises:
+        AddressError: the address did not become free in time.
+    """
+    until_s = time.monotonic() + REOPEN_S_MAX
+    while True:
+        try:
+            return open_again()
+        except AddressError:
+            if time.monotonic() > until_s:
+                raise
+            beat()
+            time.sleep(REOPEN_RETRY_S)
 
 
 def ipc_path(endpoint: str) -> Path | None:

@@ -12,8 +12,8 @@ import zmq
 
 from stripwatch.config import Config
 from stripwatch.inspect.coverage import Entry, Miss, Row, add_miss, miss_of
-from stripwatch.net.inputs import PARTS_MAX, FrameInput, close_inputs, open_inputs
-from stripwatch.net.sockets import Context
+from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
+from stripwatch.net.sockets import PARTS_MAX, Context
 from stripwatch.stages.arrivals import Arrivals
 from stripwatch.stages.decode import CodedFrame, Decoders
 from stripwatch.stages.heartbeat import Heartbeat

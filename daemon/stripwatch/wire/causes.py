@@ -41,6 +41,7 @@ class Cause(StrEnum):
     # Other formats.
     BAD_EVENT = "bad_event"
     BAD_RLE = "bad_rle"
+    BAD_REQUEST = "bad_request"
 
 
 class WireError(StripwatchError):

@@ -18,6 +18,7 @@ CLASSES_MAX = 8  # one bit per class in the uint8 mask
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 StripSide = Literal["top", "bottom"]
 Side = Annotated[int, Meta(ge=1, le=SIDE_MAX)]
+ReaderName = Annotated[str, Meta(pattern=NAME_PATTERN)]  # of a reader of the journal
 CameraName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 SessionId = Annotated[str, Meta(pattern=SESSION_PATTERN)]
 StripId = Annotated[str, Meta(pattern=STRIP_PATTERN)]

@@ -31,7 +31,7 @@ from stripwatch.wire.event import (
     parse_event,
     topic_of,
 )
-from stripwatch.wire.schema import event_schema, event_schema_text
+from stripwatch.wire.schema import schema, schema_text
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).parent / "golden"
@@ -171,13 +171,13 @@ def test_topics() -> None:
 
 def test_the_kept_schema_is_the_generated_one() -> None:
     """Run: python -m stripwatch.wire.schema > docs/event.schema.json"""
-    assert (ROOT / "docs" / "event.schema.json").read_text() == event_schema_text()
+    assert (ROOT / "docs" / "event.schema.json").read_text() == schema_text("event")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_events_satisfy_the_schema_and_broken_ones_do_not(name: str) -> None:
     """Without any required key, or with a wrong type, an event is not valid."""
-    validator = jsonschema.Draft202012Validator(event_schema())
+    validator = jsonschema.Draft202012Validator(schema("event"))
     event = json.loads(build_event(EXAMPLES[name])[1])
     validator.validate(event)
     for key in event:
