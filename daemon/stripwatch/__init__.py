@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from stripwatch._version import __version__
 
 if TYPE_CHECKING:
-    from stripwatch.client.subscriber import FrameImage, Subscriber
+    from stripwatch.client.messages import FrameImage
+    from stripwatch.client.position import Lost, Renumbered
+    from stripwatch.client.subscriber import Subscriber
     from stripwatch.wire.event import (
         DaemonStart,
         DaemonStop,
@@ -33,20 +35,27 @@ __all__ = [
     "FrameImage",
     "FrameResult",
     "Gap",
+    "Lost",
     "NumberedEvent",
+    "Renumbered",
     "Status",
     "StripEnd",
     "StripStart",
     "Subscriber",
     "__version__",
 ]
-_OF_SUBSCRIBER = ("FrameImage", "Subscriber")
+_OF_CLIENT = {
+    "FrameImage": "client.messages",
+    "Lost": "client.position",
+    "Renumbered": "client.position",
+    "Subscriber": "client.subscriber",
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "client.subscriber" if name in _OF_SUBSCRIBER else "wire.event"
+    module = _OF_CLIENT.get(name, "wire.event")
     return getattr(import_module(f"{__name__}.{module}"), name)
 
 

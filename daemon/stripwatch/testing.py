@@ -25,6 +25,7 @@ from stripwatch.config import (
     Input,
     JournalSection,
     Publish,
+    RequestsSection,
 )
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.fake import fake_factory
@@ -79,11 +80,12 @@ class FakeLine:
     """A running pipeline, its camera, and everything that it has published."""
 
     def __init__(
-        self, pipeline: Pipeline, camera: FakeCamera, events: Socket, events_endpoint: str
+        self, pipeline: Pipeline, camera: FakeCamera, events: Socket, config: Config
     ) -> None:
         self.pipeline = pipeline
         self.camera = camera
-        self.events_endpoint = events_endpoint  # for subscribers of one's own
+        self.events_endpoint = config.publish.endpoint  # for subscribers of one's own
+        self.requests_endpoint = config.requests.endpoint if config.requests else ""
         self._socket = events
         self.events: list[Event] = []
         self.daemon_events: list[Event] = []  # the start is published before all subscriptions
@@ -166,6 +168,7 @@ def fake_line(
             ),
             batch=batch,
             journal=JournalSection(folder=f"{folder}/journal"),
+            requests=RequestsSection(endpoint=f"ipc://{folder}/requests"),
         )
         pipeline = Pipeline(
             config, Model("f" * 64, classes, gate), factory or fake_factory(behaviour)
@@ -179,9 +182,7 @@ def fake_line(
             events.connect(config.publish.endpoint)
             camera.set_hwm(QUEUE)
             camera.connect(config.inputs[0].endpoint)
-            line = FakeLine(
-                pipeline, FakeCamera(camera, frame_shape), events, config.publish.endpoint
-            )
+            line = FakeLine(pipeline, FakeCamera(camera, frame_shape), events, config)
             pipeline.start()
             if pattern == "sub":
                 camera.recv()  # the daemon has subscribed

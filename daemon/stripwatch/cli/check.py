@@ -47,6 +47,8 @@ def _check(args: argparse.Namespace) -> ExitCode:
     for end in ends:
         if end.attach == "bind":
             check_local(end.endpoint)
+    if config.requests:
+        check_local(config.requests.endpoint)
     show = _json if args.json else _summary
     sys.stdout.write(show(args.config, config, manifest, classes))
     return ExitCode.OK
@@ -70,6 +72,7 @@ def _summary(
         f"  gate     {gate_text(manifest.gate)}",
         *(f"  class {entry.id}  {class_text(entry)}" for entry in classes),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
+        f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
     ]
     return "\n".join(rows) + "\n"
 
@@ -83,6 +86,7 @@ def _json(path: Path, config: Config, manifest: Manifest, classes: tuple[DefectC
         "cameras": config.cameras,
         "inputs": config.inputs,
         "publish": config.publish,
+        "requests": config.requests,
         "batch": config.batch,
         "engine": {
             "folder": config.engine.folder,

@@ -14,7 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from stripwatch.cli.address import add_address
-from stripwatch.client.subscriber import NUMBERED_TOPICS, FrameImage, Received, Subscriber
+from stripwatch.client.messages import FrameImage, Received
+from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
 from stripwatch.config import Attach, load_config
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.net.peer import peer_endpoint
@@ -49,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=_topic,
         metavar="PREFIX",
         help="for example defect.top, gap, status; may be given more than once "
-        f"(default: {', '.join(NUMBERED_TOPICS)})",
+        f"(default: {', '.join(STRIP_TOPICS)})",
     )
     parser.add_argument("--json", action="store_true", help="JSON lines, exactly as published")
     parser.add_argument("--count", type=int, metavar="N", help="stop after N events")
@@ -66,7 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _events(args: argparse.Namespace) -> ExitCode:
     endpoint: str = args.endpoint
     attach: Attach = "connect"
-    topics = tuple(args.topic or NUMBERED_TOPICS)
+    topics = tuple(args.topic or STRIP_TOPICS)
     if args.config:
         config = load_config(args.config)
         _check_cameras(topics, [camera.name for camera in config.cameras])

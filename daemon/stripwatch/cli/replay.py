@@ -12,7 +12,7 @@ from rich.console import Console
 from stripwatch.cli.address import add_address
 from stripwatch.cli.sending_progress import sending_progress
 from stripwatch.client.event_file import load_events
-from stripwatch.client.subscriber import Received
+from stripwatch.client.messages import Received
 from stripwatch.config import Config, load_config
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.feed.pace import Pace

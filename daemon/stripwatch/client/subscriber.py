@@ -9,51 +9,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import msgspec
-import numpy as np
 import zmq
-from numpy.typing import NDArray
 
+from stripwatch.client.messages import FrameImage, Item, Received, parse_message
+from stripwatch.client.position import LossCounter
+from stripwatch.client.requester import Requester
+from stripwatch.client.resends import Resends, Start
 from stripwatch.errors import ConfigError
 from stripwatch.net.sockets import open_socket
-from stripwatch.wire.causes import Cause, WireError
-from stripwatch.wire.event import EVENT_BYTES_MAX, Event, FrameResult, Status, parse_event
-from stripwatch.wire.frame import (
-    FrameHeader,
-    decode_image,
-    frame_topic,
-    image_topic,
-    parse_header,
-)
+from stripwatch.wire.causes import WireError
+from stripwatch.wire.event import EVENT_BYTES_MAX, Event, FrameResult
+from stripwatch.wire.names import ReaderName
+from stripwatch.wire.requests import Place
 
-NUMBERED_TOPICS = ("defect", "gap", "strip")
+STRIP_TOPICS = ("defect", "gap", "strip")
+NUMBERED_TOPICS = (*STRIP_TOPICS, "daemon")
 TOPIC_BYTES_MAX = 200
 TERM_LINGER_MS = 0  # a subscriber sends nothing but subscriptions
-
-
-class FrameImage(msgspec.Struct, frozen=True):
-    """A frame with defects, as the daemon publishes it under the topic `image.<camera>`."""
-
-    header: FrameHeader
-    payload: bytes  # a JPEG of header.shape
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """The decoded frame, uint8 [lines, pixels].
-
-        Raises:
-            BadFrame: the payload is not such an image of the header's shape.
-        """
-        return decode_image(self.header, self.payload)
-
-
-class Received(msgspec.Struct, frozen=True):
-    """An event and its bytes as published."""
-
-    event: Event | FrameImage
-    payload: bytes  # the event's JSON; of an image the JPEG
+CLOSE_S_MAX = 1.0  # for the daemon to confirm the last place
 
 
 class Subscriber:
@@ -62,31 +40,57 @@ class Subscriber:
     `topics` are prefixes, as ZeroMQ takes them: "defect" is every defect, "defect.top" those of
     one camera, "" everything. A topic that starts with "image" also yields `FrameImage`.
 
-    `missed` counts numbered events that were published and not received. It is known only while
-    all of `NUMBERED_TOPICS` are subscribed to, and None otherwise. `malformed` counts messages
-    that are not events of version 1; `last_fault` describes the last of them.
+    Without `requests` the subscriber has what reaches it. `missed` counts numbered events that
+    were published and not received; it is known only while all of `STRIP_TOPICS` are subscribed
+    to, and None otherwise.
+
+    With `requests`, the daemon's second endpoint, it yields every numbered event of its topics
+    once and in order, and asks for those that did not arrive: dropped ones, and those of a time in
+    which it, or the daemon, was away. What retention has removed is a `Lost`; a journal that was
+    made anew is a `Renumbered`. `missed` counts the events of all `Lost`.
+
+    It starts after the event `after`, given as (stream, seq); else at the place in
+    `position_file`; else where the daemon keeps `reader`; else, or where these have no place yet,
+    at the `start`: behind the newest event, or before the oldest. An event is done when the caller
+    asks for the next one. What is done is acknowledged once a second, to the file and under the
+    reader's name, so after a crash of the caller the events of about its last second come again.
+    A caller that must not see an event twice keeps `stream` and `seq` together with its own
+    results, in one transaction, and gives them as `after`.
+
+    `malformed` counts messages that are not events of version 1; `last_fault` describes the last.
     """
 
     def __init__(
         self,
         endpoint: str,
-        topics: Sequence[str] = NUMBERED_TOPICS,
+        topics: Sequence[str] = STRIP_TOPICS,
         *,
         attach: Literal["connect", "bind"] = "connect",
         queue_events: int = 10_000,
+        requests: str | None = None,
+        reader: str | None = None,
+        position_file: Path | str | None = None,
+        after: tuple[str, int] | None = None,
+        start: Start = "end",
     ) -> None:
         """Connect; the daemon may start later.
 
         Raises:
-            AddressError: the endpoint cannot be connected or bound.
-            ConfigError: a topic is not one that ZeroMQ can subscribe to.
+            AddressError: an endpoint cannot be connected or bound.
+            ConfigError: a topic is not one that ZeroMQ can subscribe to, a reader's name breaks its
+                rule, the file holds something else, or there are no `requests` to follow a place.
+            StorageError: the file cannot be read.
         """
-        for topic in topics:
-            if not topic.isascii() or len(topic) > TOPIC_BYTES_MAX:
-                raise ConfigError(
-                    f"topic {topic!r} cannot be subscribed to; "
-                    f"give at most {TOPIC_BYTES_MAX} ASCII characters, for example defect.top"
-                )
+        _check(topics, reader)
+        if requests is None and (reader or position_file or after or start != "end"):
+            raise ConfigError("a place can only be kept with `requests`; give that endpoint, too")
+        self._topics = tuple(topics)
+        covers_strip = all(name.startswith(self._topics) for name in STRIP_TOPICS)
+        self._counter = LossCounter(is_complete=covers_strip)
+        self._requester: Requester | None = None
+        self._resends: Resends | None = None
+        self.malformed = 0
+        self.last_fault = ""
         self._context = zmq.Context()
         try:
             self._socket = open_socket(
@@ -97,52 +101,111 @@ class Subscriber:
                 queue=queue_events,
                 message_bytes_max=EVENT_BYTES_MAX,
             )
+            # Numbers have holes unless all numbered topics come; which are yielded is another
+            # matter.
+            needed = NUMBERED_TOPICS if requests or covers_strip else ()
+            for topic in dict.fromkeys((*topics, *needed, *(("status",) if requests else ()))):
+                self._socket.subscribe(topic.encode())
+            if requests:
+                self._requester = Requester(self._context, requests)
+                self._resends = Resends(
+                    self._requester,
+                    topics,
+                    reader=reader,
+                    position_file=Path(position_file) if position_file else None,
+                    after=Place(*after) if after else None,
+                    start=start,
+                )
         except Exception:
-            self._context.term()
+            self._context.destroy(TERM_LINGER_MS)
             raise
-        for topic in topics:
-            self._socket.subscribe(topic.encode())
-        all_numbered = all(
-            any(name.startswith(topic) for topic in topics) for name in NUMBERED_TOPICS
-        )
-        self.missed: int | None = 0 if all_numbered else None
-        self.malformed = 0
-        self.last_fault = ""
-        self.stream: str | None = None
-        self.last_seq = 0  # of the stream, seen or known to be missed
 
-    def receive(self, timeout_s: float | None = None) -> Event | FrameImage | None:
+    def receive(self, timeout_s: float | None = None) -> Item | None:
         """The next event, or None when `timeout_s` has passed; None waits for ever."""
         received = self.receive_message(timeout_s)
         return received.event if received else None
 
     def receive_message(self, timeout_s: float | None = None) -> Received | None:
-        """As `receive`, together with the payload as published."""
+        """As `receive`, together with the payload as published.
+
+        Raises:
+            ConfigError: the daemon refuses to keep the reader's place.
+            StorageError: the position file cannot be written.
+        """
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._socket.closed:
-            left_ms = None if until_s is None else max(0, round((until_s - time.monotonic()) * 1e3))
-            if not self._socket.poll(left_ms):
+            if self._resends:
+                self._resends.finish()
+                ordered = self._resends.take(_left_s(until_s))
+                if ordered:
+                    return Received(ordered.item, ordered.payload)
+                if self._resends.is_behind:
+                    return None
+            arrived = self._arrived(until_s)
+            if arrived is None:
                 return None
-            parts = self._socket.recv_multipart()
-            try:
-                received = _parse(parts)
-            except WireError as error:
-                self.malformed += 1
-                self.last_fault = str(error)
-                continue
-            self._follow(received.event)
-            return received
+            topic, event, payload = arrived
+            is_wanted = topic.startswith(self._topics)
+            if not isinstance(event, FrameImage | FrameResult):
+                is_wanted &= self._numbers.pass_live(event)
+            if is_wanted:
+                return Received(event, payload)
         return None
 
-    def __iter__(self) -> Iterator[Event | FrameImage]:
+    def acknowledge(self, timeout_s: float = 5.0) -> bool:
+        """Everything received is done; whether the daemon has confirmed it, in time.
+
+        Raises:
+            ConfigError: the daemon refuses to keep the reader's place.
+            StorageError: the position file cannot be written.
+        """
+        return self._resends is not None and self._resends.acknowledge(timeout_s)
+
+    @property
+    def missed(self) -> int | None:
+        """Numbered events that were not received; None: it cannot be known."""
+        return self._numbers.missed
+
+    @property
+    def stream(self) -> str | None:
+        """The stream of the last event; None before the first."""
+        return self._numbers.stream
+
+    @property
+    def last_seq(self) -> int:
+        """The last number of the stream that was seen, or is known to be missed."""
+        return self._numbers.last_seq
+
+    @property
+    def _numbers(self) -> LossCounter | Resends:
+        return self._resends or self._counter
+
+    @property
+    def requests_fault(self) -> str:
+        """Why the daemon does not answer requests at present; "" while it does."""
+        if self._requester is None or self._resends is None:
+            return ""
+        return self._resends.storage_fault or self._requester.fault
+
+    def __iter__(self) -> Iterator[Item]:
         """Every event, until the subscriber is closed."""
         while (event := self.receive()) is not None:
             yield event
 
     def close(self) -> None:
-        """Disconnect; closing twice is allowed."""
-        self._socket.close(TERM_LINGER_MS)
-        self._context.term()
+        """Acknowledge what is done, and disconnect; closing twice is allowed.
+
+        The event received last is not done, unless it was followed by a call of `receive` or
+        `acknowledge`.
+        """
+        try:
+            if self._resends and not self._socket.closed:
+                self._resends.close(CLOSE_S_MAX)
+        finally:
+            if self._requester:
+                self._requester.close()
+            self._socket.close(TERM_LINGER_MS)
+            self._context.term()
 
     def __enter__(self) -> Self:
         return self
@@ -155,44 +218,34 @@ class Subscriber:
     ) -> None:
         self.close()
 
-    def _follow(self, event: Event | FrameImage) -> None:
-        """Count missing numbers. A status shows losses after the last event received."""
-        match event:
-            case FrameImage() | FrameResult():
-                return
-            case Status():
-                self._expect_seen(event.stream, event.last_event_seq)
-            case _:
-                self._expect_seen(event.stream, event.seq - 1)
-                self.last_seq = max(self.last_seq, event.seq)
-
-    def _expect_seen(self, stream: str, seq: int) -> None:
-        """All events of a stream up to `seq` have been published; those not seen are missed."""
-        if self.stream is None:  # events published before the first one received are not missed
-            self.last_seq = seq
-        elif stream != self.stream:  # the daemon has restarted, and numbers from 1
-            self.last_seq = 0
-        if self.missed is not None:
-            self.missed += max(0, seq - self.last_seq)
-        self.stream = stream
-        self.last_seq = max(self.last_seq, seq)
+    def _arrived(self, until_s: float | None) -> tuple[str, Event | FrameImage, bytes] | None:
+        """Topic, event and payload of the next message; None: the time is over."""
+        while True:
+            left_s = _left_s(until_s)
+            if not self._socket.poll(None if left_s is None else round(left_s * 1e3)):
+                return None
+            parts = self._socket.recv_multipart()
+            try:
+                return parts[0].decode("ascii", "replace"), *parse_message(parts)
+            except WireError as error:
+                self.malformed += 1
+                self.last_fault = str(error)
 
 
-def _parse(parts: list[bytes]) -> Received:
-    if parts[0].startswith(b"image."):
-        return _parse_image(parts)
-    if len(parts) != 2:
-        raise WireError(Cause.BAD_PARTS, f"{len(parts)} parts, an event has 2")
-    return Received(parse_event(parts[0], parts[1]), parts[1])
+def _check(topics: Sequence[str], reader: str | None) -> None:
+    for topic in topics:
+        if not topic.isascii() or len(topic) > TOPIC_BYTES_MAX:
+            raise ConfigError(
+                f"topic {topic!r} cannot be subscribed to; "
+                f"give at most {TOPIC_BYTES_MAX} ASCII characters, for example defect.top"
+            )
+    try:
+        msgspec.convert(reader, ReaderName | None)
+    except msgspec.ValidationError:
+        raise ConfigError(
+            f"reader {reader!r}: expected 1 to 32 characters of a-z 0-9 _ -"
+        ) from None
 
 
-def _parse_image(parts: list[bytes]) -> Received:
-    if len(parts) != 3:
-        raise WireError(Cause.BAD_PARTS, f"{len(parts)} parts, an image has 3")
-    topic, header_part, payload = parts
-    # A frame message but for its topic: the parser of frames reads it.
-    camera = topic.removeprefix(image_topic("")).decode("ascii", "replace")
-    header = parse_header(frame_topic(camera), header_part)
-    if header.codec == "raw":
-        raise WireError(Cause.BAD_CODEC, "an image must be coded")
-    return Received(FrameImage(header, payload), payload)
+def _left_s(until_s: float | None) -> float | None:
+    return None if until_s is None else max(0.0, until_s - time.monotonic())

@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.live import Live
 
 from stripwatch.client.subscriber import Subscriber
-from stripwatch.config import Config, load_config
+from stripwatch.config import Config, RequestsSection, load_config
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.lab.demo_view import OVERLAYS_FOLDER, SUMMARY_NAME, DemoView
 from stripwatch.lab.processes import Process, command_process, daemon_process
 from stripwatch.resources import resource_path
 from stripwatch.service.console import Progress, ProgressBar
 
-FRAMES_PORT, EVENTS_PORT = 5550, 5551  # of the shipped configuration
+FRAMES_PORT, EVENTS_PORT, REQUESTS_PORT = 5550, 5551, 5552  # of the shipped configuration
 ENGINE_FOLDER = "engine"  # inside the output folder, beside config.toml
 CAMERAS = ("top", "bottom")
 OVERLAY_NAME = re.compile(rf"demo--?\d+_({'|'.join(CAMERAS)})_\d+_[0-9a-f]+\.png")  # of every seed
@@ -115,6 +115,7 @@ def _demo_config() -> Config:
         engine=replace(shipped.engine, folder=ENGINE_FOLDER),
         journal=replace(shipped.journal, folder="journal"),
         publish=replace(shipped.publish, endpoint=f"tcp://127.0.0.1:{_free_port(EVENTS_PORT)}"),
+        requests=RequestsSection(endpoint=f"tcp://127.0.0.1:{_free_port(REQUESTS_PORT)}"),
     )
 
 

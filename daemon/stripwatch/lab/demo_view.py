@@ -11,10 +11,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.client.subscriber import FrameImage
+from stripwatch.client.messages import FrameImage, Item
 from stripwatch.view.event_text import event_heading, format_event
 from stripwatch.view.overlay_writer import OverlayWriter
-from stripwatch.wire.event import Defect, Event, Gap, Status
+from stripwatch.wire.event import Defect, Gap, Status
 
 OVERLAYS_FOLDER, SUMMARY_NAME = "overlays", "summary.json"  # in the output folder
 LINES_SHOWN = 12
@@ -33,7 +33,7 @@ class DemoView:
         self._lines: deque[Text] = deque(maxlen=LINES_SHOWN)
         self._latency: dict[str, float] = {}  # largest p99 of each stage, ms
 
-    def add(self, event: Event | FrameImage) -> None:
+    def add(self, event: Item) -> None:
         """Add one event or image."""
         match event:
             case FrameImage():

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from stripwatch.client.position import Lost, Renumbered
 from stripwatch.view.overlay import class_colour
 from stripwatch.wire.event import (
     DaemonStart,
@@ -30,8 +31,10 @@ def event_heading() -> Text:
     )
 
 
-def format_event(event: Event) -> Text:
-    """One line for one event."""
+def format_event(  # noqa: PLR0911 - one for each type
+    event: Event | Lost | Renumbered,
+) -> Text:
+    """One line for one event, or for what a subscriber says instead of events."""
     match event:
         case Defect():
             return _defect(event)
@@ -46,6 +49,8 @@ def format_event(event: Event) -> Text:
         case FrameResult():
             line = _front(event.t_ns, event.camera, event.strip)
             return line.append(f"frame {event.frame_seq}: {_count(event.defects, 'defect')}")
+        case Lost() | Renumbered():
+            return _notice(event)
 
 
 def _defect(event: Defect) -> Text:
@@ -98,6 +103,16 @@ def _daemon(event: DaemonStart | DaemonStop) -> Text:
         return line.append("the daemon before was killed, or power was lost", "bold red")
     line.append(f"daemon stops: {event.reason}", "bold")
     return line.append(f", {event.detail}" if event.detail else "")
+
+
+def _notice(event: Lost | Renumbered) -> Text:
+    line = _front(None, "", None)
+    if isinstance(event, Renumbered):
+        words = f"the journal is another one; numbers go on after {event.after_seq}"
+    else:
+        count = _count(event.last_seq - event.first_seq + 1, "event")
+        words = f"LOST: {count} ({event.first_seq} to {event.last_seq}), removed before read"
+    return line.append(words, "bold red")
 
 
 def _status(event: Status) -> Text:

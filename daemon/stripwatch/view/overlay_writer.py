@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from stripwatch.client.subscriber import FrameImage
+from stripwatch.client.messages import FrameImage
 from stripwatch.errors import StorageError
 from stripwatch.files import write_whole
 from stripwatch.view.overlay import add_caption, draw_overlay

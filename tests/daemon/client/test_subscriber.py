@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from stripwatch import Defect, FrameImage, Gap, Status, StripEnd, Subscriber
-from stripwatch.client.subscriber import NUMBERED_TOPICS
+from stripwatch.client.subscriber import STRIP_TOPICS
 from stripwatch.config import Publish
 from stripwatch.errors import AddressError, ConfigError
 from stripwatch.outputs.images import build_image
@@ -115,7 +115,7 @@ def test_missing_numbers_are_counted(
 
 def test_a_status_reveals_events_lost_at_the_end(endpoint: str, make_defect: MakeDefect) -> None:
     """The last events may be lost without a later one to show it."""
-    topics = (*NUMBERED_TOPICS, "status")
+    topics = (*STRIP_TOPICS, "status")
     with Subscriber(endpoint, topics) as events, publishing(endpoint, 4) as socket:
         for message in (status("a", 4), make_defect(stream="a", seq=5), status("a", 7)):
             socket.send_multipart(build_event(message))

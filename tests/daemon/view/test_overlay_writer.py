@@ -9,7 +9,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from stripwatch.client.subscriber import FrameImage
+from stripwatch.client.messages import FrameImage
 from stripwatch.view.overlay_writer import FRAMES_MAX, OverlayWriter
 from stripwatch.wire.event import Defect
 from stripwatch.wire.frame import FrameHeader

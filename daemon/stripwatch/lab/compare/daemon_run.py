@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.client.subscriber import NUMBERED_TOPICS, Received, Subscriber
+from stripwatch.client.messages import Received
+from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
 from stripwatch.config import Config, Input
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
 from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
@@ -74,7 +75,7 @@ def run_daemon(
     """
     with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder:
         isolated = isolated_config(config, Path(folder))
-        topics = (*NUMBERED_TOPICS, "status")  # a status shows that all were subscribed to
+        topics = (*STRIP_TOPICS, "status")  # a status shows that all were subscribed to
         with (
             Subscriber(isolated.publish.endpoint, topics, queue_events=QUEUE_EVENTS) as events,
             daemon_process(isolated, Path(folder) / "config.toml") as daemon,
@@ -106,6 +107,7 @@ def isolated_config(config: Config, folder: Path) -> Config:
             queue_events=QUEUE_EVENTS,
         ),
         journal=replace(config.journal, folder=f"{folder}/journal"),
+        requests=None,
         service=replace(config.service, log_level="warning"),
     )
 
