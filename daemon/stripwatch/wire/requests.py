@@ -188,8 +188,8 @@ def parse_answer(body: bytes) -> Answer:
 
 def _sentence(error: Exception) -> str:
     """What is wrong, and where."""
-    what, _, place = str(error).rstrip("`").partition(" - at `$.")
+    what, _, place = str(error).partition(" - at `$.")
     for pattern, words in _PATTERN_WORDS.items():
         if repr(pattern) in what:
             what = words
-    return f"in the key {place}: {what}" if place else what
+    return f"in the key {place.rstrip('`')}: {what}" if place else what
