@@ -26,7 +26,8 @@ def router(endpoint: str) -> Iterator[Socket]:
 @pytest.fixture
 def requester(endpoint: str) -> Iterator[Requester]:
     with zmq.Context() as context:
-            yield requester
+        requester = Requester(context, endpoint)
+        yield requester
         requester.close()
 
 
@@ -60,7 +61,7 @@ def test_a_request_that_is_not_answered_is_sent_again_by_a_new_socket(
 
 
 def test_answers_to_others_and_nonsense_are_passed_over(
-    requester: Requester, router: Socket, endpoint: str
+    requester: Requester, router: Socket
 ) -> None:
     told = Acknowledged(id="0", reader="r", stream="s", seq=1)
     requester.tell(AskStatus(id="0"))
