@@ -37,6 +37,8 @@ rebuild_delay_s_max = 0.1
 [publish]
 endpoint = "ipc://{folder}/out"
 queue_events = 20
+[requests]
+endpoint = "ipc://{folder}/requests"
 [service]
 drain_timeout_s = 3.0
 log_format = "json"

@@ -34,8 +34,11 @@ class Plant:
         self._context = zmq.Context()
         self.socket = self._context.socket(zmq.XPUB)
         self.socket.linger = 0
-        self.socket.sndhwm = 0
+        self.socket.sndhwm = 10_000
         self.socket.bind(self.events_endpoint)
+        self.narrow_endpoint = f"{sockets}-narrow"  # drops what a reader does not take at once
+        self.socket.sndhwm = 5
+        self.socket.bind(self.narrow_endpoint)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -99,10 +102,12 @@ class Plant:
         self.journal.reopen()
 
     @contextmanager
-    def subscriber(self, topics: Sequence[str] = ("",), **options: object) -> Iterator[Subscriber]:
+    def subscriber(
+        self, topics: Sequence[str] = ("",), *, narrow: bool = False, **options: object
+    ) -> Iterator[Subscriber]:
         """A subscriber of both endpoints, which is subscribed already."""
         with Subscriber(
-            self.events_endpoint,
+            self.narrow_endpoint if narrow else self.events_endpoint,
             topics,
             requests=self.requests_endpoint,
             **options,  # type: ignore[arg-type]
