@@ -89,6 +89,12 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
         ("tcp://127.0.0.1:5550", "udp://x", ["inputs[0].endpoint", "udp://x", "tcp://HOST:PORT"]),
         ("tcp://127.0.0.1:5550", "tcp://x:99999", ["99999", "65535"]),
         ("tcp://127.0.0.1:5550", "ipc:///run/stripwatch/events", ["twice"]),
+        (
+            "[engine]",
+            "[requests]\nendpoint = 'ipc:///run/stripwatch/events'\n[engine]",
+            ["events'", "twice"],
+        ),
+        ("[engine]", "[requests]\nattach = 'bind'\n[engine]", ["[requests]", "no key attach"]),
         ("mm_per_line = 0.5", "mm_per_line = -1", ["line.mm_per_line", "-1", "> 0"]),
         ("mm_per_line = 0.5", "mm_per_line = nan", ["line.mm_per_line", "nan"]),
         ("mm_per_line = 0.5", "mm_per_line = inf", ["line.mm_per_line", "inf", "<= 1000000.0"]),
@@ -251,6 +257,14 @@ def test_an_endpoint_is_found_by_its_peers(tmp_path: Path, endpoint: str, kept: 
     """IPv6 has brackets; a relative path starts at the file, wherever the daemon is started."""
     config = load_config(write(tmp_path, GOOD.replace("tcp://127.0.0.1:5550", endpoint)))
     assert config.inputs[0].endpoint == kept.format(folder=tmp_path.resolve())
+
+
+def test_requests_are_answered_only_where_an_endpoint_says_so(tmp_path: Path) -> None:
+    """Its relative path starts at the file, too."""
+    assert load_config(write(tmp_path, GOOD)).requests is None
+    config = load_config(write(tmp_path, GOOD + "\n[requests]\nendpoint = 'ipc://requests'\n"))
+    assert config.requests is not None
+    assert config.requests.endpoint == f"ipc://{tmp_path.resolve()}/requests"
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from rich.console import Console
 
-from stripwatch.cli.address import add_address
+from stripwatch.cli.address import add_address, endpoint
+from stripwatch.cli.topics import check_cameras, topic_prefix
 from stripwatch.client.messages import FrameImage, Received
+from stripwatch.client.resends import Start
 from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
 from stripwatch.config import Attach, load_config
 from stripwatch.errors import ConfigError, ExitCode
@@ -24,8 +26,6 @@ from stripwatch.view.event_text import format_event
 from stripwatch.view.overlay_writer import OverlayWriter
 from stripwatch.wire.event import Defect, Status
 
-# The beginnings of all topics; docs/wire-formats.md.
-TOPICS = ("defect", "gap", "strip", "status", "frame", "image")
 SILENT_S = 3.0  # without a status, of which a daemon publishes one each second
 LAST_IMAGE_S = 1.0  # wait after the last event
 POLL_S = 0.1  # longest wait for an event, so that a stop is seen
@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--topic",
         action="append",
-        type=_topic,
+        type=topic_prefix,
         metavar="PREFIX",
         help="for example defect.top, gap, status; may be given more than once "
         f"(default: {', '.join(STRIP_TOPICS)})",
@@ -61,23 +61,42 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="write a PNG of every frame with defects, with masks and labels drawn in",
     )
+    group = parser.add_argument_group("events of the journal")
+    group.add_argument(
+        "--since", type=int, metavar="SEQ", help="begin after event number SEQ; 0: with the oldest"
+    )
+    group.add_argument(
+        "--reader",
+        metavar="NAME",
+        help="go on where the reader NAME was, and keep its place with the daemon",
+    )
+    group.add_argument(
+        "--requests",
+        type=endpoint,
+        metavar="ADDRESS",
+        help="with --endpoint: of the daemon's requests, for example tcp://HOST:5552",
+    )
     parser.set_defaults(command=_events)
 
 
 def _events(args: argparse.Namespace) -> ExitCode:
-    endpoint: str = args.endpoint
+    address: str = args.endpoint
+    requests: str | None = args.requests
     attach: Attach = "connect"
     topics = tuple(args.topic or STRIP_TOPICS)
     if args.config:
         config = load_config(args.config)
-        _check_cameras(topics, [camera.name for camera in config.cameras])
-        endpoint, attach = peer_endpoint(config.publish.endpoint, config.publish.attach)
+        check_cameras(topics, [camera.name for camera in config.cameras])
+        address, attach = peer_endpoint(config.publish.endpoint, config.publish.attach)
+        if config.requests and requests is None:
+            requests, _ = peer_endpoint(config.requests.endpoint, "bind")
+    place = _place(requests, args.reader, args.since)
     writer = OverlayWriter(args.save_overlays) if args.save_overlays else None
     with_status = any("status".startswith(topic) for topic in topics)
     topics = tuple(dict.fromkeys((*topics, *(("defect", "image") if writer else ()), "status")))
     show = _show_json if args.json else partial(_show_line, Console(highlight=False))
-    silence = Silence(endpoint)
-    with stop_on_signals() as stop, Subscriber(endpoint, topics, attach=attach) as events:
+    silence = Silence(address)
+    with stop_on_signals() as stop, Subscriber(address, topics, attach=attach, **place) as events:
         show_events(
             events,
             show,
@@ -88,9 +107,40 @@ def _events(args: argparse.Namespace) -> ExitCode:
             count=args.count,
             duration_s=args.duration,
         )
+        if args.reader:
+            events.acknowledge()  # also the one that was shown last
         sys.stderr.write(_faults(events, writer))
     ended_in_silence = args.duration and args.duration >= SILENT_S and not silence.ever_heard
     return ExitCode.ADDRESS if ended_in_silence and not stop.is_set() else ExitCode.OK
+
+
+class _PlaceOptions(TypedDict, total=False):
+    """What the subscriber is told about the place to begin at."""
+
+    requests: str
+    reader: str
+    start: Start
+
+
+def _place(requests: str | None, reader: str | None, since: int | None) -> _PlaceOptions:
+    """Options of a subscriber that asks the journal; none where nothing is asked of it.
+
+    Raises:
+        ConfigError: it is not known where to ask.
+    """
+    if reader is None and since is None:
+        return {}
+    if requests is None:
+        raise ConfigError(
+            "--since and --reader ask the daemon for events: give --requests ADDRESS, or --config "
+            "of a daemon with a section [requests]"
+        )
+    options: _PlaceOptions = {"requests": requests}
+    if reader is not None:
+        options["reader"] = reader
+    if since is not None:
+        options["start"] = since or "beginning"
+    return options
 
 
 class Silence:
@@ -165,37 +215,6 @@ def _until(
             yield received
 
 
-def _topic(text: str) -> str:
-    """A prefix of a topic that exists, from the command line.
-
-    Raises:
-        argparse.ArgumentTypeError: it is not one.
-    """
-    begin, dot, _ = text.partition(".")
-    exists = begin in TOPICS if dot else any(topic.startswith(begin) for topic in TOPICS)
-    if not exists:
-        close = difflib.get_close_matches(begin, TOPICS, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise argparse.ArgumentTypeError(
-            f"no topic begins with {text!r}{hint}; topics: {', '.join(TOPICS)}, followed by "
-            ".CAMERA, for example defect.top"
-        )
-    return text
-
-
-def _check_cameras(topics: Sequence[str], cameras: Sequence[str]) -> None:
-    """Refuse topics of cameras that the configuration does not have."""
-    for topic in topics:
-        _, dot, rest = topic.partition(".")
-        name, whole, _ = rest.partition(".")
-        known = name in cameras if whole else any(camera.startswith(name) for camera in cameras)
-        if dot and not known:
-            raise ConfigError(
-                f"--topic {topic}: the configuration has no camera {name}; it has: "
-                f"{', '.join(cameras)}"
-            )
-
-
 def _draw(writer: OverlayWriter, received: Received) -> None:
     if isinstance(received.event, FrameImage):
         writer.add_image(received.event)
@@ -218,6 +237,8 @@ def _faults(events: Subscriber, writer: OverlayWriter | None) -> str:
     rows = []
     if events.missed:
         rows.append(f"{events.missed} events were published and not received")
+    if events.requests_fault:
+        rows.append(events.requests_fault)
     if events.malformed:
         rows.append(f"{events.malformed} messages were not events; the last: {events.last_fault}")
     if writer:

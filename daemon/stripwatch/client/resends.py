@@ -32,7 +32,7 @@ from stripwatch.wire.requests import (
 
 ACKNOWLEDGE_PERIOD_S = 1.0
 RETRY_S = 1.0  # after the daemon could not read its journal
-Start = Literal["end", "beginning"]
+Start = Literal["end", "beginning"] | int
 
 
 class Ordered(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class Resends:
             reader: name under which the daemon keeps the place.
             position_file: in which the place is kept.
             after: place to start at, before that of the file, before that of the reader.
-            start: where there is no place yet.
+            start: where there is no place yet; a number: after it, in the present stream.
 
         Raises:
             ConfigError: the file holds something else, or the reader's name breaks its rule.
@@ -227,8 +227,9 @@ class Resends:
         place = answer.position
         if place is None:
             self._is_new = True
-            seq = answer.first_seq - 1 if self._start == "beginning" else answer.last_seq
-            place = Place(answer.stream, seq)
+            seqs = {"end": answer.last_seq, "beginning": answer.first_seq - 1}
+            start = self._start
+            place = Place(answer.stream, start if isinstance(start, int) else seqs[start])
         else:
             self._confirmed = place
         self._follower.place = self._handed = self._finished = place

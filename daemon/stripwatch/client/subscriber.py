@@ -51,7 +51,8 @@ class Subscriber:
 
     It starts after the event `after`, given as (stream, seq); else at the place in
     `position_file`; else where the daemon keeps `reader`; else, or where these have no place yet,
-    at the `start`: behind the newest event, or before the oldest. An event is done when the caller
+    at the `start`: behind the newest event, before the oldest, or after a number of the present
+    stream. An event is done when the caller
     asks for the next one. What is done is acknowledged once a second, to the file and under the
     reader's name, so after a crash of the caller the events of about its last second come again.
     A caller that must not see an event twice keeps `stream` and `seq` together with its own

@@ -14,7 +14,7 @@ from stripwatch.cli.main import main
 from stripwatch.errors import ExitCode
 from stripwatch.resources import resource_path
 from stripwatch.testing import fake_line
-from stripwatch.wire.event import Defect
+from stripwatch.wire.event import Defect, Gap
 
 SHAPE = (32, 64)
 
@@ -41,6 +41,36 @@ def test_the_command_prints_events_and_saves_overlays(tmp_path: Path, *, as_json
     else:
         assert all("kind1" in row for row in rows)
     assert (tmp_path / "no-coil_top_000000000_s.png").is_file()
+
+
+def test_events_of_the_journal_are_printed_from_a_number_and_for_a_reader() -> None:
+    """A reader goes on behind the event that was printed last."""
+    with fake_line() as line:
+        for seq in range(0, 20, 2):  # nine gaps: events 2 to 10
+            line.camera.send("top", "s", seq)
+        line.wait(lambda: line.pipeline.outbox.last_seq >= 10)
+        command = [sys.executable, "-m", "stripwatch", "events", "--json", "--topic", "gap"]
+        command += ["--endpoint", line.events_endpoint, "--requests", line.requests_endpoint]
+        printed = []
+        for flags in (
+            ["--since", "5", "--count", "5"],
+            ["--since", "0", "--reader", "press", "--count", "3"],
+            ["--reader", "press", "--count", "2"],
+        ):
+            done = subprocess.run(
+                [*command, *flags], capture_output=True, text=True, check=True, timeout=60
+            )
+            rows = done.stdout.splitlines()
+            printed.append([msgspec.json.decode(row, type=Gap).seq for row in rows])
+    assert printed == [[6, 7, 8, 9, 10], [2, 3, 4], [5, 6]]
+
+
+def test_without_an_address_to_ask_the_journal_cannot_be_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["events", "--endpoint", "tcp://127.0.0.1:9", "--since", "0"]
+    assert main(arguments) == ExitCode.CONFIG
+    assert "--requests ADDRESS" in capsys.readouterr().err
 
 
 def test_where_no_daemon_is_heard_the_command_prints_so(endpoint: str) -> None:
