@@ -1,4 +1,4 @@
-"""What the daemon answers to a request: from the journal, its readers' positions, and the status.
+"""What the daemon answers to a request: from the journal, the files beside it, and the status.
 
 No socket is known here.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.errors import StorageError
+from stripwatch.journal.pictures import FILE as PICTURES_FILE
+from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.positions import FILE as POSITIONS_FILE
 from stripwatch.journal.positions import Positions, TooManyReaders
 from stripwatch.journal.reader import Bounds, JournalReader
@@ -20,11 +22,14 @@ from stripwatch.wire.event import Status
 from stripwatch.wire.requests import (
     Acknowledge,
     Acknowledged,
+    AskPictures,
     AskPosition,
     AskStatus,
     Error,
     ErrorCode,
     Events,
+    Picture,
+    Pictures,
     Place,
     Position,
     Range,
@@ -39,7 +44,7 @@ BYTES_MAX = 1024 * 1024  # payloads of an answer; a single longer event makes an
 
 
 class Answers:
-    """Has connections of its own to the journal and the positions; belongs to one thread.
+    """Has connections of its own to the journal, positions and pictures; belongs to one thread.
 
     They are opened when they are needed, and again when their files were removed and made anew or
     could not be read.
@@ -56,7 +61,8 @@ class Answers:
         self._status = status
         self._journal: JournalReader | None = None
         self._positions: Positions | None = None
-        self._files: tuple[int | None, int | None] = (None, None)  # that are open
+        self._pictures: PictureStore | None = None
+        self._files: tuple[int | None, ...] = ()  # that are open
 
     def answer(self, body: bytes) -> list[bytes]:
         """The parts of the answer to a request; an error object where there is no other."""
@@ -74,10 +80,10 @@ class Answers:
 
     def close(self) -> None:
         """Close the files; the next answer opens them again."""
-        for opened in (self._journal, self._positions):
+        for opened in (self._journal, self._positions, self._pictures):
             if opened:
                 opened.close()
-        self._journal = self._positions = None
+        self._journal = self._positions = self._pictures = None
 
     def _open(self) -> JournalReader:
         """The journal that is there now.
@@ -98,9 +104,15 @@ class Answers:
             self._files = self._present_files()
         return self._positions
 
-    def _present_files(self) -> tuple[int | None, int | None]:
+    def _open_pictures(self) -> PictureStore:
+        if self._pictures is None:
+            self._pictures = PictureStore(self._folder, read_only=True)
+            self._files = self._present_files()
+        return self._pictures
+
+    def _present_files(self) -> tuple[int | None, ...]:
         # A file that is removed and still open keeps its number.
-        return _inode(self._folder / FILE), _inode(self._folder / POSITIONS_FILE)
+        return tuple(_inode(self._folder / name) for name in (FILE, POSITIONS_FILE, PICTURES_FILE))
 
     def _answer(self, request: Request) -> list[bytes]:
         match request:
@@ -110,6 +122,8 @@ class Answers:
                 return self._position(request)
             case Acknowledge():
                 return self._acknowledge(request)
+            case AskPictures():
+                return self._pictures_of(request)
             case AskStatus():
                 return _encode(StatusAnswer(id=request.id, status=self._status()))
 
@@ -167,6 +181,15 @@ class Answers:
                 id=request.id, reader=request.reader, stream=request.stream, seq=request.seq
             )
         )
+
+    def _pictures_of(self, request: AskPictures) -> list[bytes]:
+        fault = _fault(request.id, request.stream, request.seq, self._open().bounds())
+        if fault:
+            return fault
+        kept = self._open_pictures().get(request.stream, request.seq)
+        shown = (Picture(kind=one.kind, x=one.place_px[0], y=one.place_px[1]) for one in kept)
+        answer = Pictures(id=request.id, pictures=tuple(shown))
+        return [*_encode(answer), *(one.image for one in kept)]
 
 
 def refusal(body: bytes, reason: str) -> list[bytes]:

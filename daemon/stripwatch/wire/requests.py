@@ -1,7 +1,8 @@
 """Requests, version 1: what a client asks the daemon, and what it answers.
 
 A request is one JSON object in one message part, an answer one JSON object with the request's id.
-The answer `events` is followed by two parts for each event, topic and payload, as published.
+The answer `events` is followed by two parts for each event, topic and payload, as published; the
+answer `pictures` by one part for each picture.
 """
 
 from __future__ import annotations
@@ -65,6 +66,13 @@ class Acknowledge(_Request, frozen=True, kw_only=True, tag_field="type", tag="ac
     seq: Count
 
 
+class AskPictures(_Request, frozen=True, kw_only=True, tag_field="type", tag="pictures"):
+    """What a defect looks like. The answer is `pictures`."""
+
+    stream: Stream
+    seq: Annotated[Count, Meta(description="of the defect's event")]
+
+
 class AskStatus(_Request, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """How the daemon is doing. The answer is `status`."""
 
@@ -115,6 +123,25 @@ class Acknowledged(_Answer, frozen=True, kw_only=True, tag_field="type", tag="ac
     seq: Count
 
 
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """What a part of the message shows."""
+
+    kind: Annotated[
+        Literal["crop", "mask", "frame"],
+        Meta(description="around the defect, a PNG; its mask there, a PNG; the frame, a JPEG"),
+    ]
+    x: Annotated[Count, Meta(description="of its first pixel, in the frame")]
+    y: Count
+
+
+class Pictures(_Answer, frozen=True, kw_only=True, tag_field="type", tag="pictures"):
+    """The pictures of a defect that are kept; the image of each follows as a part."""
+
+    pictures: Annotated[
+        tuple[Picture, ...], Meta(description="none where they were dropped, or removed")
+    ]
+
+
 class StatusAnswer(_Answer, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """The latest status."""
 
@@ -135,8 +162,8 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="er
     v: Literal[1] = 1
 
 
-Request = Since | AskPosition | Acknowledge | AskStatus
-Answer = Events | Position | Acknowledged | StatusAnswer | Error
+Request = Since | AskPosition | Acknowledge | AskPictures | AskStatus
+Answer = Events | Position | Acknowledged | Pictures | StatusAnswer | Error
 
 _requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _answers: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)

@@ -14,6 +14,8 @@ import pytest
 from tests.daemon.journal.conftest import record
 
 from stripwatch.journal.answers import Answers
+from stripwatch.journal.pictures import Kind, PictureStore
+from stripwatch.journal.pictures import Picture as StoredPicture
 from stripwatch.journal.positions import READERS_MAX, Positions
 from stripwatch.journal.records import Transaction
 from stripwatch.journal.store import Journal
@@ -22,6 +24,8 @@ from stripwatch.wire.requests import (
     Answer,
     Error,
     Events,
+    Picture,
+    Pictures,
     Place,
     Position,
     Range,
@@ -127,6 +131,25 @@ def test_one_reader_too_many_is_refused(answers: Answers, journal: Journal) -> N
     assert isinstance(answer, Acknowledged)
 
 
+def test_pictures_of_a_defect_follow_as_parts(answers: Answers, journal: Journal) -> None:
+    """None are kept: an error. Those of this defect were dropped: an answer without parts."""
+    keys = {"stream": journal.stream, "seq": 3}
+    answer, _ = ask(answers, "pictures", **keys)
+    assert isinstance(answer, Error)
+    assert "pictures.crops" in answer.message
+    with closing(PictureStore(journal.path.parent)) as store:
+        assert ask(answers, "pictures", **keys) == (Pictures(id="7", pictures=()), [])
+        kinds: tuple[Kind, ...] = ("crop", "mask")
+        store.add([StoredPicture(journal.stream, 3, kind, (5, 0), kind.encode()) for kind in kinds])
+    shown = tuple(Picture(kind=kind, x=5, y=0) for kind in kinds)
+    assert ask(answers, "pictures", **keys) == (
+        Pictures(id="7", pictures=shown),
+        [b"crop", b"mask"],
+    )
+    answer, _ = ask(answers, "pictures", stream="other", seq=3)
+    assert isinstance(answer, Error)
+
+
 def test_a_journal_that_is_made_anew_is_opened_anew(answers: Answers, journal: Journal) -> None:
     """The old stream is refused, the new one read, and positions are kept again."""
     old = journal.stream
@@ -164,7 +187,7 @@ def test_a_damaged_journal_is_an_error_and_the_next_one_is_read(
     assert isinstance(ask(answers, "since", stream=None, seq=0)[0], Events)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 10**5, b'{"type":"picture","id":"7"}'])
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 10**5, b'{"type":"review","id":"7"}'])
 def test_what_is_no_request_is_answered(answers: Answers, body: bytes) -> None:
     first, *parts = answers.answer(body)
     answer: Any = parse_answer(first)
