@@ -114,13 +114,13 @@ def test_the_readmes_subscriber_works() -> None:
     pixels = np.zeros((8, 32), np.uint8)
     pixels[2, 3:9] = 252
     with fake_line() as line:
-        endpoint = line.events_endpoint
-        snippet = snippet.replace("tcp://127.0.0.1:5551", endpoint)
+        snippet = snippet.replace("tcp://127.0.0.1:5551", line.events_endpoint)
+        snippet = snippet.replace("tcp://127.0.0.1:5552", line.requests_endpoint)
         with subprocess.Popen(
             [sys.executable, "-u", "-c", snippet], stdout=subprocess.PIPE, text=True
         ) as subscriber:
             assert subscriber.stdout
-            line.wait(lambda: line.pipeline.publisher.subscriptions >= 3)
+            line.wait(line.has_readers)
             line.camera.send("top", "s", 0, pixels)
             line.camera.send("top", "s", 2)
             printed = [subscriber.stdout.readline() for _ in range(2)]

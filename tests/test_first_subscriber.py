@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +56,34 @@ def test_a_program_reports_a_defect_and_a_gap(
             found += subscriber.stdout.readlines()
     assert [text.rstrip() for text in found] == printed
     assert not rows or table.read_text().splitlines() == rows
+
+
+def test_the_program_with_a_reader_goes_on_where_it_was() -> None:
+    """Ended, it has the events of the meantime when it is started again."""
+    pixels = np.zeros((8, 32), np.uint8)
+    pixels[2, 3:9] = 252
+    with fake_line() as line:
+        program = PROGRAMS[3].replace("tcp://127.0.0.1:5551", line.events_endpoint)
+        program = program.replace("tcp://127.0.0.1:5552", line.requests_endpoint)
+
+        def printed(count: int, meanwhile: Callable[[], None]) -> list[str]:
+            """The first lines of the program, which is then ended with Ctrl-C."""
+            with subprocess.Popen(
+                [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True
+            ) as subscriber:
+                assert subscriber.stdout
+                line.wait(line.has_readers)
+                meanwhile()
+                lines = [subscriber.stdout.readline().rstrip() for _ in range(count)]
+                subscriber.send_signal(signal.SIGINT)
+                assert subscriber.wait(20) == 0
+            return lines
+
+        send = functools.partial(line.camera.send, "top", "s")
+        assert printed(1, lambda: send(0, pixels)) == ["2: kind1 on top"]
+        send(2, pixels)
+        line.wait_for_frame("top", "s", 2)
+        found = printed(3, lambda: send(3, pixels))
+        if found[0] == "2: kind1 on top":  # ended before it was done
+            found = [*found[1:], "5: kind1 on top"]
+        assert found == ["3: 1 frames not inspected: lost", "4: kind1 on top", "5: kind1 on top"]

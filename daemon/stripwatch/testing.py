@@ -8,7 +8,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -31,6 +32,7 @@ from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Gate
 from stripwatch.inspect.model import Model
+from stripwatch.journal.positions import Positions
 from stripwatch.net.sockets import Socket
 from stripwatch.pipeline import Pipeline
 from stripwatch.wire.event import DaemonStart, DaemonStop, Event, parse_event
@@ -85,6 +87,7 @@ class FakeLine:
         self.pipeline = pipeline
         self.camera = camera
         self.events_endpoint = config.publish.endpoint  # for subscribers of one's own
+        self._folder = Path(config.journal.folder or "")
         self.requests_endpoint = config.requests.endpoint if config.requests else ""
         self._socket = events
         self.events: list[Event] = []
@@ -114,6 +117,11 @@ class FakeLine:
                 raise TimeoutError("the condition did not hold in time")
             self._socket.poll(20)
             self.read()
+
+    def has_readers(self) -> bool:
+        """Whether a reader of the journal has a place, from which on no event escapes it."""
+        with closing(Positions(self._folder)) as positions:
+            return bool(positions.all())
 
     def accounted(self, camera: str, session: str, seq: int) -> bool:
         """Whether a frame is booked: inspected or missed."""
