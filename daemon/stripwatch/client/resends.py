@@ -5,23 +5,20 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from stripwatch.client.place_keeper import PlaceKeeper
 from stripwatch.client.position import Follower, Lost, Renumbered
-from stripwatch.client.position_file import load_place, save_place
+from stripwatch.client.position_file import load_place
 from stripwatch.client.requester import Reply, Requester
-from stripwatch.errors import ConfigError
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import FrameResult, NumberedEvent, Status, parse_event
 from stripwatch.wire.requests import (
     TOPICS_MAX,
-    Acknowledge,
-    Acknowledged,
-    Answer,
     AskPosition,
     Error,
     Events,
@@ -30,7 +27,6 @@ from stripwatch.wire.requests import (
     Since,
 )
 
-ACKNOWLEDGE_PERIOD_S = 1.0
 RETRY_S = 1.0  # after the daemon could not read its journal
 Start = Literal["end", "beginning"] | int
 
@@ -50,6 +46,7 @@ class Resends:
         self,
         requester: Requester,
         topics: Sequence[str],
+        on_malformed: Callable[[WireError], None],
         *,
         reader: str | None = None,
         position_file: Path | None = None,
@@ -61,32 +58,29 @@ class Resends:
         Args:
             requester: asks the daemon; the caller closes it.
             topics: prefixes of the events that are handed on.
+            on_malformed: called for a message that is no event of version 1.
             reader: name under which the daemon keeps the place.
             position_file: in which the place is kept.
             after: place to start at, before that of the file, before that of the reader.
             start: where there is no place yet; a number: after it, in the present stream.
 
         Raises:
-            ConfigError: the file holds something else, or the reader's name breaks its rule.
+            ConfigError: the file holds something else.
             StorageError: the file cannot be read.
         """
         self._requester = requester
         self._topics = tuple(topics)
+        self._on_malformed = on_malformed
         self._reader = reader
-        self._file = position_file
         self._start = start
         self._ids = map(str, itertools.count())
+        self._keeper = PlaceKeeper(requester, self._ids, reader, position_file)
         self._follower = Follower(after or (load_place(position_file) if position_file else None))
         self._ready: deque[Ordered] = deque()
         self._handed = self._follower.place  # after what the caller has
-        self._finished = self._handed  # after what the caller has dealt with
-        self._stored: Place | None = None  # in the file
-        self._confirmed: Place | None = None  # by the daemon
-        self._next_acknowledge_s = self._next_ask_s = 0.0
+        self._next_ask_s = 0.0
         self._is_new = False  # the daemon does not know the reader yet
         self.missed = 0  # events that retention removed
-        self.malformed = 0
-        self.last_malformed = ""
         self.storage_fault = ""  # why the daemon cannot answer
         if self._follower.place is None:
             self._ask()
@@ -148,15 +142,7 @@ class Resends:
             ConfigError: the daemon refuses to keep the place.
             StorageError: the file cannot be written.
         """
-        self._finished = self._handed
-        if time.monotonic() >= self._next_acknowledge_s:
-            self._next_acknowledge_s = time.monotonic() + ACKNOWLEDGE_PERIOD_S
-            self._store()
-            for answer in self._requester.side_answers():
-                self._confirm(answer)
-            request = self._acknowledgement()
-            if request:
-                self._requester.tell(request)
+        self._keeper.keep(self._handed)
 
     def acknowledge(self, wait_s: float) -> bool:
         """Acknowledge everything that the caller has; whether the daemon and the file have it now.
@@ -165,34 +151,30 @@ class Resends:
             ConfigError: the daemon refuses to keep the place.
             StorageError: the file cannot be written.
         """
-        self._finished = self._handed
-        self._store()
-        request = self._acknowledgement()
-        if request:
-            self._requester.ask(request)  # in place of a page, which is then asked for again
-            reply = self._requester.reply(wait_s)
-            self._requester.forget()
-            if reply:
-                self._confirm(reply.answer)
-        return self._acknowledgement() is None
+        self._keeper.place = self._handed
+        return self._keeper.settle(wait_s)
 
     def close(self, wait_s: float) -> None:
-        """Acknowledge what the caller has dealt with; not what it was handed last."""
-        self._handed = self._finished
-        self.acknowledge(wait_s)
+        """Acknowledge what the caller has dealt with; not what it was handed last.
+
+        Raises:
+            ConfigError: the daemon refuses to keep the place.
+            StorageError: the file cannot be written.
+        """
+        self._keeper.settle(wait_s)
 
     def _ask(self) -> None:
         place, number = self._follower.place, next(self._ids)
         if place is None:
             self._requester.ask(AskPosition(id=number, reader=self._reader))
-        elif self._is_new and self._reader:
-            # Before the first event: the daemon then knows where to start again after a crash.
-            self._requester.ask(
-                Acknowledge(id=number, reader=self._reader, stream=place.stream, seq=place.seq)
-            )
-        else:
-            topics = self._topics if len(self._topics) <= TOPICS_MAX else ("",)
-            self._requester.ask(Since(id=number, stream=place.stream, seq=place.seq, topics=topics))
+            return
+        # Before the first event: the daemon then knows where to start again after a crash.
+        registration = self._keeper.request() if self._is_new else None
+        self._is_new = False
+        topics = self._topics if len(self._topics) <= TOPICS_MAX else ("",)
+        self._requester.ask(
+            registration or Since(id=number, stream=place.stream, seq=place.seq, topics=topics)
+        )
 
     def _digest(self, reply: Reply) -> None:
         """Take in an answer.
@@ -206,11 +188,12 @@ class Resends:
             case Position():
                 self._begin(reply.answer)
             case Events():
+                events = self._parsed(reply.parts)
                 lost = self._follower.turn(reply.answer)
                 if lost:
                     self.missed += lost.last_seq - lost.first_seq + 1
                     self._add_notice(lost, Place(lost.stream, lost.last_seq))
-                self._add_events(reply.parts)
+                self._ready += events
                 if not self._ready:
                     self._handed = self._follower.place
             case Error(error="storage"):
@@ -221,57 +204,32 @@ class Resends:
                 if notice:
                     self._add_notice(notice, Place(notice.stream, notice.after_seq))
             case _:
-                self._confirm(reply.answer)
+                self._keeper.confirm(reply.answer)
 
     def _begin(self, answer: Position) -> None:
         place = answer.position
+        self._is_new = place is None
         if place is None:
-            self._is_new = True
             seqs = {"end": answer.last_seq, "beginning": answer.first_seq - 1}
             start = self._start
             place = Place(answer.stream, start if isinstance(start, int) else seqs[start])
-        else:
-            self._confirmed = place
-        self._follower.place = self._handed = self._finished = place
-        self._store()
+        self._follower.place = self._handed = place
+        self._keeper.begin(place, is_known=not self._is_new)
 
     def _add_notice(self, notice: Lost | Renumbered, place: Place) -> None:
         self._ready.append(Ordered(notice, msgspec.json.encode(notice), place))
 
-    def _add_events(self, parts: Sequence[bytes]) -> None:
+    def _parsed(self, parts: Sequence[bytes]) -> list[Ordered]:
+        """The events of a page that are of the topics, and that this version knows."""
+        events = []
         for topic, payload in zip(parts[::2], parts[1::2], strict=True):
+            if not topic.decode("ascii", "replace").startswith(self._topics):
+                continue
             try:
                 event = parse_event(topic, payload)
             except WireError as error:
-                self.malformed += 1
-                self.last_malformed = str(error)
+                self._on_malformed(error)
                 continue
-            is_wanted = topic.decode().startswith(self._topics)
-            if is_wanted and not isinstance(event, Status | FrameResult):
-                self._ready.append(Ordered(event, payload, Place(event.stream, event.seq)))
-
-    def _store(self) -> None:
-        if self._file and self._finished and self._stored != self._finished:
-            save_place(self._file, self._finished)
-            self._stored = self._finished
-
-    def _acknowledgement(self) -> Acknowledge | None:
-        """What the daemon is to be told; None: it knows."""
-        place = self._finished
-        if self._reader is None or place is None or place == self._confirmed:
-            return None
-        return Acknowledge(
-            id=next(self._ids), reader=self._reader, stream=place.stream, seq=place.seq
-        )
-
-    def _confirm(self, answer: Answer) -> None:
-        """Take in the answer to an acknowledgement.
-
-        Raises:
-            ConfigError: the daemon refuses to keep the place.
-        """
-        match answer:
-            case Acknowledged():
-                self._confirmed, self._is_new = Place(answer.stream, answer.seq), False
-            case Error(error="bad_request" | "too_many_readers"):
-                raise ConfigError(f"the daemon refuses a request: {answer.message}")
+            if not isinstance(event, Status | FrameResult):
+                events.append(Ordered(event, payload, Place(event.stream, event.seq)))
+        return events

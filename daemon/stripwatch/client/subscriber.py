@@ -112,6 +112,7 @@ class Subscriber:
                 self._resends = Resends(
                     self._requester,
                     topics,
+                    self._note_malformed,
                     reader=reader,
                     position_file=Path(position_file) if position_file else None,
                     after=Place(*after) if after else None,
@@ -229,8 +230,11 @@ class Subscriber:
             try:
                 return parts[0].decode("ascii", "replace"), *parse_message(parts)
             except WireError as error:
-                self.malformed += 1
-                self.last_fault = str(error)
+                self._note_malformed(error)
+
+    def _note_malformed(self, error: WireError) -> None:
+        self.malformed += 1
+        self.last_fault = str(error)
 
 
 def _check(topics: Sequence[str], reader: str | None) -> None:

@@ -29,6 +29,9 @@ RequestId = Annotated[str, Meta(pattern=_ID_PATTERN, description="of the client'
 Topic = Annotated[str, Meta(max_length=200, description="the beginning of topics")]
 
 
+AskedStream = Annotated[str, Meta(max_length=64)]
+
+
 class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: RequestId
     v: Literal[1] = 1
@@ -43,7 +46,7 @@ class Since(_Request, frozen=True, kw_only=True, tag_field="type", tag="since"):
     """The events after a number. The answer is `events`."""
 
     stream: Annotated[
-        Stream | None, Meta(description="to which `seq` belongs; null: the present one")
+        AskedStream | None, Meta(description="to which `seq` belongs; null: the present one")
     ]
     seq: Annotated[Count, Meta(description="of the last event that is known; 0: none")]
     topics: Annotated[tuple[Topic, ...], Meta(min_length=1, max_length=TOPICS_MAX)] = ("",)
@@ -62,14 +65,14 @@ class Acknowledge(_Request, frozen=True, kw_only=True, tag_field="type", tag="ac
     """A reader has dealt with all events up to a number. The answer is `acknowledged`."""
 
     reader: ReaderName
-    stream: Stream
+    stream: AskedStream
     seq: Count
 
 
 class AskPictures(_Request, frozen=True, kw_only=True, tag_field="type", tag="pictures"):
     """What a defect looks like. The answer is `pictures`."""
 
-    stream: Stream
+    stream: AskedStream
     seq: Annotated[Count, Meta(description="of the defect's event")]
 
 

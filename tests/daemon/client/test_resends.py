@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -224,6 +225,18 @@ def test_a_journal_that_cannot_be_read_is_waited_for(plant: Plant) -> None:
         away.rename(plant.journal.path)
         assert take(events, 5) == sent
         assert events.requests_fault == ""
+
+
+def test_an_event_that_a_newer_daemon_wrote_is_counted_and_passed_over(plant: Plant) -> None:
+    """The place goes on behind it."""
+    sent = plant.emit(3)
+    with closing(sqlite3.connect(plant.journal.path)) as database:
+        database.execute("UPDATE event SET payload = ? WHERE seq = 2", (b'{"type":"newer"}',))
+        database.commit()
+    with plant.subscriber(start="beginning") as events:
+        assert take(events, 2) == [sent[0], sent[2]]
+        assert events.malformed == 1
+        assert "newer" in events.last_fault
 
 
 def test_one_reader_too_many_is_told(plant: Plant) -> None:

@@ -103,6 +103,7 @@ BAD = [
     (SINCE | {"seq": 1.5}, "in the key seq", "i"),
     (SINCE | {"seq": 2**53}, "in the key seq", "i"),
     (SINCE | {"seq": "1"}, "in the key seq", "i"),
+    (SINCE | {"stream": "s" * 65}, "in the key stream", "i"),
     (SINCE | {"stream": 1}, "in the key stream", "i"),
     (SINCE | {"topics": "defect"}, "in the key topics", "i"),
     (SINCE | {"topics": []}, "in the key topics", "i"),
