@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 import zmq
 
-from stripwatch import Defect, FrameImage, Gap, Status, StripEnd, Subscriber
+from stripwatch import (
+    DaemonStart,
+    DaemonStop,
+    Defect,
+    FrameImage,
+    Gap,
+    Status,
+    StripEnd,
+    Subscriber,
+)
 from stripwatch.client.subscriber import STRIP_TOPICS
 from stripwatch.config import Publish
 from stripwatch.errors import AddressError, ConfigError
@@ -111,6 +120,18 @@ def test_missing_numbers_are_counted(
             socket.send_multipart(build_event(make_defect(stream=stream, seq=seq)))
             assert events.receive(WAIT_S)
         assert missed == events.missed
+
+
+def test_a_restart_of_the_daemon_is_no_loss(endpoint: str, make_defect: MakeDefect) -> None:
+    """Its stop and start have numbers, too: they are subscribed to, and not yielded."""
+    stop = DaemonStop(stream="a", seq=2, t_ns=1, reason="stopped", detail="")
+    start = DaemonStart(stream="a", seq=3, t_ns=1, version="1", model="m", config="c")
+    with Subscriber(endpoint) as events, publishing(endpoint, 4) as socket:
+        for event in (make_defect(stream="a", seq=1), stop, start, make_defect(stream="a", seq=4)):
+            socket.send_multipart(build_event(event))
+        received = [events.receive(WAIT_S), events.receive(WAIT_S)]
+        assert [event.seq for event in received if isinstance(event, Defect)] == [1, 4]
+        assert events.missed == 0
 
 
 def test_a_status_reveals_events_lost_at_the_end(endpoint: str, make_defect: MakeDefect) -> None:
