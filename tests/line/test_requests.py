@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import zmq
 
+from stripwatch import DaemonStart, Gap, Renumbered, Subscriber
 from stripwatch.testing import WAIT_S, FakeLine, fake_line
 from stripwatch.wire.requests import Answer, AskStatus, StatusAnswer, parse_answer
 
@@ -44,3 +45,29 @@ def test_a_bug_in_the_requests_thread_ends_the_daemon_as_any_other(
             socket.send(b"{}")
             line.wait(lambda: line.pipeline.failure is not None)
         assert isinstance(line.pipeline.failure, AttributeError)
+
+
+def test_a_journal_removed_under_the_daemon_is_told_and_read_anew() -> None:
+    """The subscriber goes on with the new stream, from its first event."""
+    with (
+        fake_line() as line,
+        Subscriber(
+            line.events_endpoint,
+            ("gap", "daemon"),
+            requests=line.requests_endpoint,
+            reader="press",
+            start="beginning",
+        ) as events,
+    ):
+        start = events.receive(WAIT_S)
+        assert isinstance(start, DaemonStart)
+        for file in line.pipeline._journal.path.parent.glob("*.db*"):
+            file.unlink()
+        for seq in (0, 2):
+            line.camera.send("top", "s", seq)
+        renumbered, gap = events.receive(WAIT_S), events.receive(WAIT_S)
+        assert isinstance(renumbered, Renumbered)
+        assert (renumbered.old_stream, renumbered.old_seq) == (start.stream, start.seq)
+        assert isinstance(gap, Gap)
+        assert (gap.stream, gap.seq) == (renumbered.stream, 1)
+        assert events.acknowledge()

@@ -171,7 +171,7 @@ class Resends:
         # Before the first event: the daemon then knows where to start again after a crash.
         registration = self._keeper.request() if self._is_new else None
         self._is_new = False
-        topics = self._topics if len(self._topics) <= TOPICS_MAX else ("",)
+        topics = self._topics if 1 <= len(self._topics) <= TOPICS_MAX else ("",)
         self._requester.ask(
             registration or Since(id=number, stream=place.stream, seq=place.seq, topics=topics)
         )

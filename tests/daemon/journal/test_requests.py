@@ -139,6 +139,8 @@ def test_a_flood_of_one_client_does_not_keep_another_waiting(
     journal.append(Transaction([record(seq, payload=payload) for seq in range(11, 1011)]))
     floods = 300
     with client(endpoint) as greedy, client(endpoint) as modest:
+        modest.send(STATUS)
+        receive(modest)  # both are connected when the flood begins
         for number in range(floods):
             greedy.send(msgspec.json.encode(Since(id=str(number), stream=None, seq=0)))
         assert isinstance(receive(greedy)[0], Events)
