@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from stripwatch.errors import StorageError
-from stripwatch.inspect.coverage import Account
 from stripwatch.inspect.events import StripTally
 from stripwatch.journal.faults import MOVE_AWAY, as_storage_error
-from stripwatch.journal.records import CoverageRecord, Transaction
+from stripwatch.journal.lock import lock
+from stripwatch.journal.records import CoverageRecord, Transaction, coverage_record, coverage_row
 from stripwatch.journal.schema import prepare
-from stripwatch.wire.causes import Cause
 
 FILE = "journal.db"
 LOCK_FILE = "journal.lock"
@@ -34,6 +31,21 @@ class Past:
     coverage: tuple[CoverageRecord, ...]  # the oldest first
     open_strips: dict[str, bytes]  # by camera: the tally as JSON
     is_unclean: bool  # it did not end in order: its last event is not `daemon_stop`
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a journal holds. All zero where it is empty, apart from its bytes."""
+
+    first_seq: int  # of the oldest event
+    first_t_ns: int  # when that was journalled, Unix time
+    last_seq: int  # of the newest
+    used_bytes: int  # of the file; what removed events have left free is not counted
+
+    @property
+    def events(self) -> int:
+        """Their number: there is no hole."""
+        return self.last_seq - self.first_seq + 1 if self.last_seq else 0
 
 
 class Journal:
@@ -57,7 +69,7 @@ class Journal:
         self.last_seq: int  # of the newest event
         with as_storage_error(self.path):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._lock = _lock(folder / LOCK_FILE)
+            self._lock = lock(folder / LOCK_FILE)
             try:
                 self._open()
             except BaseException:
@@ -90,6 +102,66 @@ class Journal:
                 self._wal = self._wal_path.stat()
         if transaction.events:
             self.last_seq = transaction.events[-1].seq
+
+    def extent(self) -> Extent:
+        """What the journal holds.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        with as_storage_error(self.path):
+            pages, free, page_bytes = (
+                self._database.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            first = self._database.execute(
+                "SELECT seq, t_ns FROM event ORDER BY seq LIMIT 1"
+            ).fetchone()
+        first_seq, first_t_ns = first or (0, 0)
+        return Extent(first_seq, first_t_ns, self.last_seq, (pages - free) * page_bytes)
+
+    def before(self, t_ns: int, through_seq: int) -> int:
+        """Number of the last event of those up to `through_seq` that all are older than a time.
+
+        Less than the oldest's number where that one is not. A clock that was set back leaves
+        younger events before older ones: the older stay until the younger are old enough.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            # In the order of the numbers; the index by time would look at all events.
+            row = self._database.execute(
+                "SELECT seq FROM event NOT INDEXED WHERE seq <= ? AND t_ns >= ? "
+                "ORDER BY seq LIMIT 1",
+                (through_seq, t_ns),
+            ).fetchone()
+        return row[0] - 1 if row else through_seq
+
+    def remove(self, through_seq: int) -> None:
+        """Remove the events up to a number, but never the newest: numbers go on from it.
+
+        Raises:
+            StorageError: nothing was removed.
+        """
+        with as_storage_error(self.path):
+            self._database.execute(
+                "DELETE FROM event WHERE seq <= ?", (min(through_seq, self.last_seq - 1),)
+            )
+
+    def remove_coverage(self, before_ns: int) -> None:
+        """Remove coverage booked before a time, apart from a camera's `SESSIONS_KEPT` newest.
+
+        Raises:
+            StorageError: nothing was removed.
+        """
+        with as_storage_error(self.path):
+            self._database.execute(
+                "DELETE FROM coverage WHERE (camera, session) IN (SELECT camera, session FROM "
+                "(SELECT *, row_number() OVER (PARTITION BY camera ORDER BY t_ns DESC) AS age "
+                "FROM coverage) WHERE age > ? AND t_ns < ?)",
+                (SESSIONS_KEPT, before_ns),
+            )
 
     def reopen(self) -> None:
         """Open the file anew after a fault; where it is gone, a new stream begins.
@@ -141,7 +213,7 @@ class Journal:
                 "SELECT type FROM event ORDER BY seq DESC LIMIT 1"
             ).fetchone()
             try:
-                coverage = tuple(_coverage_record(*row) for row in rows)
+                coverage = tuple(coverage_record(*row) for row in rows)
                 for tally in strips.values():
                     msgspec.json.decode(tally, type=StripTally)
             except msgspec.DecodeError as error:
@@ -165,6 +237,8 @@ class Journal:
             prepare(database)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            # Some builds overwrite what is removed with zeros, which writes each page once more.
+            database.execute("PRAGMA secure_delete = OFF")
             database.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             self.stream = _stream(database)
             (last_seq,) = database.execute("SELECT max(seq) FROM event").fetchone()
@@ -190,7 +264,7 @@ class Journal:
         now_ns = time.time_ns()
         self._database.executemany(
             "INSERT OR REPLACE INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_coverage_row(record, now_ns) for record in transaction.coverage.values()],
+            [coverage_row(record, now_ns) for record in transaction.coverage.values()],
         )
         for camera, tally in transaction.open_strips.items():
             if tally is None:
@@ -214,52 +288,3 @@ def _is_at(file: os.stat_result, path: Path) -> bool:
         return os.path.samestat(file, path.stat())
     except FileNotFoundError:
         return False
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Hold a lock file open; the lock ends with the process, however that ends.
-
-    Raises:
-        StorageError: another process holds it.
-        OSError: it cannot be opened.
-    """
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StorageError(
-            "belongs to another daemon that runs; give each a folder of its own (journal.folder)"
-        ) from None
-    return file
-
-
-def _coverage_row(record: CoverageRecord, now_ns: int) -> tuple[object, ...]:
-    account = record.account
-    return (
-        record.camera,
-        account.session,
-        account.first_seq,
-        account.last_seq,
-        account.inspected,
-        msgspec.json.encode(account.missed).decode(),
-        record.strip,
-        record.line_end,
-        now_ns,
-    )
-
-
-def _coverage_record(
-    camera: str,
-    session: str,
-    first_seq: int,
-    last_seq: int,
-    inspected: int,
-    missed: str,
-    strip: str | None,
-    line_end: int | None,
-) -> CoverageRecord:
-    counts = msgspec.json.decode(missed, type=dict[Cause, int])
-    account = Account(session, first_seq, last_seq, inspected)
-    account.missed.update(counts)
-    return CoverageRecord(camera, account, strip, line_end)

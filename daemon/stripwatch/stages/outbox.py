@@ -16,7 +16,12 @@ import structlog
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Ledger, Row
 from stripwatch.inspect.inspector import DefectiveFrame
+<<<<<<< HEAD
 from stripwatch.journal.records import Transaction, event_record
+=======
+from stripwatch.journal.records import CoverageRecord, Transaction, event_record
+from stripwatch.journal.retention import Retention
+>>>>>>> 89dd4d8 (Remove old events in small turns, and wait for named readers up to a second limit)
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
@@ -69,9 +74,11 @@ class Outbox:
         publisher: Publisher,
         images: Images,
         pictures: Pictures,
+        retention: Retention,
         heartbeat: Heartbeat,
     ) -> None:
         self._journal = journal
+        self._retention = retention
         self._publisher = publisher
         self._images = images
         self._pictures = pictures
@@ -134,10 +141,12 @@ class Outbox:
                 batches = self._queue.take(0 if more_waits else POLL_S)
                 if batches:
                     self._send(batches)
+                self._retention.keep_up()
             self._publish(self._images.finish())
             self._pictures.finish()
             self._send([Batch([stop()])])
             tick()
+            self._retention.finish()
         finally:
             self._queue.break_off()
 

@@ -1,0 +1,27 @@
+"""The lock of a journal's folder: one daemon has it at a time."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+from stripwatch.errors import StorageError
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Hold a lock file open; the lock ends with the process, however that ends.
+
+    Raises:
+        StorageError: another process holds it.
+        OSError: it cannot be opened.
+    """
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StorageError(
+            "belongs to another daemon that runs; give each a folder of its own (journal.folder)"
+        ) from None
+    return file
