@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from stripwatch.errors import StorageError
 from stripwatch.journal.faults import as_storage_error
@@ -111,6 +111,15 @@ class JournalReader:
                     events.append(StoredEvent(*row))
                 through_seq = row[0]
         return Page(tuple(events), through_seq)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a SELECT finds. It should be quick: meanwhile the journal's file only grows.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            return self._database.execute(sql, tuple(parameters)).fetchall()
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
