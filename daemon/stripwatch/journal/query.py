@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stripwatch.journal.reader import JournalReader, StoredEvent
 
-PAGE_ROWS = 2000  # looked at by one statement: short, so that the writer's log does not grow
+PAGE_ROWS = 500  # looked at by one statement: short, so that the writer's log does not grow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
