@@ -30,7 +30,7 @@ START_S_MAX = 2.0
 
 
 def large_journal(events: int) -> tuple[Figures, list[Figures]]:
-    """Measure the time to open a journal of so many events, and until the first page of answers is there.
+    """Measure how long a journal of so many events takes to open, and to answer with a page.
 
     Returns figures, and rows of goals.
     """
