@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from stripwatch.config import Publish
+from stripwatch.config import PicturesSection, Publish
 from stripwatch.inspect.coverage import Row
 from stripwatch.journal.retention import Limits, Retention
 from stripwatch.journal.store import Journal
@@ -28,6 +28,7 @@ from stripwatch.lab.bench.harness import BenchSetup
 from stripwatch.lab.bench.journal_questions import large_journal
 from stripwatch.net.sockets import open_socket
 from stripwatch.outputs.images import Images
+from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
@@ -88,7 +89,13 @@ def _read(setup: BenchSetup, limits: Limits) -> Reading:
             publisher.read_subscriptions()
             time.sleep(0.01)
         outbox = Outbox(
-            journal, journal.past(), publisher, Images(), Heartbeat(), Retention(journal, limits)
+            journal,
+            journal.past(),
+            publisher,
+            Images(),
+            Pictures(PicturesSection(crops=False), Path(folder)),
+            Retention(journal, limits),
+            Heartbeat(),
         )
         start = DaemonStart(stream=NO_STREAM, seq=NO_SEQ, t_ns=0, version="", model="", config="")
         stop = DaemonStop(stream=NO_STREAM, seq=NO_SEQ, t_ns=0, reason="stopped", detail="")
