@@ -25,3 +25,14 @@ def lock(path: Path) -> IO[bytes]:
             "belongs to another daemon that runs; give each a folder of its own (journal.folder)"
         ) from None
     return file
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds a lock file now; False where that cannot be found out."""
+    try:
+        lock(path).close()
+    except StorageError:
+        return True
+    except OSError:
+        return False
+    return False

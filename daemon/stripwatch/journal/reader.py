@@ -63,10 +63,13 @@ class JournalReader:
                 uri, BUSY_TIMEOUT_S, isolation_level=None, uri=True, check_same_thread=False
             )
             try:
-                check(self._database)
+                schema = check(self._database)
             except BaseException:
                 self._database.close()
                 raise
+            if not schema:
+                self._database.close()
+                raise StorageError("is empty: no daemon has written to it")
 
     def bounds(self) -> Bounds:
         """The stream, and the first and last number in it.

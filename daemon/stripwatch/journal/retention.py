@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from stripwatch.config import JournalSection
 from stripwatch.errors import StorageError
@@ -59,10 +60,12 @@ class Retention:
     logged. Pictures have a limit of their own (ADR 25).
     """
 
-    def __init__(self, journal: Journal, limits: Limits) -> None:
+    def __init__(
+        self, journal: Journal, limits: Limits, log: FilteringBoundLogger | None = None
+    ) -> None:
         self._journal = journal
         self._limits = limits
-        self._log = structlog.get_logger()
+        self._log = log or structlog.get_logger()
         self._readers: Sequence[Position] | None = ()  # None: they cannot be read
         self._next_positions_s = -math.inf
         self._next_coverage_s = -math.inf
@@ -130,10 +133,10 @@ class Retention:
 
     def _too_old(self, extent: Extent) -> int:
         """Up to which number events are too old, as far as one turn goes; 0: none."""
-        oldest_ns = int(time.time_ns() - self._limits.age_ns_max)
+        oldest_ns = time.time_ns() - self._limits.age_ns_max
         if extent.first_t_ns >= oldest_ns:
             return 0
-        return self._journal.before(oldest_ns, self._within_turn(extent, ROWS_PER_TURN))
+        return self._journal.before(int(oldest_ns), self._within_turn(extent, ROWS_PER_TURN))
 
     @staticmethod
     def _within_turn(extent: Extent, rows: int) -> int:

@@ -163,6 +163,15 @@ class Journal:
                 (SESSIONS_KEPT, before_ns),
             )
 
+    def compact(self) -> None:
+        """Give the space of removed events back to the disk; takes long, and that space anew.
+
+        Raises:
+            StorageError: the disk has no room for it, or another program reads the journal.
+        """
+        with as_storage_error(self.path):
+            self._database.execute("VACUUM")
+
     def reopen(self) -> None:
         """Open the file anew after a fault; where it is gone, a new stream begins.
 
