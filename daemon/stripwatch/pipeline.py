@@ -21,7 +21,7 @@ from stripwatch.config import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
-from stripwatch.journal.retention import Retention, limits_of
+from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
@@ -77,15 +77,9 @@ class Pipeline:
             self.publisher = Publisher(self._context, config.publish, names)
             images = Images()
             pictures = Pictures(config.pictures, self._journal.path.parent)
-            retention = Retention(self._journal, limits_of(config.journal))
+            limits = limits_of(config.journal)
             self.outbox = Outbox(
-                self._journal,
-                past,
-                self.publisher,
-                images,
-                pictures,
-                retention,
-                self._beats["outbox"],
+                self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
             )
             decoders = Decoders(self._ring)
             self.receiver = Receiver(

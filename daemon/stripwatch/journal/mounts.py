@@ -23,7 +23,9 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")  # of blanks and backslashes in names
 def network_file_system_of(folder: Path) -> str | None:
     """As `network_file_system`, by the mounts of this process."""
     try:
-        return network_file_system(MOUNTS.read_text(errors="replace"), folder.resolve())
+        return network_file_system(
+            MOUNTS.read_text(errors="replace"), PurePosixPath(folder.resolve())
+        )
     except OSError:  # no Linux, or /proc is hidden
         return None
 

@@ -6,7 +6,6 @@ and takes the next: while the disk is busy the next group gathers.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +15,8 @@ import structlog
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Ledger, Row
 from stripwatch.inspect.inspector import DefectiveFrame
-<<<<<<< HEAD
 from stripwatch.journal.records import Transaction, event_record
-=======
-from stripwatch.journal.records import CoverageRecord, Transaction, event_record
-from stripwatch.journal.retention import Retention
->>>>>>> 89dd4d8 (Remove old events in small turns, and wait for named readers up to a second limit)
+from stripwatch.journal.retention import Limits, Retention
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
@@ -74,11 +69,11 @@ class Outbox:
         publisher: Publisher,
         images: Images,
         pictures: Pictures,
-        retention: Retention,
+        limits: Limits,
         heartbeat: Heartbeat,
     ) -> None:
         self._journal = journal
-        self._retention = retention
+        self._retention = Retention(journal, limits)
         self._publisher = publisher
         self._images = images
         self._pictures = pictures
@@ -185,7 +180,7 @@ class Outbox:
             book(self.ledger, batch.entries)
             for entry in batch.entries:
                 if isinstance(entry, Row):
-                    self.latency.add(_latency_ms(entry, batch, published_ns))
+                    self.latency.add(batch.latency_ms(entry, published_ns))
 
     def _commit(self, batches: Sequence[Batch]) -> list[Message]:
         """Journal the events and the coverage of these batches, however long that takes.
@@ -283,16 +278,3 @@ class Outbox:
 
 def _unclean_stop(t_ns: int) -> DaemonStop:
     return DaemonStop(stream=NO_STREAM, seq=NO_SEQ, t_ns=t_ns, reason="unclean", detail="")
-
-
-def _latency_ms(row: Row, batch: Batch, published_ns: int) -> tuple[float, ...]:
-    """Latency of one frame in every stage, in the order of `Stage`; NaN where it is unknown."""
-    receive_ms = math.nan if row.receive_ms is None else row.receive_ms
-    return (
-        receive_ms,
-        (batch.submitted_ns - row.received_ns) / 1e6,
-        (batch.done_ns - batch.submitted_ns) / 1e6,
-        (batch.inspected_ns - batch.done_ns) / 1e6,
-        (published_ns - batch.inspected_ns) / 1e6,
-        receive_ms + (published_ns - row.received_ns) / 1e6,
-    )

@@ -22,13 +22,9 @@ from stripwatch.inspect.coverage import Account, Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output
 from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.records import Transaction, event_record
-<<<<<<< HEAD
+from stripwatch.journal.retention import Limits
 from stripwatch.journal.store import FILE, Journal
 from stripwatch.journal.verify import verify
-=======
-from stripwatch.journal.retention import Limits, Retention
-from stripwatch.journal.store import Journal
->>>>>>> 89dd4d8 (Remove old events in small turns, and wait for named readers up to a second limit)
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
@@ -104,10 +100,11 @@ def made_outbox(
     publisher: Publisher,
     images: Images | None = None,
     pictures: Pictures | None = None,
+    limits: Limits = KEEP_ALL,
 ) -> Outbox:
     images = images or Images()
     pictures = pictures or Pictures(PicturesSection(), journal.path.parent)
-    return Outbox(journal, journal.past(), publisher, images, pictures, Heartbeat())
+    return Outbox(journal, journal.past(), publisher, images, pictures, limits, Heartbeat())
 
 
 @contextmanager
@@ -115,12 +112,7 @@ def running(journal: Journal, publisher: Publisher, limits: Limits = KEEP_ALL) -
     """An outbox, its thread and those of images and pictures; at the end everything is sent."""
     images = Images()
     pictures = Pictures(PicturesSection(), journal.path.parent)
-<<<<<<< HEAD
-    outbox = made_outbox(journal, publisher, images, pictures)
-=======
-    retention = Retention(journal, limits)
-    outbox = Outbox(journal, journal.past(), publisher, images, pictures, retention, Heartbeat())
->>>>>>> 89dd4d8 (Remove old events in small turns, and wait for named readers up to a second limit)
+    outbox = made_outbox(journal, publisher, images, pictures, limits)
     threads = [
         threading.Thread(target=outbox.run, args=(START, lambda: STOP, lambda: None)),
         threading.Thread(target=images.run, args=(lambda: None, outbox.wake)),

@@ -20,7 +20,7 @@ import zmq
 
 from stripwatch.config import PicturesSection, Publish
 from stripwatch.inspect.coverage import Row
-from stripwatch.journal.retention import Limits, Retention
+from stripwatch.journal.retention import Limits
 from stripwatch.journal.store import Journal
 from stripwatch.lab.bench.batches import percentiles
 from stripwatch.lab.bench.figures import Figures, goal_row
@@ -94,7 +94,7 @@ def _read(setup: BenchSetup, limits: Limits) -> Reading:
             publisher,
             Images(),
             Pictures(PicturesSection(crops=False), Path(folder)),
-            Retention(journal, limits),
+            limits,
             Heartbeat(),
         )
         start = DaemonStart(stream=NO_STREAM, seq=NO_SEQ, t_ns=0, version="", model="", config="")
