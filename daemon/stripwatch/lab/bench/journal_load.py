@@ -19,6 +19,7 @@ import msgspec
 import zmq
 
 from stripwatch.config import PicturesSection, Publish
+from stripwatch.errors import DeviceError
 from stripwatch.inspect.coverage import Row
 from stripwatch.journal.retention import Limits
 from stripwatch.journal.store import Journal
@@ -50,6 +51,7 @@ EVENTS_PER_FRAME = 3
 P99_MS_MAX = 25.0  # goal, from inspection to publishing
 RATE_SHARE_MIN = 0.99  # of the rate, that the journal must keep
 SETTLE_S = 2.0  # left out at the beginning
+SUBSCRIBE_S_MAX = 60.0
 QUEUE_EVENTS = 1_000_000  # of the subscriber: what it misses is a fault of the bench
 KEEP_ALL = Limits(1e15, 1e18, 1e15)
 KEEP_LITTLE = Limits(10e6, 1e18, 10e6)  # full after a second: from then on as much is removed
@@ -85,7 +87,10 @@ def _read(setup: BenchSetup, limits: Limits) -> Reading:
         _publisher(setup.events_at) as publisher,
         _subscriber(setup.events_at) as answer,
     ):
+        until_s = time.monotonic() + SUBSCRIBE_S_MAX
         while not publisher.subscriptions:
+            if time.monotonic() > until_s:
+                raise DeviceError("the subscriber's process did not start")
             publisher.read_subscriptions()
             time.sleep(0.01)
         outbox = Outbox(
