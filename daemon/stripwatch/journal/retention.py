@@ -22,6 +22,8 @@ ROWS_PER_TURN = 1000  # removed in one transaction; some 5 ms
 TURN_PERIOD_S = 0.05  # between two of them: twice as fast as 10,000 events/s come
 POSITIONS_PERIOD_S = 1.0  # between two looks at the readers' positions
 COVERAGE_PERIOD_S = 60.0  # between two looks for coverage of sessions long gone
+CLOCK_STEP_S_MAX = 3600.0  # a clock that is set by more is not trusted at once
+CLOCK_TRUST_S = 86400.0  # until then nobody has noticed that it is wrong
 LOSS_PERIOD_S = 60.0  # between two log lines about what one reader has lost
 
 
@@ -71,6 +73,8 @@ class Retention:
         self._next_coverage_s = -math.inf
         self._held: frozenset[str] = frozenset()  # readers that removal waits for
         self._losses: dict[str, _Loss] = {}
+        self._clock_offset_s = time.time() - time.monotonic()
+        self._clock_trusted_s = -math.inf
         self._positions_fault = ""
         self._next_turn_s = -math.inf
         self._fault = ""
@@ -134,9 +138,19 @@ class Retention:
     def _too_old(self, extent: Extent) -> int:
         """Up to which number events are too old, as far as one turn goes; 0: none."""
         oldest_ns = time.time_ns() - self._limits.age_ns_max
-        if extent.first_t_ns >= oldest_ns:
+        if not self._clock_is_trusted() or extent.first_t_ns >= oldest_ns:
             return 0
         return self._journal.before(int(oldest_ns), self._within_turn(extent, ROWS_PER_TURN))
+
+    def _clock_is_trusted(self) -> bool:
+        """Whether a day has passed since the clock was set: a wrong one makes all events old."""
+        now_s = time.monotonic()
+        offset_s = time.time() - now_s
+        if abs(offset_s - self._clock_offset_s) > CLOCK_STEP_S_MAX:
+            self._clock_offset_s = offset_s
+            self._clock_trusted_s = now_s + CLOCK_TRUST_S
+            self._log.warning("the clock was set; for a day no event is removed for its age")
+        return now_s >= self._clock_trusted_s
 
     @staticmethod
     def _within_turn(extent: Extent, rows: int) -> int:
@@ -197,6 +211,9 @@ class Retention:
 
     def _note_loss(self, reader: str, first_seq: int, last_seq: int) -> None:
         loss = self._losses.setdefault(reader, _Loss())
+        if loss.first_seq and first_seq != loss.last_seq + 1:  # it has read what is between
+            loss.next_line_s = -math.inf
+            self._report_losses(time.monotonic())
         loss.first_seq = loss.first_seq or first_seq
         loss.last_seq = last_seq
         self._report_losses(time.monotonic())

@@ -83,6 +83,28 @@ def test_events_beyond_an_age_are_removed_and_no_younger_one(tmp_path: Path) -> 
         assert bounds(journal) == (21, 30)
 
 
+def test_a_clock_that_jumps_ahead_does_not_empty_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it for a day; then the new time is believed. Sizes count all the while."""
+    with closing(Journal(tmp_path)) as journal:
+        append(journal, 3000)
+        retention = Retention(journal, Limits(2.5e6, 8 * DAY_NS, FAR))
+        real_ns, real_s = time.time_ns, time.time
+        monkeypatch.setattr(time, "time_ns", lambda: real_ns() + 400 * DAY_NS)
+        monkeypatch.setattr(time, "time", lambda: real_s() + 400 * 86400)
+        with capture_logs() as lines:
+            turns(retention)
+            turns(retention)
+        assert [line["event"].split(";")[0] for line in lines] == ["the clock was set"]
+        assert 2.3e6 < journal.extent().used_bytes <= 2.5e6
+        monotonic_s = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic_s() + 86401)
+        monkeypatch.setattr(time, "time", lambda: real_s() + 401 * 86400)
+        turns(retention)
+        assert bounds(journal) == (3000, 3000)
+
+
 def test_the_newest_event_stays_and_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     with closing(Journal(tmp_path)) as journal:
         append(journal, 3000, age_days=365)
