@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
 from typing import IO
 
@@ -36,3 +37,11 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def is_at(file: os.stat_result, path: Path) -> bool:
+    """Whether a path still names a file."""
+    try:
+        return os.path.samestat(file, path.stat())
+    except FileNotFoundError:
+        return False

@@ -13,14 +13,16 @@ import msgspec
 from stripwatch.errors import StorageError
 from stripwatch.inspect.events import StripTally
 from stripwatch.journal.faults import MOVE_AWAY, as_storage_error
-from stripwatch.journal.lock import lock
+from stripwatch.journal.lock import is_at, lock
 from stripwatch.journal.records import CoverageRecord, Transaction, coverage_record, coverage_row
 from stripwatch.journal.schema import prepare
 
 FILE = "journal.db"
 LOCK_FILE = "journal.lock"
 BUSY_TIMEOUT_S = 1.0  # another program that holds a lock, such as a backup
-WAL_PAGES = 4000  # of 4 KiB; SQLite then copies them into the file, which takes a few fsyncs
+# Of 4 KiB; a commit then copies them into the file. At 10,000 events/s a thread of its own for it
+# did not help: its fsyncs delay those of the commits. 1000 pages copy too often.
+WAL_PAGES = 4000
 SESSIONS_KEPT = 16  # of a camera, newest first; as many as inspect/sequence.py remembers
 
 
@@ -182,10 +184,10 @@ class Journal:
             self._database.close()
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             lock_path = self.path.with_name(LOCK_FILE)
-            if not _is_at(os.fstat(self._lock.fileno()), lock_path):  # it went with the folder
-                lock = _lock(lock_path)
+            if not is_at(os.fstat(self._lock.fileno()), lock_path):  # it went with the folder
+                fresh = lock(lock_path)
                 self._lock.close()
-                self._lock = lock
+                self._lock = fresh
             self._open()
 
     def settle(self) -> None:
@@ -261,9 +263,9 @@ class Journal:
 
     def _check_in_place(self) -> None:
         """Files that were removed can still be written, but nobody would ever read them."""
-        if not _is_at(self._file, self.path):
+        if not is_at(self._file, self.path):
             raise StorageError("was moved or removed; a new one is made with the next event")
-        if self._wal is not None and not _is_at(self._wal, self._wal_path):
+        if self._wal is not None and not is_at(self._wal, self._wal_path):
             raise StorageError(f"has lost its file {self._wal_path.name}; leave it beside {FILE}")
 
     def _write(self, transaction: Transaction) -> None:
@@ -289,11 +291,3 @@ def _stream(database: sqlite3.Connection) -> str:
     if len(streams) != 1:
         raise StorageError(f"is damaged: table journal has {len(streams)} rows; {MOVE_AWAY}")
     return str(streams[0][0])
-
-
-def _is_at(file: os.stat_result, path: Path) -> bool:
-    """Whether a path still names a file."""
-    try:
-        return os.path.samestat(file, path.stat())
-    except FileNotFoundError:
-        return False
