@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ def records() -> list[EventRecord]:
         t_ns = 1000 + seq // 50 - (40 if seq > EVENTS // 2 else 0)
         kind = chance.choice(("defect", "gap", "strip_start"))
         strip = chance.choice(("coil-7", "coil-8", None))
-        made.append(dataclasses.replace(record(seq), t_ns=t_ns, type=kind, strip=strip))
+        made.append(record(seq)._replace(t_ns=t_ns, type=kind, strip=strip))
     return made
 
 

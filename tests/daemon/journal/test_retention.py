@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 import time
 from collections.abc import MutableMapping
@@ -32,7 +31,7 @@ def append(journal: Journal, events: int, age_days: float = 0) -> None:
     t_ns = time.time_ns() - int(age_days * DAY_NS)
     first = journal.last_seq + 1
     records = [record(seq, payload=b"x" * 1000) for seq in range(first, first + events)]
-    journal.append(Transaction([dataclasses.replace(one, t_ns=t_ns) for one in records]))
+    journal.append(Transaction([one._replace(t_ns=t_ns) for one in records]))
 
 
 def turns(retention: Retention) -> int:
