@@ -32,7 +32,8 @@ PARSERS = {
     "engine-build": build_parser,
 }
 COMMANDS = (
-    *("run", "init", "check", "reload", "demo", "replay", "record", "events", "forward", "bench"),
+    *("run", "init", "check", "reload", "demo", "replay", "record", "events", "journal"),
+    *("forward", "bench"),
 )
 
 

@@ -16,6 +16,7 @@ from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode
 from stripwatch.inspect.model import Model, model_of
+from stripwatch.journal.mounts import network_file_system_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.reload import Reading, Reload
@@ -66,6 +67,7 @@ class App:
         classes = resolve_classes(self._config, manifest, self._path)
         factory = engine_factory(folder, manifest, self._config.engine)
         model = model_of(manifest, classes)
+        self._look_at_journal_folder()
         pipeline = Pipeline(self._config, model, factory)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
@@ -80,6 +82,18 @@ class App:
             self._write_note(pipeline.model)
             self._notifier.ready()
         return pipeline
+
+    def _look_at_journal_folder(self) -> None:
+        """Warn where the journal may seem to work and be damaged one day."""
+        folder = Path(self._config.journal.folder or "journal")
+        kind = network_file_system_of(folder)
+        if kind is not None:
+            self._log.warning(
+                "the journal is on a network file system, where SQLite can damage it; "
+                "set journal.folder to a folder on a disk of this computer",
+                folder=str(folder),
+                file_system=kind,
+            )
 
     def _main_loop(self, pipeline: Pipeline) -> None:
         ticks = 0

@@ -196,6 +196,12 @@ def load_config(path: Path) -> Config:
         *_wrong_edges(config.strip),
         *forward_mistakes(config.forward),
     ]
+    journal = config.journal
+    if journal.unread_gigabytes_max < journal.gigabytes_max:
+        mistakes.append(
+            f"journal.unread_gigabytes_max = {journal.unread_gigabytes_max:g} must be at least "
+            f"journal.gigabytes_max = {journal.gigabytes_max:g}"
+        )
     if mistakes:
         raise ConfigError(in_one_text(path, mistakes))
     return _with_absolute_paths(config, path.parent)

@@ -23,6 +23,7 @@ from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
 from stripwatch.journal.requests import RequestServer
+from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
@@ -78,8 +79,9 @@ class Pipeline:
             self.publisher = Publisher(self._context, config.publish, names)
             images = Images()
             pictures = Pictures(config.pictures, self._journal.path.parent)
+            limits = limits_of(config.journal)
             self.outbox = Outbox(
-                self._journal, past, self.publisher, images, pictures, self._beats["outbox"]
+                self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
             )
             self._requests = self._open_requests()
             decoders = Decoders(self._ring)

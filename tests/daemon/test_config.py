@@ -120,6 +120,7 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
             "[strip]\nedges = 'given'\nedges_mm = [9, 0]\n[engine]",
             ["[9.0, 0.0]", "left first"],
         ),
+        ("[engine]", "[journal]\ngigabytes_max = 50\n[engine]", ["= 40", "at least", "= 50"]),
         ("[line]", "[line", ["TOML", "line 2"]),
     ],
 )

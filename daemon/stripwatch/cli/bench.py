@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.engines.manifest import Manifest
     from stripwatch.lab.bench.figures import Figures
 
-PARTS = ("end-to-end", "transport", "inspect", "capacity", "memory")
+PARTS = ("end-to-end", "transport", "inspect", "capacity", "journal", "memory")
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
 WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
@@ -66,6 +66,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="frames of the part memory (%(default)s)",
     )
+    add(
+        "--journal-events",
+        type=int,
+        default=1_000_000,
+        metavar="N",
+        help="events of the large journal of the part journal (%(default)s)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the figures into this file")
     add = parser.add_argument_group("parts gpu, load and swap").add_argument
     add("--rate", type=float, default=800.0, help="frames/s that a camera offers (%(default)g)")
@@ -80,9 +87,11 @@ def _bench(args: argparse.Namespace) -> ExitCode:
     from stripwatch.service.engine_fit import check_rows
 
     positive = (args.seconds, args.rate, args.wait_ms, 1 if args.rows is None else args.rows)
-    if not all(0 < value < math.inf for value in positive) or args.memory_frames < 8:
+    counts_are_low = args.memory_frames < 8 or args.journal_events < 1
+    if counts_are_low or not all(0 < value < math.inf for value in positive):
         raise ConfigError(
-            "--seconds, --rows, --rate, --wait-ms and --memory-frames must be greater than 0 (8)"
+            "--seconds, --rows, --rate, --wait-ms, --journal-events and --memory-frames must be "
+            "greater than 0 (8)"
         )
     wanted = args.only or (GPU_PARTS if args.gpu else PARTS)
     for part in wanted:
@@ -128,7 +137,7 @@ def _steps(
     from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
-    from stripwatch.lab.bench import capacity, gpu, load, measure, rivals
+    from stripwatch.lab.bench import capacity, gpu, journal_load, load, measure, rivals
     from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
@@ -137,6 +146,7 @@ def _steps(
         "transport": lambda: measure.transport(setup),
         "inspect": lambda: measure.inspection(setup),
         "capacity": lambda: capacity.capacity(setup),
+        "journal": lambda: journal_load.journal(setup, args.journal_events),
         "memory": lambda: measure.memory(setup, args.memory_frames),
     }
     if manifest is None:

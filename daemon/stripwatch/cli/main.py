@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from stripwatch.cli import bench, check, demo, events, forward, init, record, reload, replay, run
+from stripwatch.cli import (
+    bench,
+    check,
+    demo,
+    events,
+    forward,
+    init,
+    journal,
+    record,
+    reload,
+    replay,
+    run,
+)
 from stripwatch.errors import ExitCode
 from stripwatch.service.exits import guarded
 from stripwatch.service.program_parser import program_parser
@@ -17,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
         "stripwatch", "Inspect moving steel strip: frames in over ZeroMQ, defect events out."
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, init, check, reload, demo, replay, record, events, forward, bench):
+    for module in (run, init, check, reload, demo, replay, record, events, journal, forward, bench):
         module.add_parser(commands)
     return parser
 

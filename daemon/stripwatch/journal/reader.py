@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from stripwatch.errors import StorageError
 from stripwatch.journal.faults import as_storage_error
@@ -64,10 +64,13 @@ class JournalReader:
                 uri, BUSY_TIMEOUT_S, isolation_level=None, uri=True, check_same_thread=False
             )
             try:
-                check(self._database)
+                schema = check(self._database)
             except BaseException:
                 self._database.close()
                 raise
+            if not schema:
+                self._database.close()
+                raise StorageError("is empty: no daemon has written to it")
 
     def bounds(self) -> Bounds:
         """The stream, and the first and last number in it.
@@ -126,6 +129,15 @@ class JournalReader:
                 yield
             finally:
                 self._database.execute("ROLLBACK")
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a SELECT finds. It should be quick: meanwhile the journal's file only grows.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            return self._database.execute(sql, tuple(parameters)).fetchall()
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""

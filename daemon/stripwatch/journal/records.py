@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from stripwatch.inspect.coverage import Account
+from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Defect, NumberedEvent
 
 
@@ -59,3 +62,36 @@ def event_record(event: NumberedEvent, topic: bytes, payload: bytes, t_ns: int) 
         class_name=defect.class_name if defect else None,
         payload=payload,
     )
+
+
+def coverage_row(record: CoverageRecord, now_ns: int) -> tuple[object, ...]:
+    """A record as a row of the table `coverage`."""
+    account = record.account
+    return (
+        record.camera,
+        account.session,
+        account.first_seq,
+        account.last_seq,
+        account.inspected,
+        msgspec.json.encode(account.missed).decode(),
+        record.strip,
+        record.line_end,
+        now_ns,
+    )
+
+
+def coverage_record(
+    camera: str,
+    session: str,
+    first_seq: int,
+    last_seq: int,
+    inspected: int,
+    missed: str,
+    strip: str | None,
+    line_end: int | None,
+) -> CoverageRecord:
+    """The record of a row of the table `coverage`, less its time."""
+    counts = msgspec.json.decode(missed, type=dict[Cause, int])
+    account = Account(session, first_seq, last_seq, inspected)
+    account.missed.update(counts)
+    return CoverageRecord(camera, account, strip, line_end)

@@ -29,7 +29,8 @@ CREATE TABLE event (
     class_name TEXT,
     payload BLOB NOT NULL
 ) STRICT;
-CREATE INDEX event_of_strip ON event (strip, seq) WHERE strip IS NOT NULL;
+-- An index ends with the row's key, which is seq.
+CREATE INDEX event_of_strip ON event (strip) WHERE strip IS NOT NULL;
 CREATE INDEX event_at_time ON event (t_ns);
 
 -- How far each session of a camera is booked; written with the events of its frames.

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from stripwatch.errors import StorageError
-from stripwatch.inspect.coverage import Account
 from stripwatch.inspect.events import StripTally
 from stripwatch.journal.faults import MOVE_AWAY, as_storage_error
-from stripwatch.journal.records import CoverageRecord, Transaction
+from stripwatch.journal.lock import is_at, lock
+from stripwatch.journal.records import CoverageRecord, Transaction, coverage_record, coverage_row
 from stripwatch.journal.schema import prepare
-from stripwatch.wire.causes import Cause
 
 FILE = "journal.db"
 LOCK_FILE = "journal.lock"
 BUSY_TIMEOUT_S = 1.0  # another program that holds a lock, such as a backup
-WAL_PAGES = 4000  # of 4 KiB; SQLite then copies them into the file, which takes a few fsyncs
+# Of 4 KiB; a commit then copies them into the file. At 10,000 events/s a thread of its own for it
+# did not help: its fsyncs delay those of the commits. 1000 pages copy too often.
+WAL_PAGES = 4000
 SESSIONS_KEPT = 16  # of a camera, newest first; as many as inspect/sequence.py remembers
 
 
@@ -34,6 +33,21 @@ class Past:
     coverage: tuple[CoverageRecord, ...]  # the oldest first
     open_strips: dict[str, bytes]  # by camera: the tally as JSON
     is_unclean: bool  # it did not end in order: its last event is not `daemon_stop`
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a journal holds. All zero where it is empty, apart from its bytes."""
+
+    first_seq: int  # of the oldest event
+    first_t_ns: int  # when that was journalled, Unix time
+    last_seq: int  # of the newest
+    used_bytes: int  # of the file; what removed events have left free is not counted
+
+    @property
+    def events(self) -> int:
+        """Their number: there is no hole."""
+        return self.last_seq - self.first_seq + 1 if self.last_seq else 0
 
 
 class Journal:
@@ -57,7 +71,7 @@ class Journal:
         self.last_seq: int  # of the newest event
         with as_storage_error(self.path):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._lock = _lock(folder / LOCK_FILE)
+            self._lock = lock(folder / LOCK_FILE)
             try:
                 self._open()
             except BaseException:
@@ -91,6 +105,75 @@ class Journal:
         if transaction.events:
             self.last_seq = transaction.events[-1].seq
 
+    def extent(self) -> Extent:
+        """What the journal holds.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        with as_storage_error(self.path):
+            pages, free, page_bytes = (
+                self._database.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            first = self._database.execute(
+                "SELECT seq, t_ns FROM event ORDER BY seq LIMIT 1"
+            ).fetchone()
+        first_seq, first_t_ns = first or (0, 0)
+        return Extent(first_seq, first_t_ns, self.last_seq, (pages - free) * page_bytes)
+
+    def before(self, t_ns: int, through_seq: int) -> int:
+        """Number of the last event of those up to `through_seq` that all are older than a time.
+
+        Less than the oldest's number where that one is not. A clock that was set back leaves
+        younger events before older ones: the older stay until the younger are old enough.
+
+        Raises:
+            StorageError: the journal cannot be read.
+        """
+        with as_storage_error(self.path):
+            # In the order of the numbers; the index by time would look at all events.
+            row = self._database.execute(
+                "SELECT seq FROM event NOT INDEXED WHERE seq <= ? AND t_ns >= ? "
+                "ORDER BY seq LIMIT 1",
+                (through_seq, t_ns),
+            ).fetchone()
+        return row[0] - 1 if row else through_seq
+
+    def remove(self, through_seq: int) -> None:
+        """Remove the events up to a number, but never the newest: numbers go on from it.
+
+        Raises:
+            StorageError: nothing was removed.
+        """
+        with as_storage_error(self.path):
+            self._database.execute(
+                "DELETE FROM event WHERE seq <= ?", (min(through_seq, self.last_seq - 1),)
+            )
+
+    def remove_coverage(self, before_ns: int) -> None:
+        """Remove coverage booked before a time, apart from a camera's `SESSIONS_KEPT` newest.
+
+        Raises:
+            StorageError: nothing was removed.
+        """
+        with as_storage_error(self.path):
+            self._database.execute(
+                "DELETE FROM coverage WHERE (camera, session) IN (SELECT camera, session FROM "
+                "(SELECT *, row_number() OVER (PARTITION BY camera ORDER BY t_ns DESC) AS age "
+                "FROM coverage) WHERE age > ? AND t_ns < ?)",
+                (SESSIONS_KEPT, before_ns),
+            )
+
+    def compact(self) -> None:
+        """Give the space of removed events back to the disk; takes long, and that space anew.
+
+        Raises:
+            StorageError: the disk has no room for it, or another program reads the journal.
+        """
+        with as_storage_error(self.path):
+            self._database.execute("VACUUM")
+
     def reopen(self) -> None:
         """Open the file anew after a fault; where it is gone, a new stream begins.
 
@@ -101,10 +184,10 @@ class Journal:
             self._database.close()
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             lock_path = self.path.with_name(LOCK_FILE)
-            if not _is_at(os.fstat(self._lock.fileno()), lock_path):  # it went with the folder
-                lock = _lock(lock_path)
+            if not is_at(os.fstat(self._lock.fileno()), lock_path):  # it went with the folder
+                fresh = lock(lock_path)
                 self._lock.close()
-                self._lock = lock
+                self._lock = fresh
             self._open()
 
     def settle(self) -> None:
@@ -141,7 +224,7 @@ class Journal:
                 "SELECT type FROM event ORDER BY seq DESC LIMIT 1"
             ).fetchone()
             try:
-                coverage = tuple(_coverage_record(*row) for row in rows)
+                coverage = tuple(coverage_record(*row) for row in rows)
                 for tally in strips.values():
                     msgspec.json.decode(tally, type=StripTally)
             except msgspec.DecodeError as error:
@@ -165,6 +248,8 @@ class Journal:
             prepare(database)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            # Some builds overwrite what is removed with zeros, which writes each page once more.
+            database.execute("PRAGMA secure_delete = OFF")
             database.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             self.stream = _stream(database)
             (last_seq,) = database.execute("SELECT max(seq) FROM event").fetchone()
@@ -178,9 +263,9 @@ class Journal:
 
     def _check_in_place(self) -> None:
         """Files that were removed can still be written, but nobody would ever read them."""
-        if not _is_at(self._file, self.path):
+        if not is_at(self._file, self.path):
             raise StorageError("was moved or removed; a new one is made with the next event")
-        if self._wal is not None and not _is_at(self._wal, self._wal_path):
+        if self._wal is not None and not is_at(self._wal, self._wal_path):
             raise StorageError(f"has lost its file {self._wal_path.name}; leave it beside {FILE}")
 
     def _write(self, transaction: Transaction) -> None:
@@ -190,7 +275,7 @@ class Journal:
         now_ns = time.time_ns()
         self._database.executemany(
             "INSERT OR REPLACE INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_coverage_row(record, now_ns) for record in transaction.coverage.values()],
+            [coverage_row(record, now_ns) for record in transaction.coverage.values()],
         )
         for camera, tally in transaction.open_strips.items():
             if tally is None:
@@ -206,60 +291,3 @@ def _stream(database: sqlite3.Connection) -> str:
     if len(streams) != 1:
         raise StorageError(f"is damaged: table journal has {len(streams)} rows; {MOVE_AWAY}")
     return str(streams[0][0])
-
-
-def _is_at(file: os.stat_result, path: Path) -> bool:
-    """Whether a path still names a file."""
-    try:
-        return os.path.samestat(file, path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Hold a lock file open; the lock ends with the process, however that ends.
-
-    Raises:
-        StorageError: another process holds it.
-        OSError: it cannot be opened.
-    """
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StorageError(
-            "belongs to another daemon that runs; give each a folder of its own (journal.folder)"
-        ) from None
-    return file
-
-
-def _coverage_row(record: CoverageRecord, now_ns: int) -> tuple[object, ...]:
-    account = record.account
-    return (
-        record.camera,
-        account.session,
-        account.first_seq,
-        account.last_seq,
-        account.inspected,
-        msgspec.json.encode(account.missed).decode(),
-        record.strip,
-        record.line_end,
-        now_ns,
-    )
-
-
-def _coverage_record(
-    camera: str,
-    session: str,
-    first_seq: int,
-    last_seq: int,
-    inspected: int,
-    missed: str,
-    strip: str | None,
-    line_end: int | None,
-) -> CoverageRecord:
-    counts = msgspec.json.decode(missed, type=dict[Cause, int])
-    account = Account(session, first_seq, last_seq, inspected)
-    account.missed.update(counts)
-    return CoverageRecord(camera, account, strip, line_end)

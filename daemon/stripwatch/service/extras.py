@@ -9,6 +9,7 @@ _EXTRAS = {  # extra of pyproject.toml, by the first part of the module's name
     "onnxruntime": "build",
     "nncf": "int8",
     "paho": "mqtt",
+    "pyarrow": "parquet",
     "pycuda": "cuda",
     "tensorboard": "tensorboard",
     "tensorrt": "tensorrt",

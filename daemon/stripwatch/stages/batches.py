@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from stripwatch.inspect.coverage import Entry
+from stripwatch.inspect.coverage import Entry, Row
 from stripwatch.inspect.inspector import Output
 from stripwatch.outputs.pictures import View
 
@@ -32,6 +33,18 @@ class Batch:
     def size(self) -> int:
         """What it counts for in the queue."""
         return len(self.outputs) + len(self.entries) + 1
+
+    def latency_ms(self, row: Row, published_ns: int) -> tuple[float, ...]:
+        """Latency of a frame in every stage, in the order of `Stage`; NaN where it is unknown."""
+        receive_ms = math.nan if row.receive_ms is None else row.receive_ms
+        return (
+            receive_ms,
+            (self.submitted_ns - row.received_ns) / 1e6,
+            (self.done_ns - self.submitted_ns) / 1e6,
+            (self.inspected_ns - self.done_ns) / 1e6,
+            (published_ns - self.inspected_ns) / 1e6,
+            receive_ms + (published_ns - row.received_ns) / 1e6,
+        )
 
 
 class BatchQueue:

@@ -6,7 +6,6 @@ and takes the next: while the disk is busy the next group gathers.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Ledger, Row
 from stripwatch.inspect.inspector import DefectiveFrame
 from stripwatch.journal.records import Transaction, event_record
+from stripwatch.journal.retention import Limits, Retention
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
@@ -69,9 +69,11 @@ class Outbox:
         publisher: Publisher,
         images: Images,
         pictures: Pictures,
+        limits: Limits,
         heartbeat: Heartbeat,
     ) -> None:
         self._journal = journal
+        self._retention = Retention(journal, limits)
         self._publisher = publisher
         self._images = images
         self._pictures = pictures
@@ -134,10 +136,12 @@ class Outbox:
                 batches = self._queue.take(0 if more_waits else POLL_S)
                 if batches:
                     self._send(batches)
+                self._retention.keep_up()
             self._publish(self._images.finish())
             self._pictures.finish()
             self._send([Batch([stop()])])
             tick()
+            self._retention.finish()
         finally:
             self._queue.break_off()
 
@@ -176,7 +180,7 @@ class Outbox:
             book(self.ledger, batch.entries)
             for entry in batch.entries:
                 if isinstance(entry, Row):
-                    self.latency.add(_latency_ms(entry, batch, published_ns))
+                    self.latency.add(batch.latency_ms(entry, published_ns))
 
     def _commit(self, batches: Sequence[Batch]) -> list[Message]:
         """Journal the events and the coverage of these batches, however long that takes.
@@ -274,16 +278,3 @@ class Outbox:
 
 def _unclean_stop(t_ns: int) -> DaemonStop:
     return DaemonStop(stream=NO_STREAM, seq=NO_SEQ, t_ns=t_ns, reason="unclean", detail="")
-
-
-def _latency_ms(row: Row, batch: Batch, published_ns: int) -> tuple[float, ...]:
-    """Latency of one frame in every stage, in the order of `Stage`; NaN where it is unknown."""
-    receive_ms = math.nan if row.receive_ms is None else row.receive_ms
-    return (
-        receive_ms,
-        (batch.submitted_ns - row.received_ns) / 1e6,
-        (batch.done_ns - batch.submitted_ns) / 1e6,
-        (batch.inspected_ns - batch.done_ns) / 1e6,
-        (published_ns - batch.inspected_ns) / 1e6,
-        receive_ms + (published_ns - row.received_ns) / 1e6,
-    )

@@ -22,6 +22,7 @@ from stripwatch.inspect.coverage import Account, Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output
 from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.records import Transaction, event_record
+from stripwatch.journal.retention import Limits
 from stripwatch.journal.store import FILE, Journal
 from stripwatch.journal.verify import verify
 from stripwatch.outputs.images import Images
@@ -90,6 +91,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 START = DaemonStart(stream="", seq=0, t_ns=1, version="1", model="m", config="c")
+KEEP_ALL = Limits(1e12, 1e18, 1e12)
 STOP = DaemonStop(stream="", seq=0, t_ns=2, reason="stopped", detail="")
 
 
@@ -98,18 +100,19 @@ def made_outbox(
     publisher: Publisher,
     images: Images | None = None,
     pictures: Pictures | None = None,
+    limits: Limits = KEEP_ALL,
 ) -> Outbox:
     images = images or Images()
     pictures = pictures or Pictures(PicturesSection(), journal.path.parent)
-    return Outbox(journal, journal.past(), publisher, images, pictures, Heartbeat())
+    return Outbox(journal, journal.past(), publisher, images, pictures, limits, Heartbeat())
 
 
 @contextmanager
-def running(journal: Journal, publisher: Publisher) -> Iterator[Outbox]:
+def running(journal: Journal, publisher: Publisher, limits: Limits = KEEP_ALL) -> Iterator[Outbox]:
     """An outbox, its thread and those of images and pictures; at the end everything is sent."""
     images = Images()
     pictures = Pictures(PicturesSection(), journal.path.parent)
-    outbox = made_outbox(journal, publisher, images, pictures)
+    outbox = made_outbox(journal, publisher, images, pictures, limits)
     threads = [
         threading.Thread(target=outbox.run, args=(START, lambda: STOP, lambda: None)),
         threading.Thread(target=images.run, args=(lambda: None, outbox.wake)),
@@ -297,3 +300,16 @@ def test_an_image_follows_the_defects_before_it(
         put(outbox, [make_defect(), image])
     topics = [subscriber.recv_multipart()[0] for _ in range(4)]
     assert topics == [b"daemon", b"defect.top.cracks", b"image.top", b"daemon"]
+
+
+def test_old_events_are_removed_while_events_leave(
+    journal: Journal, publisher: Publisher, make_defect: MakeDefect
+) -> None:
+    """A journal beyond its limit becomes smaller without a restart."""
+    with running(journal, publisher, Limits(64_000, 1e18, 64_000)) as outbox:
+        until_s = time.monotonic() + 20
+        while not journal.extent().first_seq > 1:
+            assert time.monotonic() < until_s
+            put(outbox, [make_defect(rle="1 1 " * 500, frame_seq=number) for number in range(100)])
+            time.sleep(0.05)
+    assert len(payloads(journal)) < outbox.last_seq
