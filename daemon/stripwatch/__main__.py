@@ -11,7 +11,8 @@ def main() -> int:
     """Load the command line, run it and return its exit code."""
     with loading():
         from stripwatch.cli.main import main as run
-    return run()
+        from stripwatch.service.exits import leave
+    return leave(run())
 
 
 if __name__ == "__main__":

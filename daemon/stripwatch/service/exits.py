@@ -6,6 +6,7 @@ import io
 import os
 import select
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
@@ -49,6 +50,20 @@ def guarded(command: Callable[[], ExitCode]) -> ExitCode:
     except (StripwatchError, ModuleNotFoundError, OSError) as error:
         return _failed(*_code_and_sentence(error))
     return code
+
+
+def leave(code: int) -> int:
+    """Return an exit code, or end the process with it where threads still run.
+
+    Such as those of a daemon whose time to stop was up. Python ends them when they next want its
+    lock, and a library in C++ that they are in answers with SIGABRT.
+    """
+    if not any(thread.daemon for thread in threading.enumerate()):
+        return code
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(command: Callable[[], ExitCode]) -> ExitCode:

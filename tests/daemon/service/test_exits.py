@@ -113,3 +113,26 @@ def test_an_error_is_an_exit_code_where_stderr_is_closed() -> None:
         timeout=60,
     )
     assert done.returncode == ExitCode.CONFIG
+
+
+@pytest.mark.parametrize("output", ["", "said before the end"])
+def test_a_process_ends_with_its_code_while_threads_are_in_a_library(output: str) -> None:
+    """In C++, which does not bear the way in which Python ends threads."""
+    script = """
+import sys, threading, time
+import cv2, numpy as np
+from stripwatch.service.exits import leave
+
+def work():
+    image = np.zeros((200, 200), np.uint8)
+    while True:
+        cv2.blur(image, (3, 3))
+
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+sys.stdout.write(sys.argv[1])
+sys.exit(leave(9))
+"""
+    command = [sys.executable, "-c", script, output]
+    ended = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (9, output, "")

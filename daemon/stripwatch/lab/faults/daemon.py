@@ -36,6 +36,7 @@ class Supervisor(threading.Thread):
         self._over = False
         self.allowed: frozenset[int] = ORDINARY_ENDS  # that are no fault now
         self.is_ending = False  # a signal was sent, and the next life has not begun
+        self._may_break_off = False
         self.lives = 0
         self.faults: list[str] = []
         self.growth_bytes = 0  # of the largest growth of a life's memory
@@ -48,6 +49,8 @@ class Supervisor(threading.Thread):
     def end_life(self, number: signal.Signals, start_again_s: float) -> None:
         """Any thread: send a signal, and start again so long after the end."""
         self._start_again_s = start_again_s
+        if self.is_ending:  # a second SIGTERM ends a daemon that drains
+            self._may_break_off = True
         self.is_ending = True
         self.send(number)
 
@@ -60,8 +63,9 @@ class Supervisor(threading.Thread):
     def finish(self) -> None:
         """Stop the daemon for good; it must end in order."""
         self._over = True
-        self.allowed = frozenset((ExitCode.OK,))
-        self.send(signal.SIGTERM)
+        if not self.is_ending:
+            self.allowed = frozenset((ExitCode.OK,))
+            self.send(signal.SIGTERM)
         self.join(END_TIMEOUT_S)
         if self.is_alive():
             self.faults.append(f"it did not end within {END_TIMEOUT_S:g} s of SIGTERM")
@@ -87,9 +91,10 @@ class Supervisor(threading.Thread):
                     start_new_session=True,
                 )
             self.lives += 1
-            self.is_ending = False
+            self.is_ending = self._may_break_off = False
             code = self._watch(self._process)
-            if code not in self.allowed:
+            broken_off = self._may_break_off and code == ExitCode.DRAIN_TIMEOUT
+            if code not in self.allowed and not broken_off:
                 self.faults.append(f"life {self.lives} ended with exit code {code}")
             if not self._over:
                 time.sleep(self._start_again_s)
