@@ -23,6 +23,7 @@ from stripwatch.wire.frame import FrameHeader, FrameId, lines_between
 SESSIONS_MAX = 16  # that are remembered; an older one that sends again counts as new
 JUMP_MAX = 1_000_000  # frames that are lost at once without doubt; 1,000 s at 1,000 frames/s
 AGAIN_FRAMES = 8  # late frames in order, after which a session counts from the beginning
+UNDER_WAY_NS_MAX = 60_000_000_000  # frames of a connection that was cut may come so much later
 STEADY_FRAMES = 64  # in a row from one session: it has no rival any more
 RETURNS_MAX = 8  # of an older session, with frames captured after the newer one began
 CHANGES_MAX = 80  # between sessions; frames that still queue when a camera restarts make fewer
@@ -43,6 +44,7 @@ class _Session:
     name: str
     last_seq: int
     begun_ns: int = 0  # time of capture of its first frame; 0 if unknown
+    latest_ns: int = 0  # time of capture of its last frame that was not late; 0 if unknown
     frames: int = 0
     again: int = 0  # how often it has counted from the beginning again
     strip: str | None = None
@@ -90,7 +92,7 @@ class SequenceTracker:
         """
         session = self._sessions.get(frame.session) or self._begin(frame)
         if frame.seq <= session.last_seq:
-            if not _begins_again(session, frame.seq):
+            if not _begins_again(session, frame):
                 return Arrival(frame, Cause.LATE)
             session = self._begin(frame, after=session)
         elif frame.seq - session.last_seq > JUMP_MAX:
@@ -108,6 +110,7 @@ class SequenceTracker:
         self._is_resumed = False
         session.frames += 1
         session.last_seq = frame.seq
+        session.latest_ns = _captured_ns(frame)
         session.next_line = None
         if isinstance(frame, FrameHeader):
             session.strip = frame.strip
@@ -160,10 +163,17 @@ class SequenceTracker:
         return Cause.SECOND_SENDER
 
 
-def _begins_again(session: _Session, seq: int) -> bool:
-    """Whether late frames come in order: the session counts from the beginning."""
-    session.late_frames = session.late_frames + 1 if seq == session.late_seq + 1 else 1
-    session.late_seq = seq
+def _begins_again(session: _Session, frame: FrameHeader | FrameId) -> bool:
+    """Whether late frames come in order: the session counts from the beginning.
+
+    Frames that a connection held back come in order, too, but were captured before the last one.
+    """
+    captured_ns = _captured_ns(frame)
+    if captured_ns and captured_ns <= session.latest_ns <= captured_ns + UNDER_WAY_NS_MAX:
+        session.late_frames = 0
+        return False
+    session.late_frames = session.late_frames + 1 if frame.seq == session.late_seq + 1 else 1
+    session.late_seq = frame.seq
     return session.late_frames >= AGAIN_FRAMES
 
 

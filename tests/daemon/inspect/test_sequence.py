@@ -158,6 +158,24 @@ def test_a_session_that_counts_from_the_beginning_again_gets_a_name_of_its_own(
     assert set(restarted.names[AGAIN_FRAMES:]) == {"fixed-2"}
 
 
+def test_frames_that_a_cut_connection_held_back_stay_late(tracker: SequenceTracker) -> None:
+    """They come in order as well; their time of capture tells them from a sender that restarts."""
+    camera = Sender(tracker, "camera")
+    camera.send(10)
+    held_back_ns = Sender.time_ns
+    camera.seq = 40
+    Sender.time_ns += 1_000_000_000
+    camera.send(10)
+    now_ns, Sender.time_ns = Sender.time_ns, held_back_ns
+    camera.seq = 10
+    camera.send(30)
+    Sender.time_ns, camera.seq = now_ns, 50
+    camera.send(1)
+    assert camera.fates == {None: 21, Cause.LATE: 30}
+    assert set(camera.names) == {"camera"}
+    assert camera.lost == 30
+
+
 def test_repeated_and_reordered_frames_stay_late(tracker: SequenceTracker) -> None:
     camera = Sender(tracker, "camera")
     camera.send(10)
