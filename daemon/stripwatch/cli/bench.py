@@ -32,6 +32,7 @@ GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
 WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
 ROWS = 4
+COLUMNS_MAX = 7  # of a table that fits 80 characters
 LISTS = ("modes", "not_measured", "goals")  # of figures; each becomes a table
 
 
@@ -207,7 +208,7 @@ def _tables(figures: dict[str, object]) -> Iterator[Table]:
     yield plain
     for entries in (*lists, goals):
         if entries:
-            yield _table_of(entries)
+            yield table_of(entries)
 
 
 def _add_part(table: Table, part: str, rows: dict[str, object]) -> None:
@@ -224,9 +225,14 @@ def _add_part(table: Table, part: str, rows: dict[str, object]) -> None:
     table.add_section()
 
 
-def _table_of(rows: list[dict[str, object]]) -> Table:
-    """A column for every key that a row has."""
+def table_of(rows: list[dict[str, object]]) -> Table:
+    """A column for every key that a row has; where they are many, a line for every key."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
+    if len(keys) > COLUMNS_MAX:
+        table = Table("figure", *(str(number) for number in range(1, len(rows) + 1)))
+        for key in keys:
+            table.add_row(_label(key), *(str(row.get(key, "")) for row in rows))
+        return table
     table = Table(*map(_label, keys))
     for row in rows:
         table.add_row(*(str(row.get(key, "")) for key in keys))

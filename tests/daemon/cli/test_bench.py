@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from stripwatch.cli.bench import COLUMNS_MAX, table_of
 from stripwatch.cli.main import main
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
 from stripwatch.errors import ExitCode
@@ -104,3 +106,14 @@ def test_a_load_is_measured_and_written(
     assert set(figures["latency_ms"]["total"]) == {"p50", "p99", "max"}
     assert figures["goals"][0]["figure"] == "p99 of total at 50 frames/s"
     assert "<= 10 ms, no drop" in capsys.readouterr().out
+
+
+def test_figures_of_many_keys_stand_below_each_other() -> None:
+    """Beside each other they would not fit a terminal of 80 characters."""
+    keys = [f"thread{number}_us" for number in range(COLUMNS_MAX + 1)]
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(table_of([dict.fromkeys(keys, 12.5), dict.fromkeys(keys, 7.25)]))
+    lines = [line for line in captured.get().splitlines() if "thread" in line]
+    assert [line.split()[1] for line in lines] == [f"thread{number}" for number in range(8)]
+    assert all("12.5" in line and "7.25" in line for line in lines)
