@@ -62,11 +62,12 @@ class Camera(_Section, frozen=True):
 
 
 class Strip(_Section, frozen=True):
-    """The edges of the strip, from which the distances of defects are measured."""
+    """The edges of the strip, and how exactly cameras that overlap see the same place."""
 
     edges: Literal["none", "given", "found"] = "none"
     edges_mm: tuple[Offset, Offset] | None = None  # left and right, where they are given
     background_grey_max: Annotated[int, Meta(ge=1, le=254)] = 20  # beside the strip, where found
+    overlap_tolerance_mm: Annotated[float, Meta(ge=0, le=100)] = 1.0
 
 
 class Input(_Section, frozen=True):

@@ -19,7 +19,6 @@ import zmq
 from stripwatch._version import __version__
 from stripwatch.config import Config
 from stripwatch.engines.base import EngineFactory
-from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
 from stripwatch.journal.requests import RequestServer
@@ -212,9 +211,9 @@ class Pipeline:
                 trackers[record.camera].resume(
                     account.session, account.last_seq, record.strip, record.line_end
                 )
-        for camera, tally in past.open_strips.items():
+        for camera, state in past.open_strips.items():
             if camera in trackers:
-                self.deliverer.inspector.resume(camera, msgspec.json.decode(tally, type=StripTally))
+                self.deliverer.inspector.resume(camera, state)
 
     def _start_event(self) -> DaemonStart:
         return DaemonStart(

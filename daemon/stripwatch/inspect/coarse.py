@@ -60,7 +60,7 @@ def coarsen(runs: Runs, block_px: int) -> Runs:
     Cost grows with the number of runs and blocks, not with the frame.
     """
     lines, pixels = runs.shape
-    columns, tops, ends = _by_column(runs)
+    columns, tops, ends = runs_by_column(runs)
     blocks = np.zeros((-(-pixels // block_px), -(-lines // block_px) + 1), np.int32)
     np.add.at(blocks, (columns // block_px, tops // block_px), 1)
     np.add.at(blocks, (columns // block_px, (ends - 1) // block_px + 1), -1)
@@ -78,7 +78,7 @@ def coarsen(runs: Runs, block_px: int) -> Runs:
     return Runs(starts[fresh], np.add.reduceat(lengths, fresh), runs.shape)
 
 
-def _by_column(runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def runs_by_column(runs: Runs) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Column, first line, and one past the last line of every run, cut at the ends of columns."""
     lines = runs.shape[0]
     column, last = runs.starts // lines, (runs.starts + runs.lengths - 1) // lines

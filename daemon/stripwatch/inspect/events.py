@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 from stripwatch.config import Geometry
 from stripwatch.inspect.coverage import Miss, saturated
 from stripwatch.inspect.findings import Finding
 from stripwatch.inspect.strip.coordinates import CameraPlace, edge_distances
+from stripwatch.inspect.strip.open_defects import WholeDefect
+from stripwatch.inspect.strip.whole import Joined
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, Defect, Edges, Gap, StripEnd, StripStart
 from stripwatch.wire.frame import FrameHeader
@@ -23,7 +28,7 @@ def defect_event(
     header: FrameHeader,
     place: CameraPlace,
     edges: Edges,
-    part_of: str,
+    joined: Joined,
     model: str,
 ) -> Defect:
     """The event of one finding and its mask; `edges` of the strip are in mm across it."""
@@ -52,12 +57,13 @@ def defect_event(
         frame_shape=finding.runs.shape,
         rle=mask.severstal,
         rle_coco=mask.coco,
-        part_of=part_of,
+        part_of=joined.part_of,
         model=model,
         mask_block_px=finding.mask_block_px,
         side=place.camera.side,
         box_mm=box,
         edge_distance_mm=edge_distances(box, edges),
+        is_whole=joined.is_whole,
     )
 
 
@@ -81,7 +87,7 @@ def gap_event(miss: Miss, strip: str | None, geometry: Geometry) -> Gap:
 
 @dataclass(slots=True)
 class StripTally:
-    """Counts of one strip as one camera has seen it so far; kept in the journal as JSON."""
+    """Counts of one strip as one camera has seen it so far."""
 
     strip: str
     session: str
@@ -91,17 +97,24 @@ class StripTally:
     missed: dict[Cause, int] = field(default_factory=dict)
     lines_inspected: int = 0
     lines_missed: dict[Cause, int] = field(default_factory=dict)
-    defects: dict[str, int] = field(default_factory=dict)
+    defects: dict[str, int] = field(default_factory=dict)  # pieces
+    whole_defects: dict[str, int] = field(default_factory=dict)
 
-    def add_frame(self, header: FrameHeader, findings: list[Finding]) -> None:
+    def add_frame(self, header: FrameHeader, defects: Sequence[Defect]) -> None:
         """Count an inspected frame, and the lines that were lost within it."""
         self.session, self.frame_seq, self.t_ns = header.session, header.seq, header.t_ns
         self.inspected += 1
         self.lines_inspected += header.shape[0]
         if header.lines_lost:
             _add(self.lines_missed, Cause.LINES_LOST, header.lines_lost)
-        for finding in findings:
-            _add(self.defects, finding.defect_class.name, 1)
+        for defect in defects:
+            _add(self.defects, defect.class_name, 1)
+            if defect.is_whole:
+                self.add_whole(defect.class_name)
+
+    def add_whole(self, class_name: str) -> None:
+        """Count a whole defect."""
+        _add(self.whole_defects, class_name, 1)
 
     def add_miss(self, miss: Miss, frame_lines: int) -> None:
         """Count missed frames; where their lines are unknown they count as full frames."""
@@ -142,7 +155,15 @@ class StripTally:
                 for cause, lines in self.lines_missed.items()
             },
             defects=dict(self.defects),
+            whole_defects=dict(self.whole_defects),
         )
+
+
+class CameraState(msgspec.Struct):
+    """What one camera has begun and not ended; kept in the journal as JSON."""
+
+    tally: StripTally | None = None
+    open_defects: list[WholeDefect] = msgspec.field(default_factory=list)
 
 
 def _add(counts: dict[_Key, int], key: _Key, count: int) -> None:

@@ -6,7 +6,7 @@ and sends them. No sockets, threads or clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,14 +18,14 @@ from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coarse import limit_masks
 from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
-from stripwatch.inspect.events import StripTally, defect_event, gap_event
+from stripwatch.inspect.events import CameraState, StripTally, defect_event, gap_event
 from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model
-from stripwatch.inspect.seams import SeamJoiner
 from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.inspect.strip.edges import StripEdges
+from stripwatch.inspect.strip.whole import WholeDefects
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Event, FrameResult
+from stripwatch.wire.event import Defect, Event, FrameResult
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import Encoded, encode_masks
 
@@ -46,7 +46,7 @@ Output = Event | DefectiveFrame  # what leaves the daemon; journalled events hav
 
 
 class Inspector:
-    """Owns the state of every camera's strip: open seams, and the counts of its report."""
+    """Owns the state of every camera's strip: open defects, edges, and the counts of its report."""
 
     def __init__(self, config: Config) -> None:
         self._geometry = config.line
@@ -54,17 +54,30 @@ class Inspector:
         self._edges = StripEdges(config.strip, self._places.values())
         self._defects_max = config.inspect.defects_max
         self._frame_results = config.publish.frame_results
-        self._seams = {camera.name: SeamJoiner() for camera in config.cameras}
+        self._whole = WholeDefects(config)
         self._strips: dict[str, StripTally] = {}
 
-    def resume(self, camera: str, tally: StripTally) -> None:
-        """Continue a strip that the daemon before this one has begun."""
-        self._strips[camera] = tally
+    def resume(self, camera: str, state: bytes) -> None:
+        """Continue what the daemon before this one has begun; see `open_strips`."""
+        begun = msgspec.json.decode(state, type=CameraState)
+        if begun.tally:
+            self._strips[camera] = begun.tally
+        strip = begun.tally.strip if begun.tally else None
+        self._whole.resume(camera, strip, begun.open_defects)
 
-    def open_strip(self, camera: str) -> bytes | None:
-        """The tally of the strip that a camera has begun and not ended, as JSON; None: no strip."""
-        tally = self._strips.get(camera)
-        return None if tally is None else msgspec.json.encode(tally)
+    def open_strips(self, cameras: Iterable[str]) -> dict[str, bytes | None]:
+        """What these cameras, and those that overlap them, have begun and not ended, as JSON.
+
+        None for a camera without strip and open defects.
+        """
+        names = {name for camera in cameras for name in self._whole.neighbours(camera)}
+        states = {
+            name: CameraState(self._strips.get(name), self._whole.open_of(name)) for name in names
+        }
+        return {
+            name: msgspec.json.encode(state) if state.tally or state.open_defects else None
+            for name, state in states.items()
+        }
 
     def miss_outputs(self, miss: Miss) -> list[Output]:
         """The events of frames that were not inspected."""
@@ -77,10 +90,12 @@ class Inspector:
         # Frames lost between two strips may belong to either; they count for the open one.
         strip = tally.strip if tally else miss.strip
         outputs.append(gap_event(miss, strip, self._geometry))
+        self._whole.miss(miss, strip)
+        outputs += self._closed()
         if tally:
             tally.add_miss(miss, self._geometry.frame_lines)
             if miss.end:
-                outputs.append(self._end_strip(miss.camera))
+                outputs += self._end_strip(miss.camera)
         return outputs
 
     def slot_outputs(
@@ -148,31 +163,44 @@ class Inspector:
         outputs = self._follow_strip(
             header.camera, header.strip, header.session, header.seq, header.t_ns
         )
-        findings = [finding for finding, _ in found]
+        tally = self._strips.get(header.camera)
         pixels = frames[row.row, : header.shape[0]]
         self._edges.look(header, pixels)
-        outputs += self._defects(header, found, findings, model)
-        if findings:
+        defects = self._defects(header, found, tally.strip if tally else None, model)
+        outputs += defects
+        if tally:
+            tally.add_frame(header, defects)
+        outputs += self._closed()
+        if defects:
             outputs.append(DefectiveFrame(header, pixels))
         if self._frame_results:
-            outputs.append(_frame_result(row, result, findings))
-        tally = self._strips.get(header.camera)
-        if tally:
-            tally.add_frame(header, findings)
-            if header.end:
-                outputs.append(self._end_strip(header.camera))
+            outputs.append(_frame_result(row, result, len(defects)))
+        if tally and header.end:
+            outputs += self._end_strip(header.camera)
         return outputs
 
     def _defects(
-        self, header: FrameHeader, found: list[Masked], findings: list[Finding], model: Model
-    ) -> list[Output]:
+        self, header: FrameHeader, found: list[Masked], strip: str | None, model: Model
+    ) -> list[Defect]:
         place = self._places[header.camera]
         edges = self._edges.of(place.camera.side)
-        names = self._seams[header.camera].join(header, findings)
-        return [
-            defect_event(finding, mask, header, place, edges, name, model.name)
-            for (finding, mask), name in zip(found, names, strict=True)
+        names = self._whole.join(header, strip, [finding for finding, _ in found])
+        defects = [
+            defect_event(finding, mask, header, place, edges, joined, model.name)
+            for (finding, mask), joined in zip(found, names, strict=True)
         ]
+        self._whole.add(header, defects)
+        return defects
+
+    def _closed(self) -> list[Output]:
+        """The events of the defects that were closed by now, counted for their strips."""
+        events: list[Output] = []
+        for defect, camera in self._whole.take_closed():
+            events.append(defect.event(self._geometry))
+            tally = self._strips.get(camera)
+            if tally and tally.strip == defect.strip:
+                tally.add_whole(defect.class_name)
+        return events
 
     def _follow_strip(
         self, camera: str, strip: str | None, session: str, seq: int, t_ns: int
@@ -181,12 +209,13 @@ class Inspector:
         tally = self._strips.get(camera)
         if strip is None or (tally and tally.strip == strip):
             return []
-        ended: list[Output] = [self._end_strip(camera)] if tally else []
+        ended = self._end_strip(camera) if tally else []
         self._strips[camera] = tally = StripTally(strip, session, seq, t_ns)
         return [*ended, tally.start(camera)]
 
-    def _end_strip(self, camera: str) -> Output:
-        return self._strips.pop(camera).end(camera, self._geometry)
+    def _end_strip(self, camera: str) -> list[Output]:
+        self._whole.end(camera)
+        return [*self._closed(), self._strips.pop(camera).end(camera, self._geometry)]
 
 
 def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:
@@ -205,7 +234,7 @@ def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:
         yield first, len(areas_px)
 
 
-def _frame_result(row: Row, result: BatchResult, findings: list[Finding]) -> FrameResult:
+def _frame_result(row: Row, result: BatchResult, defects: int) -> FrameResult:
     header = row.header
     return FrameResult(
         camera=header.camera,
@@ -215,5 +244,5 @@ def _frame_result(row: Row, result: BatchResult, findings: list[Finding]) -> Fra
         t_ns=header.t_ns,
         area_px=tuple(int(area) for area in result.area[row.row]),
         peak=tuple(round(float(peak), 4) for peak in result.peak[row.row]),
-        defects=len(findings),
+        defects=defects,
     )

@@ -9,7 +9,7 @@ import msgspec
 
 from stripwatch.inspect.coverage import Account
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, NumberedEvent
+from stripwatch.wire.event import Defect, DefectClosed, NumberedEvent
 
 
 class EventRecord(NamedTuple):
@@ -50,7 +50,7 @@ class Transaction:
 
 def event_record(event: NumberedEvent, topic: bytes, payload: bytes, t_ns: int) -> EventRecord:
     """The record of a numbered event and of its message."""
-    defect = event if isinstance(event, Defect) else None
+    defect = event if isinstance(event, Defect | DefectClosed) else None
     return EventRecord(
         seq=event.seq,
         type=str(event.__struct_config__.tag),

@@ -73,7 +73,7 @@ class Deliverer:
         return Batch(
             outputs,
             entries,
-            {camera: self.inspector.open_strip(camera) for camera in cameras},
+            self.inspector.open_strips(cameras),
             submitted_ns=slot.submitted_ns,
             done_ns=slot.done_ns,
             inspected_ns=time.monotonic_ns(),

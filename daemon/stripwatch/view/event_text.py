@@ -12,6 +12,7 @@ from stripwatch.wire.event import (
     DaemonStart,
     DaemonStop,
     Defect,
+    DefectClosed,
     Event,
     FrameResult,
     Gap,
@@ -36,7 +37,7 @@ def format_event(  # noqa: PLR0911 - one for each type
 ) -> Text:
     """One line for one event, or for what a subscriber says instead of events."""
     match event:
-        case Defect():
+        case Defect() | DefectClosed():
             return _defect(event)
         case Gap():
             return _gap(event)
@@ -53,7 +54,7 @@ def format_event(  # noqa: PLR0911 - one for each type
             return _notice(event)
 
 
-def _defect(event: Defect) -> Text:
+def _defect(event: Defect | DefectClosed) -> Text:
     downweb_mm = event.position.downweb_mm
     downweb = UNKNOWN if downweb_mm is None else f"{downweb_mm / 1000:.3f}"
     width_mm, height_mm = event.size_mm
@@ -61,7 +62,11 @@ def _defect(event: Defect) -> Text:
     line = _front(event.t_ns, event.camera, event.strip)
     line.append(f"{downweb:>10} m  {event.position.crossweb_mm:>8.1f} mm  ")
     line.append(f"{event.class_name:<12}", f"bold rgb({red},{green},{blue})")
-    return line.append(f"  {width_mm:>7.1f} x {height_mm:<7.1f} mm  score {event.score:.2f}")
+    line.append(f"  {width_mm:>7.1f} x {height_mm:<7.1f} mm  ")
+    if isinstance(event, Defect):
+        return line.append(f"score {event.score:.2f}")
+    line.append(f"whole, {_count(event.pieces, 'piece')}")
+    return line.append(f", cut by {' and '.join(event.cut_by)}" if event.cut_by else "")
 
 
 def _gap(event: Gap) -> Text:

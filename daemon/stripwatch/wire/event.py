@@ -2,9 +2,10 @@
 
     [topic, payload]
 
-The payload is one JSON object whose `type` names one of the structs below. Journalled events
-(defect, gap, strip_start, strip_end, daemon_start, daemon_stop) are numbered: `stream` names the
-journal and `seq` counts from 1 without a hole. Telemetry (status, frame) is not numbered.
+The payload is one JSON object whose `type` names one of the structs of this file or of `defect.py`.
+Journalled events (defect, defect_closed, gap, strip_start, strip_end, daemon_start, daemon_stop)
+are numbered: `stream` names the journal and `seq` counts from 1 without a hole. Telemetry (status,
+frame) is not numbered.
 """
 
 from __future__ import annotations
@@ -15,106 +16,25 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.wire.causes import Cause, WireError
-from stripwatch.wire.names import (
-    CLASSES_MAX,
-    SIDE_MAX,
-    CameraName,
-    ClassName,
-    Count,
-    SessionId,
-    Side,
-    StripId,
-    StripSide,
-)
+from stripwatch.wire.defect import Box as Box
+from stripwatch.wire.defect import Defect as Defect
+from stripwatch.wire.defect import DefectClosed as DefectClosed
+from stripwatch.wire.defect import Edges as Edges
+from stripwatch.wire.defect import FrameRange as FrameRange
+from stripwatch.wire.defect import Position as Position
+from stripwatch.wire.defect import Unit
+from stripwatch.wire.names import CameraName, Count, SessionId, StripId
+from stripwatch.wire.numbered import NO_SEQ as NO_SEQ
+from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
+from stripwatch.wire.numbered import Millimetres as Millimetres
+from stripwatch.wire.numbered import Numbered, Seq, Stream
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 
-Unit = Annotated[float, Meta(ge=0, le=1)]
-Millimetres = float
-Pixel = Annotated[int, Meta(ge=0, lt=SIDE_MAX)]
 Percentile = Literal["p50", "p99", "max"]
 
 
-Stream = Annotated[str, Meta(description="journal id; a new one starts again at seq 1")]
-Seq = Annotated[int, Meta(ge=1, description="number of the event, contiguous in its stream")]
-
-
-class _Numbered(msgspec.Struct, frozen=True, kw_only=True):
-    stream: Stream
-    seq: Seq
-    camera: CameraName
-    strip: Annotated[StripId | None, Meta(description="coil id, where the camera sends one")]
-    v: Literal[1] = 1
-
-
-NO_STREAM, NO_SEQ = "", 0  # of an event that has not been through the outbox
-
-
-Edges = tuple[Millimetres | None, Millimetres | None]
-
-
-class Position(msgspec.Struct, frozen=True):
-    """Where a defect's centroid lies on the strip."""
-
-    downweb_mm: Annotated[
-        Millimetres | None, Meta(description="from the strip's start; null without `line`")
-    ]
-    crossweb_mm: Annotated[Millimetres, Meta(description="from the strip's left edge")]
-
-
-class Box(msgspec.Struct, frozen=True):
-    """A rectangle on the strip, from the outer borders of its pixels."""
-
-    downweb_mm: Annotated[
-        tuple[Millimetres, Millimetres] | None,
-        Meta(description="first and last, from the strip's start; null without `line`"),
-    ]
-    crossweb_mm: Annotated[
-        tuple[Millimetres, Millimetres], Meta(description="left and right, from the left edge")
-    ]
-
-
-class Defect(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="defect"):
-    """One connected defect in one frame. Topic `defect.<camera>.<class_name>`."""
-
-    session: SessionId
-    frame_seq: Count
-    t_ns: Annotated[int, Meta(description="time of capture of the frame, Unix nanoseconds")]
-    class_id: Annotated[int, Meta(ge=1, le=CLASSES_MAX)]
-    class_name: ClassName
-    score: Annotated[Unit, Meta(description="mean probability over the mask")]
-    peak: Annotated[Unit, Meta(description="largest probability over the mask")]
-    area_px: Annotated[int, Meta(ge=1)]
-    bbox_px: Annotated[tuple[Pixel, Pixel, Side, Side], Meta(description="x, y, width, height")]
-    centroid_px: Annotated[tuple[float, float], Meta(description="x, y")]
-    position: Position
-    size_mm: Annotated[
-        tuple[Millimetres, Millimetres], Meta(description="crossweb width, downweb height")
-    ]
-    area_mm2: float
-    frame_shape: Annotated[tuple[Side, Side], Meta(description="lines, pixels of the mask")]
-    rle: Annotated[
-        str, Meta(description="Severstal EncodedPixels: column-major, 1-based 'start length ...'")
-    ]
-    rle_coco: Annotated[str, Meta(description="COCO compressed counts")]
-    part_of: Annotated[
-        str, Meta(description="equal for pieces of one defect cut apart by frame seams")
-    ]
-    model: Annotated[str, Meta(description="hash of the engine")]
-    mask_block_px: Annotated[
-        int,
-        Meta(ge=1, description="1: the mask is exact; else it covers the defect in such blocks"),
-    ] = 1
-    side: Annotated[StripSide, Meta(description="of the strip, that the camera sees")] = "top"
-    box_mm: Annotated[Box | None, Meta(description="the box on the strip; null in old events")] = (
-        None
-    )
-    edge_distance_mm: Annotated[
-        Edges, Meta(description="from the box to the left and right edge; null where unknown")
-    ] = (None, None)
-
-
-class Gap(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="gap"):
+class Gap(Numbered, frozen=True, kw_only=True, tag_field="type", tag="gap"):
     """Frames that were not inspected. Topic `gap.<camera>`."""
 
     session: SessionId
@@ -128,7 +48,7 @@ class Gap(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="gap"):
     ]
 
 
-class StripStart(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip_start"):
+class StripStart(Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip_start"):
     """The first frame of a strip has arrived. Topic `strip.<camera>`."""
 
     session: SessionId
@@ -136,7 +56,7 @@ class StripStart(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="st
     t_ns: int
 
 
-class StripEnd(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip_end"):
+class StripEnd(Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip_end"):
     """A strip's report. Topic `strip.<camera>`."""
 
     session: SessionId
@@ -146,7 +66,12 @@ class StripEnd(_Numbered, frozen=True, kw_only=True, tag_field="type", tag="stri
     frames_missed: Annotated[dict[Cause, Count], Meta(description="by cause")]
     metres_inspected: float
     metres_missed: Annotated[dict[Cause, float], Meta(description="by cause")]
-    defects: Annotated[dict[str, Count], Meta(description="number by class name")]
+    defects: Annotated[
+        dict[str, Count], Meta(description="number of pieces, one in each frame, by class name")
+    ]
+    whole_defects: Annotated[
+        dict[str, Count], Meta(description="number of whole defects by class name")
+    ] = msgspec.field(default_factory=dict)
 
 
 class DaemonStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_start"):
@@ -242,7 +167,7 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     v: Literal[1] = 1
 
 
-StripEvent = Defect | Gap | StripStart | StripEnd
+StripEvent = Defect | DefectClosed | Gap | StripStart | StripEnd
 NumberedEvent = StripEvent | DaemonStart | DaemonStop
 Event = NumberedEvent | Status | FrameResult
 
@@ -257,8 +182,8 @@ def with_number(event: NumberedEvent, stream: str, seq: int) -> NumberedEvent:
 def topic_of(event: Event) -> str:
     """The topic under which an event is published."""
     match event:
-        case Defect():
-            return f"defect.{event.camera}.{event.class_name}"
+        case Defect() | DefectClosed():
+            return f"{event.__struct_config__.tag}.{event.camera}.{event.class_name}"
         case Gap():
             return f"gap.{event.camera}"
         case StripStart() | StripEnd():

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.inspect.defects import classes_of_frame, find_defects, raise_min_areas
 from stripwatch.inspect.findings import Finding
-from stripwatch.inspect.seams import SeamJoiner
-from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.rle import decode_severstal, encode_severstal
 
 CLASSES = tuple(
@@ -129,55 +127,3 @@ def test_only_classes_judged_absent_have_their_minimum_area_raised() -> None:
     for gate in (None, Gate(mode="skip", gate_threshold=0.5)):
         same = raise_min_areas(CLASSES, gate)
         assert classes_of_frame(CLASSES, same, absent) is CLASSES
-
-
-def frame(seq: int, strip: str | None = "a", *, end: bool = False) -> FrameHeader:
-    return FrameHeader(
-        camera="top",
-        session="s",
-        seq=seq,
-        v=1,
-        t_ns=0,
-        shape=(4, 8),
-        dtype="u8",
-        codec="raw",
-        strip=strip,
-        end=end,
-    )
-
-
-def painted(*pixels: tuple[int, int], bit: int = 1) -> list[Finding]:
-    mask = np.zeros((4, 8), np.uint8)
-    for y, x in pixels:
-        mask[y, x] = bit
-    return inspect(mask)
-
-
-@pytest.mark.parametrize(
-    ("second", "below", "joined"),
-    [
-        (frame(1), (0, 3), True),
-        (frame(1), (0, 4), True),  # by a corner
-        (frame(1), (0, 5), False),
-        (frame(1), (1, 3), False),  # not in the first line
-        (frame(2), (0, 3), False),  # a frame is missing between them
-        (frame(1, "b"), (0, 3), False),  # another strip
-    ],
-)
-def test_pieces_join_only_where_they_touch(
-    second: FrameHeader, below: tuple[int, int], joined: bool
-) -> None:
-    """Same strip, next frame, neighbouring pixels across the seam."""
-    joiner = SeamJoiner()
-    (above,) = joiner.join(frame(0), painted((3, 3)))
-    (name,) = joiner.join(second, painted(below))
-    assert (name == above) == joined
-
-
-def test_nothing_joins_across_the_end_of_a_strip_or_another_class() -> None:
-    """`end` closes every open piece; classes never join."""
-    joiner = SeamJoiner()
-    (first,) = joiner.join(frame(0, None, end=True), painted((3, 3)))
-    (second,) = joiner.join(frame(1, None), painted((0, 3), (1, 3), (2, 3), (3, 3)))
-    (third,) = joiner.join(frame(2, None), painted((0, 3), bit=8))
-    assert len({first, second, third}) == 3

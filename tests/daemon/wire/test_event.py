@@ -20,7 +20,9 @@ from stripwatch.wire.event import (
     DaemonStart,
     DaemonStop,
     Defect,
+    DefectClosed,
     Event,
+    FrameRange,
     FrameResult,
     Gap,
     Position,
@@ -63,6 +65,29 @@ EXAMPLES: dict[str, Event] = {
         box_mm=Box(downweb_mm=(5249.0, 5250.5), crossweb_mm=(6.25, 7.5)),
         edge_distance_mm=(6.25, None),
     ),
+    "defect_closed": DefectClosed(
+        stream="5d0c",
+        seq=19,
+        camera="top",
+        strip="coil-7",
+        side="top",
+        t_ns=1_790_000_000_000_000_000,
+        part_of="top-3f9a-40-0",
+        joined=("top-3f9a-41-1",),
+        pieces=3,
+        frames={"top": FrameRange(session="3f9a", first_frame_seq=40, last_frame_seq=41)},
+        class_id=3,
+        class_name="scratches",
+        score=0.9144,
+        peak=0.998,
+        area_px=31,
+        area_mm2=9.69,
+        position=Position(downweb_mm=5247.31, crossweb_mm=6.92),
+        box_mm=Box(downweb_mm=(5243.5, 5250.5), crossweb_mm=(6.25, 10.0)),
+        size_mm=(3.75, 7.0),
+        edge_distance_mm=(6.25, None),
+        cut_by=("gap",),
+    ),
     "gap": Gap(
         stream="5d0c",
         seq=18,
@@ -91,6 +116,7 @@ EXAMPLES: dict[str, Event] = {
         metres_inspected=50.944,
         metres_missed={Cause.LOST: 0.384},
         defects={"scratches": 12},
+        whole_defects={"scratches": 9},
     ),
     "status": Status(
         stream="5d0c",
@@ -140,9 +166,11 @@ EXAMPLES: dict[str, Event] = {
 
 # Added to version 1: an event that was kept before still parses.
 ADDED_KEYS = {
-    *("box_mm", "edge_distance_mm", "images_dropped", "pictures_dropped", "mask_block_px"),
-    *("reasons", "side", "silent_cameras"),
+    *("images_dropped", "pictures_dropped", "mask_block_px"),
+    *("is_whole", "reasons", "silent_cameras", "whole_defects"),
 }
+
+ADDED_TO_DEFECT = {"box_mm", "edge_distance_mm", "side"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -159,6 +187,7 @@ def test_topics() -> None:
     """A subscriber can choose by kind, camera and class."""
     assert {name: topic_of(event) for name, event in EXAMPLES.items()} == {
         "defect": "defect.top.scratches",
+        "defect_closed": "defect_closed.top.scratches",
         "gap": "gap.top",
         "strip_start": "strip.top",
         "strip_end": "strip.top",
@@ -179,7 +208,8 @@ def test_events_satisfy_the_schema_and_broken_ones_do_not(name: str) -> None:
         if key == "v":
             continue  # it has a default
         lacking = {other: event[other] for other in event if other != key}
-        assert validator.is_valid(lacking) == (key in ADDED_KEYS), key
+        is_added = key in ADDED_KEYS or (key in ADDED_TO_DEFECT and name == "defect")
+        assert validator.is_valid(lacking) == is_added, key
         wrong = copy.deepcopy(event)
         wrong[key] = {"no": ["such", "value"]}
         assert not validator.is_valid(wrong), key

@@ -12,7 +12,7 @@ import msgspec
 from stripwatch.client.event_file import load_events
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.wire.event import Defect, Gap, StripEvent
+from stripwatch.wire.event import Defect, DefectClosed, Gap, StripEvent
 from stripwatch_train.data.samples import class_name, make_classes
 from stripwatch_train.data.text import decode_text
 
@@ -57,7 +57,9 @@ class Coverage:
     defective: set[FrameKey] = field(default_factory=set)
 
     def add(self, event: StripEvent) -> None:
-        """Count an event."""
+        """Count an event; a whole defect says nothing more than its pieces do."""
+        if isinstance(event, DefectClosed):
+            return
         session = (event.camera, event.session)
         first = last = 0
         if isinstance(event, Gap):

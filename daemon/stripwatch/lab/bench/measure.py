@@ -22,6 +22,7 @@ from stripwatch.inspect.events import defect_event
 from stripwatch.inspect.findings import Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.inspect.strip.coordinates import CameraPlace
+from stripwatch.inspect.strip.whole import Joined
 from stripwatch.lab.bench.batches import filled_ring, run_batches, submitter
 from stripwatch.lab.bench.feed import SEED, feed_process, make_frames
 from stripwatch.lab.bench.figures import Figures, ratio_figures
@@ -35,6 +36,7 @@ from stripwatch.wire.rle import encode_masks
 
 IDLE = fake_factory(FakeBehaviour(read_pixels=False))  # an engine that costs nothing
 
+PART = Joined("part", is_whole=True)
 ROUNDS = 5  # of A and B in turn; ratios are medians over the rounds
 DEFECTS_MAX = 100  # of each class in a frame
 DENSE = 6.0  # defects per 1000 lines; its defective frames have as many as Severstal's, about 3
@@ -203,7 +205,7 @@ def _inspect(setup: BenchSetup, frames: list[Segmentation]) -> int:
     found = list(chain(*find_defects_of_frames(frames, DEFECTS_MAX)))
     masks = encode_masks([finding.runs for finding in found])
     for finding, mask in zip(found, masks, strict=True):
-        event = defect_event(finding, mask, header, place, (None, None), "part", "model")
+        event = defect_event(finding, mask, header, place, (None, None), PART, "model")
         build_event(with_number(event, "stream", 1))
     return len(found)
 

@@ -2,7 +2,8 @@
 
 Fields that differ between any two runs are ignored: the stream and its numbers, the session, the
 times. The model's hash is compared once for all events. The names in `part_of` are numbers that
-shift with every defect before them: which defects share one is compared, not the name.
+shift with every defect before them: which defects share one is compared, not the name. Whole
+defects are compared by their box.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.wire.event import Defect, Gap, StripEvent
+from stripwatch.wire.event import Defect, DefectClosed, Gap, StripEvent
 
 IGNORED = ("stream", "seq", "session", "t_ns", "model")
+NAMES = (*IGNORED, "part_of", "joined", "frames")  # ignored in whole defects: they hold sessions
 VALUE_CHARACTERS_MAX = 40  # of a field in a line of text; masks are long
 
 Kind = Literal["missing", "new", "changed"]
@@ -97,7 +99,7 @@ def _five(row: Sequence[int]) -> tuple[int, int, int, int, int]:
 
 def _kind(event: StripEvent) -> str:
     tag = str(event.__struct_config__.tag)
-    return f"defect {event.class_name}" if isinstance(event, Defect) else tag
+    return f"{tag} {event.class_name}" if isinstance(event, Defect | DefectClosed) else tag
 
 
 def _key(event: StripEvent) -> tuple[object, ...]:
@@ -105,6 +107,8 @@ def _key(event: StripEvent) -> tuple[object, ...]:
     match event:
         case Defect():
             place = (event.frame_seq, event.class_name, event.bbox_px)
+        case DefectClosed():
+            place = (event.strip, event.class_name, event.box_mm)
         case Gap():
             place = (event.first_frame_seq, str(event.cause), event.last_frame_seq)
         case _:
@@ -113,7 +117,13 @@ def _key(event: StripEvent) -> tuple[object, ...]:
 
 
 def _position(event: StripEvent) -> tuple[str, int]:
-    return event.camera, event.first_frame_seq if isinstance(event, Gap) else event.frame_seq
+    match event:
+        case DefectClosed():
+            return event.camera, event.frames[event.camera].last_frame_seq
+        case Gap():
+            return event.camera, event.first_frame_seq
+        case _:
+            return event.camera, event.frame_seq
 
 
 def _regrouped(pairs: Sequence[tuple[StripEvent, StripEvent]]) -> set[int]:
@@ -147,7 +157,8 @@ def _changes(
 
 def _fields(event: StripEvent) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(event)
-    return {name: value for name, value in fields.items() if name not in IGNORED}
+    ignored = NAMES if isinstance(event, DefectClosed) else IGNORED
+    return {name: value for name, value in fields.items() if name not in ignored}
 
 
 def _name(event: StripEvent) -> str:
@@ -157,6 +168,8 @@ def _name(event: StripEvent) -> str:
             return (
                 f"frame {event.frame_seq} {event.class_name} at ({x}, {y}), {width} x {height} px"
             )
+        case DefectClosed():
+            return f"whole {event.class_name} of {event.pieces} pieces at {event.box_mm}"
         case Gap():
             frames = f"{event.first_frame_seq} to {event.last_frame_seq}"
             return f"gap of frames {frames}, {event.cause}"
