@@ -6,7 +6,7 @@ Downweb counts from the strip's start, crossweb from its left edge. In a frame, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from stripwatch.config import Camera, Geometry
 from stripwatch.wire.event import Box, Edges, Millimetres, Position
@@ -15,8 +15,7 @@ from stripwatch.wire.frame import FrameHeader
 DIGITS = 2  # of millimetres in events
 
 
-@dataclass(frozen=True, slots=True)
-class CameraPlace:
+class CameraPlace(msgspec.Struct, frozen=True):
     """Where the pixels of one camera lie on the strip."""
 
     camera: Camera

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from stripwatch.config import Geometry
@@ -24,8 +22,7 @@ from stripwatch.wire.numbered import NO_SEQ, NO_STREAM, Millimetres
 Lines = tuple[int, int]  # first, and one past the last
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A piece as it was published, and where it lies in lines along the strip."""
 
     event: Defect
@@ -65,7 +62,6 @@ class WholeDefect(msgspec.Struct):
     def add(self, piece: Piece) -> None:
         """Count a piece."""
         event, area_px = piece.event, piece.event.area_px
-        seen = FrameRange(event.session, event.frame_seq, event.frame_seq)
         self.line_sum += piece.centre_line * area_px
         self.crossweb_sum_mm += event.position.crossweb_mm * area_px
         self.score_sum += event.score * area_px
@@ -73,7 +69,10 @@ class WholeDefect(msgspec.Struct):
         self.area_px += area_px
         self.own_area_px += piece.own_area_px
         self._widen(piece.lines, _box(event).crossweb_mm, event.edge_distance_mm)
-        self._see(event.camera, seen, event.t_ns, event.peak)
+        seen = self.frames.get(event.camera)
+        if seen is None or seen.last_frame_seq != event.frame_seq:
+            self._see(event.camera, FrameRange(event.session, event.frame_seq, event.frame_seq))
+        self.t_ns, self.peak = max(self.t_ns, event.t_ns), max(self.peak, event.peak)
 
     def absorb(self, other: WholeDefect) -> None:
         """Count all pieces of a younger defect that turns out to be a part of this one."""
@@ -85,7 +84,8 @@ class WholeDefect(msgspec.Struct):
         self.own_area_px += other.own_area_px
         self._widen(other.lines, other.crossweb_mm, other.edge_distance_mm)
         for camera, seen in other.frames.items():
-            self._see(camera, seen, other.t_ns, other.peak)
+            self._see(camera, seen)
+        self.t_ns, self.peak = max(self.t_ns, other.t_ns), max(self.peak, other.peak)
         self.joined += [other.part_of, *other.joined]
         for cause in other.cut_by:
             self.cut(cause)
@@ -148,7 +148,7 @@ class WholeDefect(msgspec.Struct):
         (left, right), (other_left, other_right) = self.edge_distance_mm, edges
         self.edge_distance_mm = (_smaller(left, other_left), _smaller(right, other_right))
 
-    def _see(self, camera: str, seen: FrameRange, t_ns: int, peak: float) -> None:
+    def _see(self, camera: str, seen: FrameRange) -> None:
         before = self.frames.get(camera)
         if before:
             seen = FrameRange(
@@ -157,8 +157,6 @@ class WholeDefect(msgspec.Struct):
                 max(before.last_frame_seq, seen.last_frame_seq),
             )
         self.frames[camera] = seen
-        self.t_ns = max(self.t_ns, t_ns)
-        self.peak = max(self.peak, peak)
 
 
 class OpenDefect:

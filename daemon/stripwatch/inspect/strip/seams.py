@@ -52,7 +52,7 @@ class CameraSeam:
         self._next_seq = 0
         self._cut: Cut | None = None  # why the next frame does not continue the one before
         self._above: dict[int, _Above] = {}  # by class
-        self._held: list[OpenDefect] = []  # one for each piece in the last line
+        self.held: list[OpenDefect] = []  # one for each piece in the last line of the latest frame
 
     def resume(self, strip: str | None) -> None:
         """Continue a strip that the daemon before this one has begun."""
@@ -90,12 +90,12 @@ class CameraSeam:
         self, findings: Sequence[Finding], owners: Sequence[OpenDefect | None]
     ) -> list[OpenDefect]:
         """Remember the pieces in the frame's last line; returns those that nobody holds now."""
-        released, self._held = self._held, []
+        released, self.held = self.held, []
         spans: dict[int, list[tuple[int, int, OpenDefect]]] = {}
         for finding, owner in zip(findings, owners, strict=True):
             if finding.bottom and owner is not None:
                 owner.root.holds += 1
-                self._held.append(owner)
+                self.held.append(owner)
                 of_class = spans.setdefault(finding.defect_class.id, [])
                 of_class += [(first, end, owner) for first, end in finding.bottom]
         self._above = {}
@@ -127,7 +127,7 @@ class CameraSeam:
 
     def release(self) -> list[OpenDefect]:
         """Nothing follows the latest frame; returns the defects in its last line."""
-        released, self._held, self._above = self._held, [], {}
+        released, self.held, self._above = self.held, [], {}
         return released
 
     def begin_strip(self, strip: str | None) -> None:

@@ -7,7 +7,8 @@ What is then held by no seam and by no camera that is behind is closed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from stripwatch.config import Config
 from stripwatch.inspect.coverage import Miss
@@ -22,8 +23,7 @@ from stripwatch.wire.frame import FrameHeader
 PIECES_MAX = 10_000  # of one defect; what follows is another one
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True):
     """What a piece belongs to, as far as known with its frame."""
 
     part_of: str
@@ -73,7 +73,11 @@ class WholeDefects:
         camera = header.camera
         self._frame += 1
         self._close_past(camera)
-        self._line, cut = self._seams[camera].begin(header, strip)
+        seam = self._seams[camera]
+        self._line, cut = seam.begin(header, strip)
+        if cut:
+            for owner in seam.held:
+                owner.root.cut(cut)
         self._findings, self._owners = findings, [None] * len(findings)
         self._alone_px = [0] * len(findings)
         for number, finding in enumerate(findings):

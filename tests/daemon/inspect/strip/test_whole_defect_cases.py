@@ -99,7 +99,7 @@ def test_a_scratch_over_400_frames_is_one_defect() -> None:
     assert {piece.part_of for piece in pieces(outputs)} == {whole.part_of}
     assert whole.position.downweb_mm == 200.0
     report = outputs[-1]
-    assert outputs[-2] is not whole  # the image of the last frame is in between
+    assert outputs[-2] is whole
     assert isinstance(report, StripEnd)
     assert (report.defects, report.whole_defects) == ({"kind3": 400}, {"kind3": 1})
 
@@ -171,7 +171,7 @@ def side_by_side(*rows: str, shift: int = 0) -> list[Sent]:
 
 
 def test_two_cameras_that_overlap_tell_of_one_defect() -> None:
-    """What both see is counted once."""
+    """What both see is counted once, in the report of the camera that sees the end of it."""
     outputs = inspected(
         side_by_side("..............", "....1111111...", "..............", ".............."),
         (LEFT, RIGHT),
@@ -183,7 +183,7 @@ def test_two_cameras_that_overlap_tell_of_one_defect() -> None:
     (first, second) = pieces(outputs)
     assert first.part_of == second.part_of == whole.part_of
     reports = [event for event in outputs if isinstance(event, StripEnd)]
-    assert [report.whole_defects for report in reports] == [{"kind1": 1}, {}]
+    assert [report.whole_defects for report in reports] == [{}, {"kind1": 1}]
 
 
 @pytest.mark.parametrize(("tolerance_mm", "count"), [(0.0, 2), (1.0, 2), (2.0, 1)])
@@ -261,4 +261,4 @@ def test_a_defect_that_never_ends_is_told_of_in_parts() -> None:
         sizes.append(len(inspector.open_strips(["top"])["top"] or b""))
     (whole,) = closed(outputs)
     assert (whole.pieces, whole.cut_by) == (PIECES_MAX, ("limit",))
-    assert max(sizes) < min(sizes) + 100
+    assert max(sizes) < sizes[0] + 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
@@ -42,8 +43,11 @@ def check_names(outputs: Iterable[object]) -> None:
     names = [name for event in closed for name in (event.part_of, *event.joined)]
     assert len(names) == len(set(names))
     assert {piece.part_of for piece in pieces} == set(names)
+    by_name: dict[str, list[Defect]] = defaultdict(list)
+    for piece in pieces:
+        by_name[piece.part_of].append(piece)
     for event in closed:
-        of_event = [piece for piece in pieces if piece.part_of in (event.part_of, *event.joined)]
+        of_event = [one for name in (event.part_of, *event.joined) for one in by_name[name]]
         assert len(of_event) == event.pieces
         assert {piece.camera for piece in of_event} == set(event.frames)
         assert max(piece.t_ns for piece in of_event) == event.t_ns
@@ -60,7 +64,7 @@ def merged(generator: np.random.Generator, queues: list[list[Sent]]) -> list[Sen
     return frames
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_whole_defects_are_the_components_of_the_uncut_strip(seed: int) -> None:
     """For random masks, heights of frames, batches, gaps, directions: equal area and box."""
     generator = np.random.default_rng(seed)
@@ -91,7 +95,7 @@ def test_whole_defects_are_the_components_of_the_uncut_strip(seed: int) -> None:
     assert sum(report.whole_defects.values()) == len(expected)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_cameras_side_by_side_tell_of_each_component_once(seed: int) -> None:
     """For random overlaps, mirrors, heights, gaps, and any order in which frames arrive."""
     generator = np.random.default_rng(seed)
