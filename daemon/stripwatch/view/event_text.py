@@ -87,7 +87,8 @@ def _strip(event: StripStart | StripEnd) -> Text:
     line = _front(event.t_ns, event.camera, event.strip)
     if isinstance(event, StripStart):
         return line.append(f"strip starts at frame {event.frame_seq}", "bold")
-    defects = ", ".join(f"{count} {name}" for name, count in sorted(event.defects.items()))
+    counts = event.whole_defects or event.defects  # old events have pieces alone
+    defects = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     line.append("strip ends: ", "bold")
     line.append(
         f"{_count(event.frames_inspected, 'frame')} ({event.metres_inspected:.3f} m) inspected"

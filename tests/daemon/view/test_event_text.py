@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from stripwatch.view.event_text import format_event
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, Gap, Position, Status, StripEnd, StripStart
+from stripwatch.wire.event import (
+    Box,
+    Defect,
+    DefectClosed,
+    FrameRange,
+    Gap,
+    Position,
+    Status,
+    StripEnd,
+    StripStart,
+)
 
 MakeDefect = Callable[..., Defect]
 
@@ -53,6 +63,51 @@ def test_a_strip_has_a_line_at_its_start_and_its_end() -> None:
     assert format_event(end).plain.endswith(
         "strip ends: 1 frame (0.250 m) inspected, 2 lost (0.500 m) missed; 1 cracks, 2 pits"
     )
+
+
+def test_a_whole_defect_names_its_pieces_and_what_cut_it() -> None:
+    """In a strip's report whole defects are counted, lines lost within frames as not inspected."""
+    whole = DefectClosed(
+        stream="a",
+        seq=3,
+        camera="top",
+        strip="C1",
+        side="top",
+        t_ns=1,
+        part_of="top-s-1-0",
+        joined=(),
+        pieces=3,
+        frames={"top": FrameRange("s", 1, 3)},
+        class_id=2,
+        class_name="cracks",
+        score=0.9,
+        peak=1.0,
+        area_px=12,
+        area_mm2=12.0,
+        position=Position(downweb_mm=1234.0, crossweb_mm=88.8),
+        box_mm=Box((1230.0, 1238.0), (85.0, 91.0)),
+        size_mm=(6.0, 8.0),
+        edge_distance_mm=(None, None),
+        cut_by=("gap", "limit"),
+    )
+    line = format_event(whole).plain
+    assert line.endswith("6.0 x 8.0     mm  whole, 3 pieces, cut by gap and limit")
+    end = StripEnd(
+        stream="a",
+        seq=4,
+        camera="top",
+        strip="C1",
+        session="s",
+        frame_seq=9,
+        t_ns=1,
+        frames_inspected=1,
+        frames_missed={},
+        metres_inspected=0.25,
+        metres_missed={Cause.LINES_LOST: 0.5},
+        defects={"cracks": 3},
+        whole_defects={"cracks": 1},
+    )
+    assert format_event(end).plain.endswith("inspected, lines_lost (0.500 m) missed; 1 cracks")
 
 
 def test_a_status_shows_state_rate_and_drops() -> None:
