@@ -17,7 +17,16 @@ from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import DeviceError
 from stripwatch.testing import fake_line
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, Event, FrameResult, Gap, Status, StripEnd, StripStart
+from stripwatch.wire.event import (
+    Defect,
+    DefectClosed,
+    Event,
+    FrameResult,
+    Gap,
+    Status,
+    StripEnd,
+    StripStart,
+)
 from stripwatch.wire.rle import decode_severstal
 
 STEP = st.one_of(
@@ -227,6 +236,9 @@ def test_pieces_across_a_seam_share_one_name() -> None:
     names = {(event.frame_seq, event.bbox_px[0]): event.part_of for event in defects}
     assert len(defects) == 4
     assert names[0, 4] == names[1, 5] == names[2, 8] != names[2, 20]
+    (whole,) = [event for event in line.events if isinstance(event, DefectClosed)]
+    assert (whole.part_of, whole.pieces, whole.area_px) == (names[0, 4], 3, 4 + 24 + 4)
+    assert [event.is_whole for event in defects] == [False, False, False, True]
 
 
 def test_a_short_frame_is_padded_and_its_mask_cropped() -> None:

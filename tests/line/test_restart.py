@@ -8,9 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from tests.line.conftest import DAEMON_SHAPE, Daemon
 
+from stripwatch.engines.fake import PAINT
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode
 from stripwatch.journal.verify import verify
@@ -19,6 +21,8 @@ from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
     DaemonStart,
     DaemonStop,
+    Defect,
+    DefectClosed,
     Gap,
     NumberedEvent,
     StripEnd,
@@ -113,6 +117,33 @@ def test_a_new_session_after_a_restart_counts_from_its_beginning(
         4,
         Cause.DAEMON_DOWN,
     )
+
+
+@pytest.mark.slow
+def test_a_defect_that_was_open_at_a_kill_is_told_of_by_the_next_daemon(
+    daemon: Daemon, camera: FakeCamera
+) -> None:
+    """With the camera's next frame, though that one has no defect."""
+    painted = np.full(DAEMON_SHAPE, PAINT + 1, np.uint8)
+    process = daemon.start()
+    daemon.wait_for("READY=1")
+    camera.send("top", "s", 0, painted, strip="coil-7", line=0)
+    wait_for_booking(daemon, 0)
+    process.kill()
+    process.wait()
+    daemon.messages.clear()
+    daemon.start()
+    daemon.wait_for("READY=1")
+    send(camera, 1, 2, last=1)
+    wait_for_booking(daemon, 1)
+    assert daemon.stop() == ExitCode.OK
+    events = journalled(daemon.folder)
+    (piece,) = (event for event in events if isinstance(event, Defect))
+    (whole,) = (event for event in events if isinstance(event, DefectClosed))
+    (report,) = (event for event in events if isinstance(event, StripEnd))
+    assert (whole.part_of, whole.area_px) == (piece.part_of, piece.area_px)
+    assert whole.cut_by == ("restart",)
+    assert report.whole_defects == report.defects == {piece.class_name: 1}
 
 
 def test_a_second_daemon_with_the_same_journal_is_refused(daemon: Daemon, tmp_path: Path) -> None:
