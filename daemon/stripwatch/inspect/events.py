@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import msgspec
-
 from stripwatch.config import Geometry
 from stripwatch.inspect.coverage import Miss, saturated
 from stripwatch.inspect.findings import Finding
@@ -87,7 +85,7 @@ def gap_event(miss: Miss, strip: str | None, geometry: Geometry) -> Gap:
 
 @dataclass(slots=True)
 class StripTally:
-    """Counts of one strip as one camera has seen it so far."""
+    """Counts of one strip as one camera has seen it so far; kept in the journal as JSON."""
 
     strip: str
     session: str
@@ -99,6 +97,7 @@ class StripTally:
     lines_missed: dict[Cause, int] = field(default_factory=dict)
     defects: dict[str, int] = field(default_factory=dict)  # pieces
     whole_defects: dict[str, int] = field(default_factory=dict)
+    open_defects: list[WholeDefect] = field(default_factory=list)  # filled in for the journal
 
     def add_frame(self, header: FrameHeader, defects: Sequence[Defect]) -> None:
         """Count an inspected frame, and the lines that were lost within it."""
@@ -157,13 +156,6 @@ class StripTally:
             defects=dict(self.defects),
             whole_defects=dict(self.whole_defects),
         )
-
-
-class CameraState(msgspec.Struct):
-    """What one camera has begun and not ended; kept in the journal as JSON."""
-
-    tally: StripTally | None = None
-    open_defects: list[WholeDefect] = msgspec.field(default_factory=list)
 
 
 def _add(counts: dict[_Key, int], key: _Key, count: int) -> None:

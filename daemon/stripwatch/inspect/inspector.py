@@ -18,7 +18,7 @@ from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coarse import limit_masks
 from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
-from stripwatch.inspect.events import CameraState, StripTally, defect_event, gap_event
+from stripwatch.inspect.events import StripTally, defect_event, gap_event
 from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model
 from stripwatch.inspect.strip.coordinates import CameraPlace
@@ -58,26 +58,25 @@ class Inspector:
         self._strips: dict[str, StripTally] = {}
 
     def resume(self, camera: str, state: bytes) -> None:
-        """Continue what the daemon before this one has begun; see `open_strips`."""
-        begun = msgspec.json.decode(state, type=CameraState)
-        if begun.tally:
-            self._strips[camera] = begun.tally
-        strip = begun.tally.strip if begun.tally else None
-        self._whole.resume(camera, strip, begun.open_defects)
+        """Continue a strip that the daemon before this one has begun; see `open_strips`."""
+        tally = msgspec.json.decode(state, type=StripTally)
+        self._whole.resume(camera, tally.strip, tally.open_defects)
+        tally.open_defects = []
+        self._strips[camera] = tally
 
     def open_strips(self, cameras: Iterable[str]) -> dict[str, bytes | None]:
-        """What these cameras, and those that overlap them, have begun and not ended, as JSON.
+        """The tallies of the strips that cameras, and their neighbours, have begun, as JSON.
 
-        None for a camera without strip and open defects.
+        With their open defects; None for a camera without strip.
         """
         names = {name for camera in cameras for name in self._whole.neighbours(camera)}
-        states = {
-            name: CameraState(self._strips.get(name), self._whole.open_of(name)) for name in names
-        }
-        return {
-            name: msgspec.json.encode(state) if state.tally or state.open_defects else None
-            for name, state in states.items()
-        }
+        states: dict[str, bytes | None] = {}
+        for name in names:
+            tally = self._strips.get(name)
+            if tally:
+                tally.open_defects = self._whole.open_of(name)
+            states[name] = msgspec.json.encode(tally) if tally else None
+        return states
 
     def miss_outputs(self, miss: Miss) -> list[Output]:
         """The events of frames that were not inspected."""

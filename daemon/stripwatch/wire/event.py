@@ -27,7 +27,8 @@ from stripwatch.wire.names import CameraName, Count, SessionId, StripId
 from stripwatch.wire.numbered import NO_SEQ as NO_SEQ
 from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
 from stripwatch.wire.numbered import Millimetres as Millimetres
-from stripwatch.wire.numbered import Numbered, Seq, Stream
+from stripwatch.wire.numbered import Numbered, Seq
+from stripwatch.wire.numbered import Stream as Stream
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 

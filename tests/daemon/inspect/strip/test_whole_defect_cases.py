@@ -237,7 +237,7 @@ def test_a_daemon_that_starts_anew_ends_what_was_open() -> None:
     assert first.part_of == pieces(before)[0].part_of
     assert (first.area_px, first.pieces, first.cut_by) == (2, 2, ("restart",))
     assert (second.area_px, second.cut_by) == (1, ("restart",))
-    assert inspector.open_strips(["top"]) == {"top": None}
+    assert inspector.open_strips(["top"]) == {"top": None}  # the strip has ended
 
 
 def test_a_comb_of_very_many_teeth_is_not_one_defect() -> None:
