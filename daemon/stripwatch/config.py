@@ -19,6 +19,7 @@ from stripwatch.config_errors import (
     in_one_text,
 )
 from stripwatch.config_forward import Forward, forward_mistakes, with_absolute_files
+from stripwatch.config_rolls import Periodic, Roll, range_mistakes
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.errors import ConfigError
@@ -163,6 +164,8 @@ class Config(_Section, frozen=True):
     batch: Batch = Batch()
     strip: Strip = Strip()
     inspect: Inspect = Inspect()
+    periodic: Periodic = Periodic()
+    rolls: tuple[Roll, ...] = ()
     journal: JournalSection = JournalSection()
     pictures: PicturesSection = PicturesSection()
     requests: RequestsSection | None = None
@@ -196,6 +199,8 @@ def load_config(path: Path) -> Config:
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
         *_wrong_edges(config.strip),
         *forward_mistakes(config.forward),
+        *_repeated("rolls.name", [roll.name for roll in config.rolls]),
+        *range_mistakes(config.periodic, config.rolls),
     ]
     journal = config.journal
     if journal.unread_gigabytes_max < journal.gigabytes_max:

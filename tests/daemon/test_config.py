@@ -70,7 +70,14 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
     config = load_config(path)
     text = path.read_text()
     sections = (config.line, config.engine, config.batch, config.publish, config.service)
-    for section in (*sections, config.cameras[0], config.inputs[0], config.strip, config.inspect):
+    for section in (
+        *sections,
+        config.cameras[0],
+        config.inputs[0],
+        config.strip,
+        config.inspect,
+        config.periodic,
+    ):
         for key in section.__struct_fields__:
             assert key in text, key
     bare = load_config(path)
@@ -113,6 +120,27 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
         ("[engine]", "[service]\nlog_level = 'loud'\n[engine]", ["loud", "warning"]),
         ("[engine]", "[[cameras]]\nname = 'top'\n[engine]", ["'top'", "twice"]),
         ("[engine]", "[strip]\nedges = 'given'\n[engine]", ["edges_mm", "go together"]),
+        ("[engine]", "[[rolls]]\nname = 'a'\n[engine]", ["rolls[0]", "lacks", "diameter_mm"]),
+        (
+            "[engine]",
+            "[[rolls]]\nname = 'a'\ndiameter_mm = [700, 600]\n[engine]",
+            ["rolls.diameter_mm of 'a'", "the smallest first"],
+        ),
+        (
+            "[engine]",
+            "[[rolls]]\nname = 'a'\ndiameter_mm = [600]\n[engine]",
+            ["rolls[0].diameter_mm"],
+        ),
+        (
+            "[engine]",
+            "[periodic]\nperiod_mm = [10, 600]\n[engine]",
+            ["periodic.period_mm", "10", ">= 50"],
+        ),
+        (
+            "[engine]",
+            "[[rolls]]\nname = 'a'\ndiameter_mm = [600, 700]\nelongation = [2, 1]\n[engine]",
+            ["rolls.elongation of 'a'", "the smallest first"],
+        ),
         ("[engine]", "[strip]\nedges_mm = [0, 9]\n[engine]", ["edges_mm", "go together"]),
         ("[engine]", "[strip]\nedges = 'seen'\n[engine]", ["strip.edges", "'given', 'found'"]),
         (

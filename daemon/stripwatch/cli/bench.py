@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.lab.bench.figures import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "capacity", "journal", "memory")
+POINT_PARTS = ("periodic",)  # defects without images; only where asked for
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
 WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
@@ -44,8 +45,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, the daemon's own capacity, and memory "
-        "over many frames; or, with --gpu, a GPU engine bare and in the daemon, a steady load, "
-        "and a hot-swap.",
+        "over many frames; or, with --only periodic, how soon roll marks are found; or, with "
+        "--gpu, a GPU engine bare and in the daemon, a steady load, and a hot-swap.",
     )
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
@@ -53,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add(
         "--only",
         action="append",
-        choices=(*PARTS, *GPU_PARTS, RIVALS),
+        choices=(*PARTS, *POINT_PARTS, *GPU_PARTS, RIVALS),
         help="one part; may be given more than once",
     )
     add("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
@@ -74,6 +75,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="N",
         help="events of the large journal of the part journal (%(default)s)",
     )
+    add("--seed", type=int, default=0, help="of the strips of the part periodic (%(default)s)")
     add("--json", type=Path, metavar="FILE", help="write the figures into this file")
     add = parser.add_argument_group("parts gpu, load and swap").add_argument
     add("--rate", type=float, default=800.0, help="frames/s that a camera offers (%(default)g)")
@@ -138,7 +140,7 @@ def _steps(
     from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
-    from stripwatch.lab.bench import capacity, gpu, journal_load, load, measure, rivals
+    from stripwatch.lab.bench import capacity, gpu, journal_load, load, measure, rivals, roll_marks
     from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
@@ -148,6 +150,7 @@ def _steps(
         "inspect": lambda: measure.inspection(setup),
         "capacity": lambda: capacity.capacity(setup),
         "journal": lambda: journal_load.journal(setup, args.journal_events),
+        "periodic": lambda: roll_marks.roll_mark_figures(args.seed),
         "memory": lambda: measure.memory(setup, args.memory_frames),
     }
     if manifest is None:

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 
 from stripwatch.cli.address import add_address
+from stripwatch.cli.roll_mark import add_roll_mark, roll_marks
 from stripwatch.cli.sending_progress import sending_progress
 from stripwatch.client.event_file import load_events
 from stripwatch.client.messages import Received
@@ -81,6 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
     parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
     parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
+    add_roll_mark(parser)
     parser.add_argument(
         "--fit",
         choices=("pad", "tile"),
@@ -133,6 +135,7 @@ def _replay(args: argparse.Namespace) -> ExitCode:
         seed=args.seed,
         frame_count=None if args.loop else args.count or SYNTHETIC_FRAMES,
         fit=args.fit or "exact",
+        roll_marks=roll_marks(args.roll_mark, args.source, config),
     )
     remark = _print_remark(args.source, source)
     link = _link(args, config)

@@ -21,6 +21,7 @@ from stripwatch.inspect.defects import classes_of_frame
 from stripwatch.inspect.events import StripTally, defect_event, gap_event
 from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
 from stripwatch.inspect.model import Model
+from stripwatch.inspect.periodic.detector import PeriodicDefects
 from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.inspect.strip.edges import StripEdges
 from stripwatch.inspect.strip.whole import WholeDefects
@@ -56,6 +57,7 @@ class Inspector:
         self._frame_results = config.publish.frame_results
         self._whole = WholeDefects(config)
         self._strips: dict[str, StripTally] = {}
+        self._periodic = PeriodicDefects(config)
 
     def resume(self, camera: str, state: bytes) -> None:
         """Continue a strip that the daemon before this one has begun; see `open_strips`."""
@@ -170,6 +172,7 @@ class Inspector:
         if tally:
             tally.add_frame(header, defects)
         outputs += self._closed()
+        outputs += self._periodic.frame_events(header, tally.strip if tally else None, defects)
         if defects:
             outputs.append(DefectiveFrame(header, pixels))
         if self._frame_results:
@@ -214,7 +217,8 @@ class Inspector:
 
     def _end_strip(self, camera: str) -> list[Output]:
         self._whole.end(camera)
-        return [*self._closed(), self._strips.pop(camera).end(camera, self._geometry)]
+        ended = [*self._closed(), *self._periodic.end_strip(camera)]
+        return [*ended, self._strips.pop(camera).end(camera, self._geometry)]
 
 
 def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """A synthetic strip of rolled steel with known defects: for the demo, training and tests."""
 
+from stripwatch.synthetic.roll_marks import RollMark
 from stripwatch.synthetic.strip import CLASSES, SyntheticFrame, SyntheticStrip
 
-__all__ = ["CLASSES", "SyntheticFrame", "SyntheticStrip"]
+__all__ = ["CLASSES", "RollMark", "SyntheticFrame", "SyntheticStrip"]

@@ -7,12 +7,14 @@ in a frame to that frame, so that a defect on a seam is the same in both frames.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from stripwatch.synthetic.roll_marks import Kind
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.uint8]
@@ -110,6 +112,12 @@ def defects_of_block(
                 yield _scratch(generator, line, left, right)
             case _:
                 yield _patch(generator, line, left, right)
+
+
+def roll_stamp(generator: np.random.Generator, kind: Kind, pixels: int) -> Stamp:
+    """What a roll prints at each turn, at line and pixel 0."""
+    make = {"pits": _pits, "cracks": _crack, "patches": _patch}[kind]
+    return replace(make(generator, 0, 0, pixels), pixel=0)
 
 
 def _contrast(generator: np.random.Generator, low: float, high: float, bright: float) -> float:

@@ -7,16 +7,19 @@ any order and meet without a seam, and defects run from one frame into the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.synthetic.background import Background
-from stripwatch.synthetic.defects import LINES_MAX, Defect, defects_of_block
+from stripwatch.synthetic.defects import LINES_MAX, Defect, Stamp, defects_of_block, roll_stamp
+from stripwatch.synthetic.roll_marks import RollMark
 
 BLOCKS_KEPT = 64  # a frame of 256 lines needs six
+_ROLLS = 0x7011  # of the random generators
 BLOCK_LINES = 512  # defects are sampled for one block of lines at a time
 
 CLASSES = (
@@ -43,6 +46,7 @@ class SyntheticStrip:
         seed: int,
         frame_shape: tuple[int, int] = (256, 1600),
         defects_per_1000_lines: float = 2.0,
+        roll_marks: Sequence[RollMark] = (),
     ) -> None:
         """Prepare the strip's textures.
 
@@ -51,11 +55,18 @@ class SyntheticStrip:
             frame_shape: lines, pixels of a frame. The pixels are the strip's width, the lines
                 only where it is cut.
             defects_per_1000_lines: on average; 0 for a clean strip.
+            roll_marks: of the rolls that have a flaw.
         """
         self.seed = seed
         self.frame_shape = frame_shape
         self._background = Background(seed, frame_shape[1])
         self._rate = defects_per_1000_lines * BLOCK_LINES / 1000
+        left, right = self._background.usable_pixels
+        width = right - left  # of the strip, as far as defects may reach
+        self._marks = [
+            (mark, roll_stamp(np.random.default_rng([seed, _ROLLS, number]), mark.kind, width))
+            for number, mark in enumerate(roll_marks)
+        ]
         self._blocks: dict[int, tuple[Defect, ...]] = {}  # the latest, as drawn
 
     def frame(self, index: int) -> SyntheticFrame:
@@ -68,8 +79,20 @@ class SyntheticStrip:
         for block in range(first_block, (first + lines - 1) // BLOCK_LINES + 1):
             for defect in self._block(block):
                 defect.draw(image, mask, first)
+        for tooth in self._teeth(first, first + lines):
+            tooth.draw(image, mask, first)
         np.clip(image, 0, 255, out=image)
         return SyntheticFrame(image.astype(np.uint8), mask)
+
+    def _teeth(self, first: int, end: int) -> Iterator[Stamp]:
+        """The teeth of all roll marks that reach into some lines, inside the strip's edges."""
+        left, right = self._background.usable_pixels
+        for number, (mark, stamp) in enumerate(self._marks):
+            height, width = stamp.change.shape
+            seed = (self.seed, _ROLLS, number)
+            for line, pixel in mark.teeth(seed, first - height, end + height):
+                column = min(max(round(pixel - width / 2), left), right - width)
+                yield replace(stamp, line=round(line - height / 2), pixel=column)
 
     def _block(self, block: int) -> tuple[Defect, ...]:
         if block not in self._blocks:

@@ -16,6 +16,7 @@ from stripwatch.wire.event import (
     Event,
     FrameResult,
     Gap,
+    Periodic,
     Status,
     StripEnd,
     StripStart,
@@ -41,6 +42,8 @@ def format_event(  # noqa: PLR0911 - one for each type
             return _defect(event)
         case Gap():
             return _gap(event)
+        case Periodic():
+            return _periodic(event)
         case StripStart() | StripEnd():
             return _strip(event)
         case DaemonStart() | DaemonStop():
@@ -81,6 +84,16 @@ def _gap(event: Gap) -> Text:
     return line.append(
         f"NOT INSPECTED: {_count(event.count, 'frame')} ({frames}), {event.cause}", "bold red"
     )
+
+
+def _periodic(event: Periodic) -> Text:
+    line = _front(event.t_ns, event.camera, event.strip)
+    line.append(f"{event.first_mm / 1000:>10.3f} m  {event.lane_mm:>8.1f} mm  ")
+    state = "" if event.state == "opened" else f" {event.state}"
+    line.append(f"ROLL MARK{state}: ", "bold red")
+    line.append(f"every {event.period_mm:.1f} mm to {event.last_mm / 1000:.3f} m, {event.side}, ")
+    line.append(f"{_count(event.teeth, 'tooth', 'teeth')}, {event.missed_teeth} missed; ")
+    return line.append(", ".join(event.rolls) or "no roll of the configuration matches", "bold")
 
 
 def _strip(event: StripStart | StripEnd) -> Text:
@@ -138,5 +151,5 @@ def _front(t_ns: int | None, camera: str, strip: str | None) -> Text:
     return Text.assemble((time, "dim"), f"  {camera:<8}  {strip or UNKNOWN:<14}  ")
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _count(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"

@@ -2,10 +2,10 @@
 
     [topic, payload]
 
-The payload is one JSON object whose `type` names one of the structs of this file or of `defect.py`.
-Journalled events (defect, defect_closed, gap, strip_start, strip_end, daemon_start, daemon_stop)
-are numbered: `stream` names the journal and `seq` counts from 1 without a hole. Telemetry (status,
-frame) is not numbered.
+The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py` or
+of `periodic.py`. Journalled events (defect, defect_closed, gap, periodic, strip_start, strip_end,
+daemon_start, daemon_stop) are numbered: `stream` names the journal and `seq` counts from 1 without
+a hole. Telemetry (status, frame) is not numbered.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
 from stripwatch.wire.numbered import Millimetres as Millimetres
 from stripwatch.wire.numbered import Numbered, Seq
 from stripwatch.wire.numbered import Stream as Stream
+from stripwatch.wire.periodic import Periodic as Periodic
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -168,7 +169,7 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     v: Literal[1] = 1
 
 
-StripEvent = Defect | DefectClosed | Gap | StripStart | StripEnd
+StripEvent = Defect | DefectClosed | Gap | Periodic | StripStart | StripEnd
 NumberedEvent = StripEvent | DaemonStart | DaemonStop
 Event = NumberedEvent | Status | FrameResult
 
@@ -180,13 +181,15 @@ def with_number(event: NumberedEvent, stream: str, seq: int) -> NumberedEvent:
     return msgspec.structs.replace(event, stream=stream, seq=seq)
 
 
-def topic_of(event: Event) -> str:
+def topic_of(event: Event) -> str:  # noqa: PLR0911 - one for each type
     """The topic under which an event is published."""
     match event:
         case Defect() | DefectClosed():
             return f"{event.__struct_config__.tag}.{event.camera}.{event.class_name}"
         case Gap():
             return f"gap.{event.camera}"
+        case Periodic():
+            return f"periodic.{event.side}"
         case StripStart() | StripEnd():
             return f"strip.{event.camera}"
         case FrameResult():

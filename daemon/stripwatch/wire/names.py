@@ -23,6 +23,7 @@ CameraName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 SessionId = Annotated[str, Meta(pattern=SESSION_PATTERN)]
 StripId = Annotated[str, Meta(pattern=STRIP_PATTERN)]
 ClassName = Annotated[str, Meta(pattern=CLASS_PATTERN)]
+RollName = Annotated[str, Meta(pattern=STRIP_PATTERN)]
 
 
 def class_bit(class_id: int) -> int:

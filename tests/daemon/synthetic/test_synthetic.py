@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.synthetic import CLASSES, SyntheticStrip
+from stripwatch.synthetic import CLASSES, RollMark, SyntheticStrip
 from stripwatch.synthetic.defects import SCRATCH_LINES_MIN
 
 SHAPE = (64, 320)
@@ -111,3 +111,39 @@ def test_masks_stay_on_the_strip() -> None:
     assert not mask[:, -20:].any()
     assert pixels[:, :10].max() < 30  # dark beyond the edges
     assert pixels[:, 400:1200].mean() > 50
+
+
+def test_a_roll_prints_the_same_mark_at_each_turn() -> None:
+    """Where it says, whatever frames are asked for, and as dark each time."""
+    mark = RollMark(period_lines=210.0, pixel=800.0, first_line=100.0, end_line=1500.0)
+    plain, marked = (
+        lines_of(SyntheticStrip(4, (64, 1600), 0.0, roll_marks=marks), 32) for marks in ((), [mark])
+    )
+    changed = np.flatnonzero((plain[1] != marked[1]).any(axis=1))
+    teeth = np.split(changed, np.flatnonzero(np.diff(changed) > 50) + 1)
+    firsts = np.array([tooth[0] for tooth in teeth])
+    assert len(teeth) == 7
+    np.testing.assert_array_equal(np.diff(firsts), 210)
+    first, second = (marked[1][firsts[turn] : firsts[turn] + 40] for turn in (0, 1))
+    np.testing.assert_array_equal(first, second)
+    again = SyntheticStrip(4, (64, 1600), 0.0, roll_marks=[mark]).frame(9)
+    np.testing.assert_array_equal(again.pixels, marked[0][9 * 64 : 10 * 64])
+
+
+def test_teeth_fade_jitter_and_slip_as_they_are_told() -> None:
+    print("seed", 6)
+    mark = RollMark(1885.0, 400.0, visible=0.6, jitter_lines=1.0, jitter_pixels=2.0)
+    teeth = np.array(list(mark.teeth((6,), 0, 4e6)))
+    turns = np.round(teeth[:, 0] / 1885)
+    assert abs(len(teeth) / (4e6 / 1885) - 0.6) < 0.05
+    assert 0.9 < np.std(teeth[:, 0] - turns * 1885) < 1.1
+    assert 1.8 < np.std(teeth[:, 1]) < 2.2
+    part = [tooth for tooth in teeth.tolist() if 1e6 <= tooth[0] < 2e6]
+    assert part == [list(tooth) for tooth in mark.teeth((6,), 1e6, 2e6)]
+    slip = np.array(list(RollMark(1885.0, 400.0, slip=0.001).teeth((6,), 0, 2e6)))
+    turn = np.diff(slip[:, 0]) / 1885
+    assert 1.0009 < turn.max() <= 1.0010001
+    assert 0.9989999 <= turn.min() < 0.9991
+    fading = np.array(list(RollMark(1885.0, 400.0, fade_lines=1e6).teeth((6,), 0, 1e6)))
+    assert np.sum(abs(fading[:, 0] - 5e5) < 1e5) < 15
+    assert np.sum(fading[:, 0] < 1e5) > 40

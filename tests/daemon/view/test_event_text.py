@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from stripwatch.view.event_text import format_event
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
@@ -12,6 +14,7 @@ from stripwatch.wire.event import (
     DefectClosed,
     FrameRange,
     Gap,
+    Periodic,
     Position,
     Status,
     StripEnd,
@@ -38,6 +41,36 @@ def test_a_line_names_class_place_and_size(make_defect: MakeDefect) -> None:
         downweb_mm=(1000.0, 1300.0),
     )
     assert "NOT INSPECTED: 3 frames (3 to 5), overload" in format_event(gap).plain
+
+
+def test_a_roll_mark_names_place_period_and_rolls() -> None:
+    opened = Periodic(
+        stream="a",
+        seq=1,
+        camera="top",
+        strip="C1",
+        session="s",
+        frame_seq=9,
+        t_ns=1,
+        mark="top-s-9-1",
+        state="opened",
+        side="top",
+        lane_mm=412.5,
+        period_mm=1885.12,
+        rolls=("F6 work roll", "F7 work roll"),
+        first_mm=55210.5,
+        last_mm=66521.2,
+        teeth=6,
+        missed_teeth=1,
+        p_value=1e-9,
+    )
+    assert format_event(opened).plain.endswith(
+        "55.211 m     412.5 mm  ROLL MARK: every 1885.1 mm to 66.521 m, top, "
+        "6 teeth, 1 missed; F6 work roll, F7 work roll"
+    )
+    closed = msgspec.structs.replace(opened, state="closed", rolls=())
+    assert "ROLL MARK closed: " in format_event(closed).plain
+    assert format_event(closed).plain.endswith("no roll of the configuration matches")
 
 
 def test_a_strip_has_a_line_at_its_start_and_its_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, StorageError
@@ -12,6 +13,7 @@ from stripwatch.feed.sources.images import images_source
 from stripwatch.feed.sources.recording import recording_source
 from stripwatch.feed.sources.synthetic import synthetic_source
 from stripwatch.feed.sources.video import is_video, video_source
+from stripwatch.synthetic import RollMark
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_FRAMES = 100  # default length of one pass
@@ -27,6 +29,7 @@ def open_source(
     seed: int = 0,
     frame_count: int | None = SYNTHETIC_FRAMES,
     fit: Fit = "exact",
+    roll_marks: Sequence[RollMark] = (),
 ) -> Source:
     """Open a folder of images, an image, a video, a recording or `synthetic`.
 
@@ -39,6 +42,7 @@ def open_source(
         seed: of the synthetic strip.
         frame_count: length of the synthetic strip; None = it never ends.
         fit: how images of other sizes become frames; of other sources only `exact`.
+        roll_marks: of the synthetic strip.
 
     Raises:
         ConfigError: there is no such source, or its frames are of another size.
@@ -47,7 +51,7 @@ def open_source(
     path = Path(text)
     if text == SYNTHETIC and not path.exists():
         _check_exact(text, fit)
-        return synthetic_source(seed, frame_shape, frame_count)
+        return synthetic_source(seed, frame_shape, frame_count, roll_marks)
     if path.is_dir():
         return images_source(path, frame_shape, fit)
     if not path.exists():

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stripwatch.feed.sources.frame import Source, SourceFrame, raw_frame
-from stripwatch.synthetic import SyntheticStrip
+from stripwatch.synthetic import RollMark, SyntheticStrip
 
 FRAME_SHAPE = (256, 1600)  # without a configuration
 
 
 def synthetic_source(
-    seed: int, frame_shape: tuple[int, int] | None, frame_count: int | None
+    seed: int,
+    frame_shape: tuple[int, int] | None,
+    frame_count: int | None,
+    roll_marks: Sequence[RollMark] = (),
 ) -> Source:
     """The first `frame_count` frames of a synthetic strip; None = it never ends."""
-    strip = SyntheticStrip(seed, frame_shape or FRAME_SHAPE)
+    strip = SyntheticStrip(seed, frame_shape or FRAME_SHAPE, roll_marks=roll_marks)
 
     def frames() -> Iterator[SourceFrame]:
         index = 0
