@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from stripwatch.errors import ConfigError
 
 # The beginnings of all topics; docs/wire-formats.md.
-TOPICS = ("defect", "gap", "strip", "daemon", "status", "frame", "image")
+TOPICS = ("defect", "gap", "periodic", "strip", "daemon", "status", "frame", "image")
 
 
 def topic_prefix(text: str) -> str:
@@ -37,7 +37,9 @@ def check_cameras(topics: Sequence[str], cameras: Sequence[str]) -> None:
         ConfigError: a topic names another camera.
     """
     for topic in topics:
-        _, dot, rest = topic.partition(".")
+        kind, dot, rest = topic.partition(".")
+        if kind == "periodic":  # of a side
+            continue
         name, whole, _ = rest.partition(".")
         known = name in cameras if whole else any(camera.startswith(name) for camera in cameras)
         if dot and not known:
