@@ -122,6 +122,7 @@ def _allowed(root: type, what: str, steps: list[str]) -> str:
         return f"expected one of {', '.join(map(repr, get_args(kind)))}"
     if get_origin(kind) is tuple and "got `object`" in what:
         return f"expected a list; begin each of its entries with [[{'.'.join(steps)}]]"
+    what = what.replace(" | null`", "`")  # TOML has no null
     for name, words in KIND_WORDS.items():
         what = what.replace(name, words)
     return what[0].lower() + what[1:]
