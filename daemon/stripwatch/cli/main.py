@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from stripwatch.cli import (
+    audit,
     bench,
     check,
     demo,
@@ -32,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     modules = (run, init, check, reload, demo, replay, record, events, journal, grade, report)
-    for module in (*modules, forward, bench):
+    for module in (*modules, audit, forward, bench):
         module.add_parser(commands)
     return parser
 
