@@ -11,11 +11,11 @@ from stripwatch.config import Config
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.record import StripRecord
+from stripwatch.journal.query import Query, find
 from stripwatch.journal.reader import JournalReader
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.event import DaemonStart, NumberedEvent, parse_event
+from stripwatch.wire.event import DaemonStart, DaemonStop, NumberedEvent, parse_event
 
-PAGE_ROWS = 500  # of one statement: short, so that the writer's log does not grow
 LOOKED_BACK_ROWS = 100_000  # of one statement that uses no index
 STRIPS_NAMED_MAX = 5
 
@@ -79,15 +79,13 @@ def strip_events(reader: JournalReader, strip: str) -> Iterator[tuple[NumberedEv
             (strip,),
         )
     )
-    seq = min(begins.values(), default=1) - 1
-    while rows := reader.rows(
-        "SELECT seq, camera, topic, payload FROM event WHERE strip = ? AND seq > ? "
-        "ORDER BY seq LIMIT ?",
-        (strip, seq, PAGE_ROWS),
-    ):
-        for seq, camera, topic, payload in rows:
-            if seq >= begins.get(camera, 0):
-                yield _parse(seq, topic, payload), payload
+    query = Query(strip=strip, after_seq=min(begins.values(), default=1) - 1)
+    for page in find(reader, query):
+        for stored in page:
+            event = _parse(stored.seq, stored.topic, stored.payload)
+            assert not isinstance(event, DaemonStart | DaemonStop), "they are of no strip"
+            if event.seq >= begins.get(event.camera, 0):
+                yield event, stored.payload
 
 
 def last_strip(reader: JournalReader) -> str:
@@ -143,9 +141,7 @@ def _backward(
         )
 
 
-def _parse(seq: object, topic: object, payload: object) -> NumberedEvent:
-    assert isinstance(topic, str)
-    assert isinstance(payload, bytes)
+def _parse(seq: int, topic: str, payload: bytes) -> NumberedEvent:
     try:
         event = parse_event(topic.encode(), payload)
     except WireError as error:

@@ -10,7 +10,8 @@ import pytest
 from tests.daemon.inspect.grading.strips import CONFIG, STRIP, MadeStrip
 from tests.daemon.journal.strip_journal import write_journal
 
-from stripwatch.errors import ConfigError
+from stripwatch.cli.main import main
+from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.strips import last_strip, read_strip
 
@@ -24,8 +25,10 @@ def other(name: str, *, has_ended: bool = True) -> MadeStrip:
     return strip
 
 
-def test_a_strip_is_read_without_the_events_of_others(tmp_path: Path) -> None:
-    """The signature can be computed again by anyone who has the events."""
+def test_a_strip_is_read_without_the_events_of_others(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The signature can be computed again by anyone who has the events, as the page says."""
     strip = MadeStrip()
     for number in range(1200):  # more than a page
         strip.defect(10.0 * number)
@@ -40,6 +43,8 @@ def test_a_strip_is_read_without_the_events_of_others(tmp_path: Path) -> None:
     assert signature.events == len(mine)
     payloads = b"".join(msgspec.json.encode(event) + b"\n" for event in mine)
     assert signature.sha256 == hashlib.sha256(payloads).hexdigest()
+    assert main(["journal", "export", str(tmp_path), "--strip", STRIP]) == ExitCode.OK
+    assert hashlib.sha256(capsysbinary.readouterr().out).hexdigest() == signature.sha256
     assert [start.config for start in found.starts] == ["c" * 64]
 
 
