@@ -26,7 +26,7 @@ Measure = Literal[
     "not_inspected_percent",
 ]
 COVERAGE: frozenset[Measure] = frozenset(("not_inspected_m", "not_inspected_percent"))
-RULES_MAX = 500
+RULES_MAX = 100
 _OF_DEFECTS = (
     *("classes", "edge_distance_mm", "length_mm_min", "width_mm_min", "area_mm2_min"),
     *("score_min", "periodic", "stretch_mm"),

@@ -21,9 +21,11 @@ from stripwatch.config import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
+from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
+from stripwatch.journal.strips import strip_events
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher

@@ -22,7 +22,7 @@ class Place(msgspec.Struct, frozen=True):
     what: Annotated[str, Meta(description="class of the defect, or cause of the gap")]
     downweb_mm: Annotated[Span | None, Meta(description="null where it is unknown")]
     crossweb_mm: Annotated[Span | None, Meta(description="null: the whole field of a camera")]
-    seq: Annotated[Count | None, Meta(description="number of its event; null where there is none")]
+    seq: Annotated[Count | None, Meta(description="number of its event; null in `strip_end`")]
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
 from stripwatch.config import Config
-from stripwatch.inspect.grading.intervals import Interval
+from stripwatch.inspect.grading.pieces import flaw_of, join
 from stripwatch.inspect.grading.record import (
     NOT_SEEN,
     Blind,
@@ -21,13 +20,21 @@ from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd, StripStart
 from stripwatch.wire.names import StripSide
 
+EDGES_MAX = 1000  # places at which the strip's edges are looked at, for its width
 ROUNDING_MM = 1.0  # of lengths in events, summed up
 
 
 class RecordBuilder:
     """Takes the events of one strip in the order of their numbers."""
 
-    def __init__(self, strip: str, config: Config) -> None:
+    def __init__(self, strip: str, config: Config, kept_max: int | None = None) -> None:
+        """Begin a strip.
+
+        Args:
+            strip: its name.
+            config: the cameras, and the geometry of their frames.
+            kept_max: at most so many defects, and so many gaps; the record counts what is left out.
+        """
         width_mm = config.line.frame_pixels * config.line.mm_per_pixel
         self._strip = strip
         self._frame_mm = config.line.frame_lines * config.line.mm_per_line
@@ -43,6 +50,8 @@ class RecordBuilder:
         self._marks: dict[str, Mark] = {}
         self._edges: dict[StripSide, list[tuple[float, float]]] = {"top": [], "bottom": []}
         self._models: list[str] = []
+        self._kept_max = kept_max
+        self._left_out = 0
         self._lacking: dict[str, int] = {}  # pieces told by a report less those that came
         self._start_ns: int | None = None
         self._end_ns: int | None = None
@@ -66,6 +75,11 @@ class RecordBuilder:
                 elif kind == "periodic":
                     self._add_mark(event)
 
+    def has_ended(self, camera: str) -> bool:
+        """Whether the strip has passed a camera."""
+        known = self._cameras.get(camera)
+        return known is not None and known.has_ended
+
     def record(self) -> StripRecord:
         """The strip as far as its events tell."""
         defects = list(self._defects.values())
@@ -88,19 +102,22 @@ class RecordBuilder:
             start_ns=self._start_ns,
             end_ns=self._end_ns,
             has_ended=bool(seen) and all(camera.has_ended for camera in seen),
+            left_out=self._left_out,
             pieces_lacking=sum(max(0, count) for count in self._lacking.values()),
             models=self._models,
         )
 
     def _add_piece(self, event: Defect) -> None:
-        flaw = _flaw_of(event)
+        flaw = flaw_of(event)
         self._lacking[event.camera] = self._lacking.get(event.camera, 0) - 1
         if event.model not in self._models:
             self._models.append(event.model)
         left, right = event.edge_distance_mm
-        if left is not None and right is not None:
+        if left is not None and right is not None and len(self._edges[event.side]) < EDGES_MAX:
             self._edges[event.side].append((flaw.across_mm[0] - left, flaw.across_mm[1] + right))
         known = self._defects.get(event.part_of)
+        if known is None and self._is_full(len(self._defects)):
+            return
         if known is None:
             self._defects[event.part_of] = flaw
             self._largest[event.part_of] = flaw.area_mm2
@@ -108,7 +125,7 @@ class RecordBuilder:
         if flaw.area_mm2 > self._largest[event.part_of]:
             self._largest[event.part_of] = flaw.area_mm2
             known.seq = flaw.seq
-        _join(known, flaw)
+        join(known, flaw)
 
     def _add_whole(self, event: Any) -> None:  # noqa: ANN401 - `DefectClosed` of later events
         """Put a whole defect in the place of its pieces."""
@@ -117,6 +134,8 @@ class RecordBuilder:
             for name in (event.part_of, *event.joined)
             if name in self._defects
         ]
+        if not pieces and self._is_full(len(self._defects)):
+            return
         largest = max(pieces, key=lambda piece: self._largest[piece.name], default=None)
         self._defects[event.part_of] = Flaw(
             name=event.part_of,
@@ -155,11 +174,19 @@ class RecordBuilder:
         camera = self._cameras.get(event.camera)
         if camera is None or event.cause is Cause.SECOND_SENDER:  # not of this strip
             return
+        if self._is_full(len(self._blind)):
+            return
         along = event.downweb_mm
         length_mm = event.count * self._frame_mm if along is None else along[1] - along[0]
         self._blind.append(
             Blind(camera.name, camera.side, event.cause.value, along, length_mm, event.seq)
         )
+
+    def _is_full(self, count: int) -> bool:
+        """Whether there is no room for one more; it is counted then."""
+        is_full = self._kept_max is not None and count >= self._kept_max
+        self._left_out += is_full
+        return is_full
 
     def _add_start(self, event: StripStart) -> None:
         if camera := self._cameras.get(event.camera):
@@ -215,56 +242,3 @@ class RecordBuilder:
             if length_mm - told_mm > self._frame_mm:
                 missing.append(Blind(camera.name, camera.side, NOT_SEEN, None, length_mm - told_mm))
         return missing
-
-
-def _flaw_of(event: Defect) -> Flaw:
-    box = event.box_mm
-    width_mm, length_mm = event.size_mm
-    if box is None:  # an event from before boxes had places: around the centroid
-        along_at, across_at = event.position.downweb_mm, event.position.crossweb_mm
-        across: Interval = (across_at - width_mm / 2, across_at + width_mm / 2)
-        along = None if along_at is None else (along_at - length_mm / 2, along_at + length_mm / 2)
-    else:
-        across, along = box.crossweb_mm, box.downweb_mm
-    return Flaw(
-        name=event.part_of,
-        seq=event.seq,
-        camera=event.camera,
-        side=event.side,
-        class_id=event.class_id,
-        class_name=event.class_name,
-        score=event.score,
-        peak=event.peak,
-        area_mm2=event.area_mm2,
-        along_mm=along,
-        across_mm=across,
-        length_mm=length_mm,
-        width_mm=width_mm,
-        edge_distance_mm=event.edge_distance_mm,
-    )
-
-
-def _join(whole: Flaw, piece: Flaw) -> None:
-    """Add a piece: boxes are united, scores are means by area."""
-    area = whole.area_mm2 + piece.area_mm2 or 1.0  # of pixels too small for two digits: 0
-    whole.score = (whole.score * whole.area_mm2 + piece.score * piece.area_mm2) / area
-    whole.peak = max(whole.peak, piece.peak)
-    whole.area_mm2 += piece.area_mm2
-    whole.pieces += piece.pieces
-    whole.across_mm = _hull(whole.across_mm, piece.across_mm)
-    whole.width_mm = whole.across_mm[1] - whole.across_mm[0]
-    if whole.along_mm is None or piece.along_mm is None:
-        whole.length_mm += piece.length_mm
-    else:
-        whole.along_mm = _hull(whole.along_mm, piece.along_mm)
-        whole.length_mm = whole.along_mm[1] - whole.along_mm[0]
-    left, right = zip(whole.edge_distance_mm, piece.edge_distance_mm, strict=True)
-    whole.edge_distance_mm = (_smallest(left), _smallest(right))
-
-
-def _smallest(distances: Iterable[float | None]) -> float | None:
-    return min((one for one in distances if one is not None), default=None)
-
-
-def _hull(one: Interval, other: Interval) -> Interval:
-    return (min(one[0], other[0]), max(one[1], other[1]))

@@ -9,7 +9,7 @@ from stripwatch.config_grading import Grading, Rule, sides_without_coverage
 from stripwatch.inspect.grading.intervals import Interval, between, clip, total, union
 from stripwatch.inspect.grading.measure import UNITS, Found, measure
 from stripwatch.inspect.grading.record import StripRecord
-from stripwatch.inspect.grading.scope import choose, stretches
+from stripwatch.inspect.grading.scope import choose, stretches, with_candidates
 from stripwatch.wire.names import StripSide
 from stripwatch.wire.verdict import CUTS_MAX, PLACES_MAX, Measured, Place, Verdict
 
@@ -60,7 +60,8 @@ def _evaluate(rule: Rule, record: StripRecord) -> tuple[Measured, list[Place]]:
     """What a rule measures in its worst stretch, and the places of all stretches beyond it."""
     chosen = choose(rule, record)
     found = [
-        measure(rule, record, chosen, stretch) for stretch in stretches(rule, record.length_mm)
+        measure(rule, record, candidates, stretch)
+        for stretch, candidates in with_candidates(chosen, stretches(rule, record.length_mm))
     ]
     # What is told is what is compared: no limit is exceeded by a rounding error.
     beyond = [one for one in found if round(one.value, DIGITS) > rule.limit]
@@ -89,11 +90,11 @@ def _places(beyond: Iterable[Found]) -> list[Place]:
         for one in found.defects:
             flaw = one.flaw
             places["defect", flaw.name] = Place(
-                flaw.side, flaw.class_name, flaw.along_mm, flaw.across_mm, flaw.seq
+                flaw.side, flaw.class_name, flaw.along_mm, flaw.across_mm, flaw.seq or None
             )
         for blind in found.blind:
             key = ("gap", blind.camera, blind.cause, blind.along_mm, blind.seq)
-            places[key] = Place(blind.side, blind.cause, blind.along_mm, None, blind.seq)
+            places[key] = Place(blind.side, blind.cause, blind.along_mm, None, blind.seq or None)
     return sorted(places.values(), key=lambda place: place.downweb_mm or (-1.0, -1.0))
 
 
@@ -118,6 +119,11 @@ def _whys_not_best(grading: Grading, record: StripRecord) -> Iterable[str]:
         yield (
             f"{record.pieces_lacking} defects that the strip's report counts are not in the "
             f"journal any more, so the strip cannot be {best!r}"
+        )
+    if record.left_out:
+        yield (
+            f"{record.left_out} events of the strip had no room in the daemon, so it cannot be "
+            f"{best!r} here; stripwatch grade counts all"
         )
     if not record.length_mm:
         yield f"nothing is known of the strip's length, so it cannot be {best!r}"

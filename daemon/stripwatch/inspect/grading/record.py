@@ -92,6 +92,7 @@ class StripRecord:
     start_ns: int | None = None
     end_ns: int | None = None
     has_ended: bool = False  # under all cameras that saw it
+    left_out: int = 0  # defects and gaps for which there was no room
     pieces_lacking: int = 0  # that the reports count and that are not among the events
     models: list[str] = field(default_factory=list)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stripwatch.config_grading import Rule
@@ -82,6 +84,29 @@ def _nearest(flaw: Flaw) -> Interval:
 def _is_partial(rule: Rule) -> bool:
     ends = (rule.head_m, rule.tail_m, rule.without_head_m, rule.without_tail_m, rule.sector_m)
     return any(ends)
+
+
+def with_candidates(
+    chosen: Sequence[Chosen], spans: Sequence[Interval]
+) -> Iterator[tuple[Interval, Sequence[Chosen]]]:
+    """Each stretch with the defects that may touch it; of many, those far from it are left out."""
+    if len(spans) < 3:
+        yield from ((span, chosen) for span in spans)
+        return
+    placed = sorted(
+        (one.flaw.along_mm[0], number)
+        for number, one in enumerate(chosen)
+        if one.flaw.along_mm is not None
+    )
+    unplaced = [one for one in chosen if one.flaw.along_mm is None]
+    longest = max(
+        (one.flaw.along_mm[1] - one.flaw.along_mm[0] for one in chosen if one.flaw.along_mm),
+        default=0.0,
+    )
+    for span in spans:
+        first = bisect_left(placed, (span[0] - longest, -1))
+        last = bisect_left(placed, (span[1], len(chosen)))
+        yield span, [*unplaced, *(chosen[number] for _, number in placed[first:last])]
 
 
 def touches(flaw: Flaw, stretch: Interval) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from stripwatch.wire.event import Defect, DefectClosed, Gap, StripEvent
 
-IGNORED = ("stream", "seq", "session", "t_ns", "model")
+IGNORED = ("stream", "seq", "session", "t_ns", "model", "verdict")
 NAMES = (*IGNORED, "part_of", "joined", "frames")  # ignored in whole defects: they hold sessions
 VALUE_CHARACTERS_MAX = 40  # of a field in a line of text; masks are long
 
