@@ -10,7 +10,7 @@ from stripwatch.config_grading import Grading, Rule
 from stripwatch.inspect.grading import live
 from stripwatch.inspect.grading.grade import grade
 from stripwatch.inspect.grading.live import LiveGrades
-from stripwatch.wire.event import StripEnd, StripEvent, build_event, parse_event
+from stripwatch.wire.event import NumberedEvent, StripEnd, build_event, parse_event
 from stripwatch.wire.verdict import Verdict
 
 GRADING = Grading(
@@ -30,7 +30,7 @@ def made(defects: int = 2) -> MadeStrip:
     return strip
 
 
-def verdicts(grades: LiveGrades, events: list[StripEvent]) -> list[Verdict]:
+def verdicts(grades: LiveGrades, events: list[NumberedEvent]) -> list[Verdict]:
     found = []
     for event in events:
         followed = grades.follow(event)
