@@ -114,6 +114,8 @@ class Pipeline:
             self.receiver, self._engine_loop, self.outbox, self.publisher, self._stop
         )
         self._resume(past)
+        if config.grading.rules:
+            self._resume_grades(past)
         self._threads = self._make_threads(decoders, images, pictures)
         self._failures: list[BaseException] = []  # what ended threads; each appends its own
 
