@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stripwatch.inspect.grading.intervals import Interval, clip, total, union
 from stripwatch.wire.names import StripSide
 
 LANE_MM = 20.0  # across, by which a defect of a roll mark may lie beside its lane
-PHASE_SHARE = 0.03  # of a period, by which it may lie before or behind its place
+TURNS = (1, 2, 3)  # of the roll, between two of its marks: some are missed
+SLACK_MM = 6.0  # along, of the distance between two
+SLIP = 0.001  # of the distance: the roll slips
 NOT_SEEN = "not_seen"  # strip that passed a camera before or after it was there
 
 
@@ -135,32 +138,41 @@ class StripRecord:
 
 
 def find_periodic(defects: Iterable[Flaw], marks: Iterable[Mark]) -> None:
-    """Flag the defects that stand where a roll prints its mark.
+    """Flag the defects that a roll has printed.
 
-    The events name lane, period, first and last tooth; a defect of the lane that is near a multiple
-    of the period is taken for a tooth. The few others that chance puts there are taken, too.
+    The events name lane, period, first and last tooth, not each tooth. A defect of the lane between
+    them is taken for one where another is one, two or three turns before or behind it: the period
+    may change slowly with the slip. The few others that chance puts there are taken, too.
     """
-    by_side: dict[StripSide, list[Mark]] = {}
+    placed = [flaw for flaw in defects if flaw.along_mm]
     for mark in marks:
-        by_side.setdefault(mark.side, []).append(mark)
-    for defect in defects:
-        defect.is_periodic = defect.is_periodic or any(
-            _is_tooth(defect, mark) for mark in by_side.get(defect.side, ())
-        )
+        lane = [flaw for flaw in placed if _is_in_lane(flaw, mark)]
+        places = sorted(map(_middle_mm, lane))
+        for flaw in lane:
+            flaw.is_periodic = flaw.is_periodic or _has_partner(_middle_mm(flaw), places, mark)
 
 
-def _is_tooth(defect: Flaw, mark: Mark) -> bool:
-    if defect.along_mm is None:
-        return False
-    along = sum(defect.along_mm) / 2
-    across = sum(defect.across_mm) / 2
-    slack = PHASE_SHARE * mark.period_mm
-    if abs(across - mark.lane_mm) > LANE_MM:
-        return False
-    if not mark.first_mm - slack <= along <= mark.last_mm + slack:
-        return False
-    # The turns between first and last tooth are a whole number: the mean period is made to fit it.
-    turns = max(1, round((mark.last_mm - mark.first_mm) / mark.period_mm))
-    period = (mark.last_mm - mark.first_mm) / turns or mark.period_mm
-    rest = (along - mark.first_mm) % period
-    return min(rest, period - rest) <= slack
+def _is_in_lane(flaw: Flaw, mark: Mark) -> bool:
+    across_mm = sum(flaw.across_mm) / 2
+    first_mm, last_mm = sorted((mark.first_mm, mark.last_mm))  # a strip may run backwards
+    return (
+        flaw.side == mark.side
+        and abs(across_mm - mark.lane_mm) <= LANE_MM
+        and first_mm - SLACK_MM <= _middle_mm(flaw) <= last_mm + SLACK_MM
+    )
+
+
+def _has_partner(at_mm: float, places: Sequence[float], mark: Mark) -> bool:
+    for turns in TURNS:
+        distance_mm = turns * mark.period_mm
+        slack_mm = SLACK_MM + SLIP * distance_mm
+        for place_mm in (at_mm - distance_mm, at_mm + distance_mm):
+            number = bisect_left(places, place_mm - slack_mm)
+            if number < len(places) and places[number] <= place_mm + slack_mm:
+                return True
+    return False
+
+
+def _middle_mm(flaw: Flaw) -> float:
+    assert flaw.along_mm
+    return sum(flaw.along_mm) / 2

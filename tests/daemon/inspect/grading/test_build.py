@@ -137,16 +137,21 @@ def flaw(at_mm: float, across_mm: float, side: str = "top") -> Flaw:
 
 
 def test_defects_at_the_places_of_a_roll_are_its_marks() -> None:
-    """In its lane, on its side, between its first and last tooth, near a multiple of its period."""
-    mark = Mark("m", "top", 400.0, 1999.0, ("F7",), 1000.0, 21_000.0, 11, 0, 1e-9)
+    """In its lane, on its side, from first to last tooth, a turn or a few from another."""
+    mark = Mark("m", "top", 400.0, 2000.0, ("F7",), 1000.0, 21_000.0, 11, 0, 1e-9)
     cases = [
         (flaw(1000.0, 400.0), True),
-        (flaw(21_000.0, 410.0), True),
-        (flaw(11_030.0, 400.0), True),
-        (flaw(11_500.0, 400.0), False),  # between two teeth
-        (flaw(11_000.0, 430.0), False),  # beside the lane
-        (flaw(25_000.0, 400.0), False),  # behind the last
-        (flaw(11_000.0, 400.0, "bottom"), False),
+        (flaw(3005.0, 410.0), True),
+        (flaw(9010.0, 400.0), True),  # three turns later
+        (flaw(4000.0, 400.0), False),  # between two teeth
+        (flaw(5005.0, 430.0), False),  # beside the lane
+        (flaw(19_030.0, 400.0), False),  # alone: nothing is near a turn from it
+        (flaw(23_005.0, 400.0), False),  # behind the last
+        (flaw(5005.0, 400.0, "bottom"), False),
     ]
-    find_periodic([one for one, _ in cases], [mark])
-    assert [one.is_periodic for one, _ in cases] == [expected for _, expected in cases]
+    backwards = Mark("m", "top", 400.0, 2000.0, ("F7",), 21_000.0, 1000.0, 11, 0, 1e-9)
+    for one in (mark, backwards):
+        for defect, _ in cases:
+            defect.is_periodic = False
+        find_periodic([defect for defect, _ in cases], [one])
+        assert [defect.is_periodic for defect, _ in cases] == [expected for _, expected in cases]
