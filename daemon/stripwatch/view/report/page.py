@@ -50,7 +50,7 @@ def report_page(parts: ReportParts) -> str:
             "Inspection",
             paragraph(Markup(f"<b>{text(tables.sides_text(record))}.</b>")),
             tables.coverage_table(record),
-            paragraph("not_seen: strip that no account of this camera has.", kind="small"),
+            paragraph("not_seen: strip that is in no account of the camera.", kind="small"),
         ),
         section("Defects by class", tables.classes_table(record)),
         section("Worst defects", _pictures(parts.pictures)),

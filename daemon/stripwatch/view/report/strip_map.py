@@ -15,6 +15,7 @@ from stripwatch.wire.verdict import Verdict
 ROWS_MAX = 8
 WIDTH = 1000.0  # of a row, in units of the drawing
 LEFT = 44.0  # of it for the side's name
+RIGHT = 6.0  # of it for the end of the last number
 SIDE_HEIGHT = 46.0
 BAND = 7.0  # the grade along the strip
 GAP = 4.0
@@ -63,7 +64,7 @@ def legend(record: StripRecord) -> str:
 def _row(
     record: StripRecord, verdict: Verdict | None, defects: Sequence[Flaw], span: Interval
 ) -> str:
-    scale = (WIDTH - LEFT) / (span[1] - span[0])
+    scale = (WIDTH - LEFT - RIGHT) / (span[1] - span[0])
     end = min(span[1], record.length_mm)
     top = BAND + GAP
     height = top + len(record.sides) * (SIDE_HEIGHT + GAP) + AXIS

@@ -15,7 +15,7 @@ from stripwatch.journal.strips import Signature, StoredStrip
 from stripwatch.view.report.markup import grade_colour
 from stripwatch.view.report.page import ReportParts, report_page
 from stripwatch.view.report.pictures import worst_defects
-from stripwatch.view.report.strip_map import LEFT, ROWS_MAX, WIDTH, row_length_m, strip_map
+from stripwatch.view.report.strip_map import LEFT, RIGHT, ROWS_MAX, WIDTH, row_length_m, strip_map
 from stripwatch.view.report.tables import coverage_table, sectors_table, share_text, sides_text
 
 GRADING = Grading(
@@ -89,9 +89,9 @@ def test_the_map_is_to_scale_and_hatches_what_was_not_inspected() -> None:
     assert len(rows) == 5
     assert [row.count('fill="url(#hatch)"') for row in rows] == [0, 1, 0, 0, 0]
     (x, width), *_ = re.findall(r'x="([\d.]+)" y="[\d.]+" width="([\d.]+)"[^>]*hatch', rows[1])
-    middle = LEFT + (WIDTH - LEFT) / 2
+    middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
     assert float(x) == pytest.approx(middle, abs=0.1)
-    assert float(width) == pytest.approx(478, abs=0.1)
+    assert float(width) == pytest.approx(475, abs=0.1)
 
 
 @pytest.mark.parametrize("length_m", [0.0, 0.3, 1.0, 7.9, 99.0, 100.0, 801.0, 12_345.0])
