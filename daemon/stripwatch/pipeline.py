@@ -219,6 +219,15 @@ class Pipeline:
             if camera in trackers:
                 self.deliverer.inspector.resume(camera, state)
 
+    def _resume_grades(self, past: Past) -> None:
+        """Read what is known of the open strips from the journal."""
+        latest = {record.camera: record.strip for record in past.coverage}  # the oldest first
+        open_strips = {latest.get(camera) for camera in past.open_strips}
+        with JournalReader(self._journal.path.parent) as reader:
+            for strip in filter(None, open_strips):
+                events = (event for event, _ in strip_events(reader, strip))
+                self.deliverer.grades.resume(strip, events)
+
     def _start_event(self) -> DaemonStart:
         return DaemonStart(
             stream=NO_STREAM,

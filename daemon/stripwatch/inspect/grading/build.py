@@ -17,7 +17,7 @@ from stripwatch.inspect.grading.record import (
     find_periodic,
 )
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, Gap, NumberedEvent, StripEnd, StripStart
+from stripwatch.wire.event import Defect, DefectClosed, Gap, NumberedEvent, StripEnd, StripStart
 from stripwatch.wire.names import StripSide
 
 EDGES_MAX = 1000  # places at which the strip's edges are looked at, for its width
@@ -61,6 +61,8 @@ class RecordBuilder:
         match event:
             case Defect():
                 self._add_piece(event)
+            case DefectClosed():
+                self._add_whole(event)
             case Gap():
                 self._add_gap(event)
             case StripStart():
@@ -68,11 +70,7 @@ class RecordBuilder:
             case StripEnd():
                 self._add_end(event)
             case _:
-                # Of a later version of events: whole defects, and roll marks.
-                kind = str(event.__struct_config__.tag)
-                if kind == "defect_closed":
-                    self._add_whole(event)
-                elif kind == "periodic":
+                if str(event.__struct_config__.tag) == "periodic":  # of a later version of events
                     self._add_mark(event)
 
     def has_ended(self, camera: str) -> bool:
@@ -127,7 +125,7 @@ class RecordBuilder:
             known.seq = flaw.seq
         join(known, flaw)
 
-    def _add_whole(self, event: Any) -> None:  # noqa: ANN401 - `DefectClosed` of later events
+    def _add_whole(self, event: DefectClosed) -> None:
         """Put a whole defect in the place of its pieces."""
         pieces = [
             self._defects.pop(name)

@@ -9,7 +9,7 @@ from tests.daemon.inspect.grading.strips import CONFIG, STRIP, MadeStrip
 from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.record import Flaw, Mark, find_periodic
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Box, StripEnd
+from stripwatch.wire.event import DefectClosed, StripEnd
 
 
 def test_pieces_of_one_defect_are_one_with_united_box_and_mean_score() -> None:
@@ -29,28 +29,36 @@ def test_pieces_of_one_defect_are_one_with_united_box_and_mean_score() -> None:
 def test_a_closed_defect_takes_the_place_of_the_pieces_that_it_names() -> None:
     """Also of those that had other names before they met; the others stay."""
 
-    class DefectClosed(msgspec.Struct, tag_field="type", tag="defect_closed"):
-        camera: str
-        side: str
-        class_id: int
-        class_name: str
-        score: float
-        peak: float
-        box_mm: Box | None
-        edge_distance_mm: tuple[float | None, float | None]
-        part_of: str = "a"
-        joined: tuple[str, ...] = ("b",)
-        pieces: int = 3
-        area_mm2: float = 420.0
-        size_mm: tuple[float, float] = (20.0, 30.0)
-
     strip = MadeStrip()
     strip.defect(0.0, part_of="a")
     large = strip.defect(10.0, part_of="b", size_mm=(20.0, 20.0))
     piece = strip.defect(20.0, part_of="a")
     strip.defect(500.0, part_of="other")
-    whole = DefectClosed("top", "top", 1, "pits", 0.9, 0.9, piece.box_mm, (1.0, 2.0))
-    strip.events.append(whole)  # type: ignore[arg-type]
+    assert piece.box_mm is not None
+    whole = DefectClosed(
+        stream="s",
+        seq=99,
+        camera="top",
+        strip=STRIP,
+        side="top",
+        t_ns=1,
+        part_of="a",
+        joined=("b",),
+        pieces=3,
+        frames={},
+        class_id=1,
+        class_name="pits",
+        score=0.9,
+        peak=0.9,
+        area_px=1,
+        area_mm2=420.0,
+        position=piece.position,
+        box_mm=piece.box_mm,
+        size_mm=(20.0, 30.0),
+        edge_distance_mm=(1.0, 2.0),
+        cut_by=(),
+    )
+    strip.events.append(whole)
     builder = RecordBuilder(STRIP, CONFIG)
     for event in strip.events:
         builder.add(event)
