@@ -16,7 +16,7 @@ def grading_texts(config: Config) -> list[str]:
     grading = config.grading
     if not grading.rules:
         return ["none: strips get no grade"]
-    texts = [f"{grading.rule_set}: {len(grading.rules)} rules; {' > '.join(grading.grades)}"]
+    texts = [f"{grading.rule_set}: {_count(len(grading.rules))}; {' > '.join(grading.grades)}"]
     uncovered = sides_without_coverage(grading, {camera.side for camera in config.cameras})
     if uncovered:
         texts.append(without_coverage_text(uncovered, grading.grades[0]))
@@ -69,3 +69,7 @@ def place_text(place: Place) -> str:
         across = f", {place.crossweb_mm[0]:.1f}-{place.crossweb_mm[1]:.1f} mm across"
     event = f", event {place.seq}" if place.seq else ""
     return f"{place.side}: {place.what} {along}{across}{event}"
+
+
+def _count(rules: int) -> str:
+    return "1 rule" if rules == 1 else f"{rules} rules"

@@ -13,7 +13,7 @@ import msgspec
 from stripwatch.config import Config
 from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.grade import grade
-from stripwatch.wire.event import Event, NumberedEvent, StripEnd, StripStart
+from stripwatch.wire.event import Event, NumberedEvent, StripEnd, StripEvent, StripStart
 
 STRIPS_KEPT = 4  # cameras apart along the line may be on different strips
 KEPT_MAX = 5000  # defects of a strip, and gaps: 10 rules over them take a quarter of a second
@@ -39,9 +39,9 @@ class LiveGrades:
 
     def follow(self, event: Event) -> Event:
         """The same event; that of a strip's end with the verdict, where there are rules."""
-        strip: str | None = getattr(event, "strip", None)
-        if not self._is_on or strip is None or not isinstance(event, NumberedEvent):
+        if not self._is_on or not isinstance(event, StripEvent) or event.strip is None:
             return event
+        strip = event.strip
         builder = self._strips.get(strip)
         comes_again = isinstance(event, StripStart) and builder and builder.has_ended(event.camera)
         if builder is None or comes_again:
