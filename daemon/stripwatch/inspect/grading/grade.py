@@ -13,7 +13,7 @@ from stripwatch.inspect.grading.scope import choose, stretches, with_candidates
 from stripwatch.wire.names import StripSide
 from stripwatch.wire.verdict import CUTS_MAX, PLACES_MAX, Measured, Place, Verdict
 
-DIGITS = 4
+DIGITS = 6
 
 
 def grade(
@@ -93,8 +93,9 @@ def _places(beyond: Iterable[Found]) -> list[Place]:
                 flaw.side, flaw.class_name, flaw.along_mm, flaw.across_mm, flaw.seq or None
             )
         for blind in found.blind:
-            key = ("gap", blind.camera, blind.cause, blind.along_mm, blind.seq)
-            places[key] = Place(blind.side, blind.cause, blind.along_mm, None, blind.seq or None)
+            places["gap", id(blind)] = Place(
+                blind.side, blind.cause, blind.along_mm, None, blind.seq or None
+            )
     return sorted(places.values(), key=lambda place: place.downweb_mm or (-1.0, -1.0))
 
 

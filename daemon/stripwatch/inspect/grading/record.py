@@ -98,6 +98,9 @@ class StripRecord:
     left_out: int = 0  # defects and gaps for which there was no room
     pieces_lacking: int = 0  # that the reports count and that are not among the events
     models: list[str] = field(default_factory=list)
+    _blind_along: dict[StripSide | None, list[Interval]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def sides(self) -> tuple[StripSide, ...]:
@@ -106,11 +109,13 @@ class StripRecord:
 
     def blind_along(self, side: StripSide | None) -> list[Interval]:
         """Where a side, or any, was not inspected in its whole width; disjoint, in order."""
-        return union(
-            blind.along_mm
-            for blind in self.blind
-            if blind.along_mm is not None and side in (None, blind.side)
-        )
+        if side not in self._blind_along:  # asked for in each stretch of each rule
+            self._blind_along[side] = union(
+                blind.along_mm
+                for blind in self.blind
+                if blind.along_mm is not None and side in (None, blind.side)
+            )
+        return self._blind_along[side]
 
     def blind_unplaced_mm(self, side: StripSide | None) -> float:
         """The length that was not inspected somewhere, by all cameras together."""

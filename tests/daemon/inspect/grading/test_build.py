@@ -163,3 +163,33 @@ def test_defects_at_the_places_of_a_roll_are_its_marks() -> None:
             defect.is_periodic = False
         find_periodic([defect for defect, _ in cases], [one])
         assert [defect.is_periodic for defect, _ in cases] == [expected for _, expected in cases]
+
+
+def test_the_latest_event_of_a_roll_mark_is_what_the_record_has() -> None:
+    """Its teeth are flagged; the pieces come before the event that tells of them."""
+
+    class Periodic(msgspec.Struct, tag_field="type", tag="periodic"):
+        last_mm: float
+        teeth: int
+        mark: str = "top-x-1"
+        side: str = "top"
+        lane_mm: float = 405.0
+        period_mm: float = 2000.0
+        rolls: tuple[str, ...] = ("F7",)
+        first_mm: float = 1005.0
+        missed_teeth: int = 0
+        p_value: float = 1e-9
+
+    strip = MadeStrip()
+    for turn in range(5):
+        strip.defect(1000.0 + 2000.0 * turn)
+    strip.defect(2000.0)
+    strip.events += [Periodic(5005.0, 3), Periodic(9005.0, 5)]  # type: ignore[list-item]
+    builder = RecordBuilder(STRIP, CONFIG)
+    for event in strip.events:
+        builder.add(event)
+    record = builder.record()
+    assert [(mark.teeth, mark.last_mm, mark.rolls) for mark in record.marks] == [
+        (5, 9005.0, ("F7",))
+    ]
+    assert [flaw.is_periodic for flaw in record.defects] == [*5 * [True], False]
