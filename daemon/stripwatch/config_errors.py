@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from stripwatch.wire.names import NAME_PATTERN
+from stripwatch.wire.names import NAME_PATTERN, STRIP_PATTERN
 
 # 0 would be a port that nobody knows; "*" a path of which the same is true.
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
@@ -26,6 +26,7 @@ PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     "(an IPv6 address in brackets: tcp://[::1]:5550), or ipc://PATH",
     NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
     PATH_PATTERN: "the path of a folder",
+    STRIP_PATTERN: "1 to 64 printable ASCII characters",
     FILE_PATTERN: "the path of a file",
     MQTT_ENDPOINT_PATTERN: "mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS",
     MQTT_TOPIC_PATTERN: "words with / between them, without + # $ and spaces",

@@ -37,6 +37,7 @@ grade = "worse"
         ('measure = "not_inspected_m"\nscore_min = 0.5', ["score_min chooses defects", "side"]),
         ("class = 5", ["has no key class", "classes"]),
         ("periodic = 3", ["true or false"]),
+        ('name = ""', ["grading.rules[0].name = ''", "1 to 64 printable ASCII characters"]),
     ],
 )
 def test_a_mistake_says_which_rule_and_what_is_allowed(
