@@ -6,7 +6,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,7 @@ from stripwatch.config_errors import (
     in_one_text,
 )
 from stripwatch.config_forward import Forward, forward_mistakes, with_absolute_files
+from stripwatch.config_grading import Grading, wrong_grading
 from stripwatch.config_rolls import Periodic, Roll, range_mistakes
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
@@ -166,6 +167,7 @@ class Config(_Section, frozen=True):
     inspect: Inspect = Inspect()
     periodic: Periodic = Periodic()
     rolls: tuple[Roll, ...] = ()
+    grading: Grading = Grading()
     journal: JournalSection = JournalSection()
     pictures: PicturesSection = PicturesSection()
     requests: RequestsSection | None = None
@@ -179,12 +181,7 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or breaks a rule.
     """
-    try:
-        table = tomllib.loads(_read_text(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond any reader
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    table = read_table(path)
     try:
         config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
@@ -201,6 +198,7 @@ def load_config(path: Path) -> Config:
         *forward_mistakes(config.forward),
         *_repeated("rolls.name", [roll.name for roll in config.rolls]),
         *range_mistakes(config.periodic, config.rolls),
+        *wrong_grading(config.grading, [camera.side for camera in config.cameras]),
     ]
     journal = config.journal
     if journal.unread_gigabytes_max < journal.gigabytes_max:
@@ -211,6 +209,20 @@ def load_config(path: Path) -> Config:
     if mistakes:
         raise ConfigError(in_one_text(path, mistakes))
     return _with_absolute_paths(config, path.parent)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(_read_text(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond any reader
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
 
 
 def _read_text(path: Path) -> str:

@@ -26,10 +26,10 @@ PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     "(an IPv6 address in brackets: tcp://[::1]:5550), or ipc://PATH",
     NAME_PATTERN: "1 to 32 characters of a-z 0-9 _ -",
     PATH_PATTERN: "the path of a folder",
+    STRIP_PATTERN: "1 to 64 printable ASCII characters",
     FILE_PATTERN: "the path of a file",
     MQTT_ENDPOINT_PATTERN: "mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS",
     MQTT_TOPIC_PATTERN: "words with / between them, without + # $ and spaces",
-    STRIP_PATTERN: "1 to 64 printable ASCII characters",
 }
 MISTAKES_SHOWN_MAX = 20
 KIND_WORDS = {  # msgspec names types, the author of the file thinks in TOML
@@ -123,6 +123,7 @@ def _allowed(root: type, what: str, steps: list[str]) -> str:
         return f"expected one of {', '.join(map(repr, get_args(kind)))}"
     if get_origin(kind) is tuple and "got `object`" in what:
         return f"expected a list; begin each of its entries with [[{'.'.join(steps)}]]"
+    what = what.replace(" | null`", "`")  # TOML has no null
     for name, words in KIND_WORDS.items():
         what = what.replace(name, words)
     return what[0].lower() + what[1:]

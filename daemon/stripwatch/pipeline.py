@@ -21,9 +21,11 @@ from stripwatch.config import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
+from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
+from stripwatch.journal.strips import strip_events
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
@@ -112,6 +114,8 @@ class Pipeline:
             self.receiver, self._engine_loop, self.outbox, self.publisher, self._stop
         )
         self._resume(past)
+        if config.grading.rules:
+            self._resume_grades(past)
         self._threads = self._make_threads(decoders, images, pictures)
         self._failures: list[BaseException] = []  # what ended threads; each appends its own
 
@@ -214,6 +218,15 @@ class Pipeline:
         for camera, state in past.open_strips.items():
             if camera in trackers:
                 self.deliverer.inspector.resume(camera, state)
+
+    def _resume_grades(self, past: Past) -> None:
+        """Read what is known of the open strips from the journal."""
+        latest = {record.camera: record.strip for record in past.coverage}  # the oldest first
+        open_strips = {latest.get(camera) for camera in past.open_strips}
+        with JournalReader(self._journal.path.parent) as reader:
+            for strip in filter(None, open_strips):
+                events = (event for event, _ in strip_events(reader, strip))
+                self.deliverer.grades.resume(strip, events)
 
     def _start_event(self) -> DaemonStart:
         return DaemonStart(

@@ -21,6 +21,7 @@ from stripwatch.engines.manifest_text import (
 from stripwatch.errors import ExitCode
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.view.verdict_text import grading_texts
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,6 +72,7 @@ def _summary(
         f"  batch    {config.batch.rows} frames; the engine takes {batch_text(manifest.batch)}",
         f"  gate     {gate_text(manifest.gate)}",
         *(f"  class {entry.id}  {class_text(entry)}" for entry in classes),
+        *(f"  grading  {text}" for text in grading_texts(config)),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
         f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
     ]
@@ -100,6 +102,7 @@ def _json(path: Path, config: Config, manifest: Manifest, classes: tuple[DefectC
             "not_judged": classes_not_judged(verification) if verification else (),
         },
         "classes": classes,
+        "grading": {"rule_set": config.grading.rule_set, "remarks": grading_texts(config)},
     }
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"
 

@@ -6,16 +6,19 @@ import argparse
 from collections.abc import Callable
 
 from stripwatch.cli import (
+    audit,
     bench,
     check,
     demo,
     events,
     forward,
+    grade,
     init,
     journal,
     record,
     reload,
     replay,
+    report,
     run,
 )
 from stripwatch.errors import ExitCode
@@ -29,7 +32,8 @@ def make_parser() -> argparse.ArgumentParser:
         "stripwatch", "Inspect moving steel strip: frames in over ZeroMQ, defect events out."
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (run, init, check, reload, demo, replay, record, events, journal, forward, bench):
+    modules = (run, init, check, reload, demo, replay, record, events, journal, grade, report)
+    for module in (*modules, audit, forward, bench):
         module.add_parser(commands)
     return parser
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from stripwatch.config import ClassOverride, Config
 from stripwatch.config_errors import in_one_text
+from stripwatch.config_grading import Grading
 from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
 
@@ -52,6 +53,18 @@ def _mistakes(config: Config, manifest: Manifest) -> Iterator[str]:
                 f"inspect.classes.name = {entry.name!r}: the engine has no such class; "
                 f"allowed: {', '.join(names)}"
             )
+    yield from wrong_classes(config.grading, names)
+
+
+def wrong_classes(grading: Grading, names: Sequence[str]) -> Iterator[str]:
+    """The rules that name classes which the engine does not have."""
+    for rule in grading.rules:
+        for name in rule.classes:
+            if name not in names:
+                yield (
+                    f"grading.rules {rule.name!r}: classes has {name!r}, which is no class of the "
+                    f"engine; allowed: {', '.join(names)}"
+                )
 
 
 def check_rows(key: str, rows: int, folder: Path, manifest: Manifest) -> None:

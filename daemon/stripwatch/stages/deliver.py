@@ -9,6 +9,7 @@ import cv2
 
 from stripwatch.config import Config
 from stripwatch.inspect.coverage import Miss, joined, misses_of_rows
+from stripwatch.inspect.grading.live import LiveGrades
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector, Output
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
@@ -43,6 +44,7 @@ class Deliverer:
         self._pictures = pictures
         self._heartbeat = heartbeat
         self.inspector = Inspector(config)
+        self.grades = LiveGrades(config)
 
     def run(self) -> None:
         """Deliver until the engine closes the ring."""
@@ -66,7 +68,11 @@ class Deliverer:
         outputs: list[Output | View] = []
         for of_entry in self.inspector.slot_outputs(entries, slot.frames, slot.result, slot.model):
             self._heartbeat.beat()
-            outputs += self._with_copies(of_entry)
+            graded = [
+                one if isinstance(one, DefectiveFrame) else self.grades.follow(one)
+                for one in of_entry
+            ]
+            outputs += self._with_copies(graded)
         cameras = {
             entry.camera if isinstance(entry, Miss) else entry.header.camera for entry in entries
         }

@@ -21,6 +21,7 @@ from stripwatch.wire.event import (
     StripEnd,
     StripStart,
 )
+from stripwatch.wire.verdict import Verdict
 
 UNKNOWN = "-"
 
@@ -111,7 +112,11 @@ def _strip(event: StripStart | StripEnd) -> Text:
         causes += [cause for cause in event.metres_missed if cause not in event.frames_missed]
         metres = sum(event.metres_missed.values())
         line.append(f", {', '.join(causes)} ({metres:.3f} m) missed", "bold red")
-    return line.append(f"; {defects or 'no defects'}")
+    line.append(f"; {defects or 'no defects'}")
+    if isinstance(event.verdict, Verdict):
+        so_far = "" if event.verdict.is_final else " so far"
+        line.append(f"; grade{so_far}: {event.verdict.grade}", "bold")
+    return line
 
 
 def _daemon(event: DaemonStart | DaemonStop) -> Text:

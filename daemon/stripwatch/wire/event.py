@@ -30,6 +30,7 @@ from stripwatch.wire.numbered import Millimetres as Millimetres
 from stripwatch.wire.numbered import Numbered, Seq
 from stripwatch.wire.numbered import Stream as Stream
 from stripwatch.wire.periodic import Periodic as Periodic
+from stripwatch.wire.verdict import Verdict
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 
@@ -74,6 +75,9 @@ class StripEnd(Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip
     whole_defects: Annotated[
         dict[str, Count], Meta(description="number of whole defects by class name")
     ] = msgspec.field(default_factory=dict)
+    verdict: Annotated[
+        Verdict | msgspec.UnsetType, Meta(description="there where the configuration has rules")
+    ] = msgspec.UNSET
 
 
 class DaemonStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_start"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -139,3 +140,24 @@ def test_a_script_reads_the_summary_as_json(
     assert summary["classes"] == [
         {"id": 1, "name": "pits", "threshold": 0.5, "min_area_px": 0},
     ]
+
+
+def test_the_rules_for_grades_are_named_and_what_they_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a rule on what was not inspected no strip can be the best."""
+    rule = """
+[grading]
+rule_set = "customer 7"
+grades = ["best", "worse"]
+[[grading.rules]]
+name = "pits"
+measure = "count"
+limit = 0
+grade = "worse"
+"""
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG + rule)
+    check(tmp_path)
+    text = capsys.readouterr().out
+    assert "grading  customer 7: 1 rule; best > worse" in text
+    assert "no rule limits what was not inspected of side top" in text

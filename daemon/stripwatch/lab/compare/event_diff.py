@@ -1,9 +1,9 @@
 """Comparing the events of two runs over the same frames.
 
 Fields that differ between any two runs are ignored: the stream and its numbers, the session, the
-times. The model's hash is compared once for all events. The names in `part_of` are numbers that
-shift with every defect before them: which defects share one is compared, not the name. Whole
-defects are compared by their box.
+times, and the verdict, which follows from the other events. The model's hash is compared once for
+all events. The names in `part_of` are numbers that shift with every defect before them: which
+defects share one is compared, not the name. Whole defects are compared by their box.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from stripwatch.wire.event import Defect, DefectClosed, Gap, StripEvent
 
-IGNORED = ("stream", "seq", "session", "t_ns", "model", "mark")
+IGNORED = ("stream", "seq", "session", "t_ns", "model", "mark", "verdict")
 NAMES = (*IGNORED, "part_of", "joined", "frames")  # ignored in whole defects: they hold sessions
 VALUE_CHARACTERS_MAX = 40  # of a field in a line of text; masks are long
 

@@ -1,0 +1,150 @@
+"""One strip out of the journal: its record, and what identifies the events that it is from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from stripwatch.config import Config
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.inspect.grading.build import RecordBuilder
+from stripwatch.inspect.grading.record import StripRecord
+from stripwatch.journal.query import Query, find
+from stripwatch.journal.reader import JournalReader
+from stripwatch.wire.causes import WireError
+from stripwatch.wire.event import DaemonStart, DaemonStop, NumberedEvent, parse_event
+
+LOOKED_BACK_ROWS = 100_000  # of one statement that uses no index
+STRIPS_NAMED_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """By which the events of a strip can be found and checked again."""
+
+    stream: str
+    first_seq: int
+    last_seq: int
+    events: int
+    sha256: str  # over the payloads of the strip's events in order, a line break after each
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStrip:
+    """A strip as the journal has it."""
+
+    record: StripRecord
+    signature: Signature
+    starts: tuple[DaemonStart, ...]  # of the daemons that inspected it, the first before its begin
+
+
+def read_strip(reader: JournalReader, strip: str, config: Config) -> StoredStrip:
+    """The latest passage of a strip.
+
+    Raises:
+        ConfigError: the journal has no event of this strip; names some that it has.
+        StorageError: the journal cannot be read, or an event is damaged.
+    """
+    builder = RecordBuilder(strip, config)
+    digest = hashlib.sha256()
+    seqs: list[int] = []
+    for event, payload in strip_events(reader, strip):
+        builder.add(event)
+        digest.update(payload + b"\n")
+        seqs.append(event.seq)
+    if not seqs:
+        known = ", ".join(repr(name) for name in latest_strips(reader)) or "none"
+        raise ConfigError(f"the journal has no strip {strip!r}; the latest that it has: {known}")
+    signature = Signature(
+        reader.bounds().stream, min(seqs), max(seqs), len(seqs), digest.hexdigest()
+    )
+    starts = tuple(_daemon_starts(reader, signature.first_seq, signature.last_seq))
+    return StoredStrip(builder.record(), signature, starts)
+
+
+def strip_events(reader: JournalReader, strip: str) -> Iterator[tuple[NumberedEvent, bytes]]:
+    """The events of the latest passage of a strip with their payloads, in order.
+
+    Where a camera began the strip more than once, what it told before its latest begin is left out.
+
+    Raises:
+        StorageError: the journal cannot be read, or an event is damaged.
+    """
+    begins = dict(
+        reader.rows(
+            "SELECT camera, max(seq) FROM event "
+            "WHERE strip = ? AND type = 'strip_start' GROUP BY camera",
+            (strip,),
+        )
+    )
+    query = Query(strip=strip, after_seq=min(begins.values(), default=1) - 1)
+    for page in find(reader, query):
+        for stored in page:
+            event = _parse(stored.seq, stored.topic, stored.payload)
+            assert not isinstance(event, DaemonStart | DaemonStop), "they are of no strip"
+            if event.seq >= begins.get(event.camera, 0):
+                yield event, stored.payload
+
+
+def last_strip(reader: JournalReader) -> str:
+    """The strip that ended last; where none has, the one that began last.
+
+    Raises:
+        ConfigError: the journal has no strip: the cameras send no coil id.
+        StorageError: the journal cannot be read.
+    """
+    for kind in ("strip_end", "strip_start"):
+        for row in _backward(reader, kind, ("strip",), reader.bounds().last_seq):
+            return str(row[0])
+    raise ConfigError(
+        "the journal has no strip: no camera has sent a coil id, the key strip of a frame's header"
+    )
+
+
+def latest_strips(reader: JournalReader) -> list[str]:
+    """The names of the strips that began last, the latest first."""
+    names: list[str] = []
+    for (name,) in _backward(reader, "strip_start", ("strip",), reader.bounds().last_seq):
+        if name not in names:
+            names.append(name)
+        if len(names) == STRIPS_NAMED_MAX:
+            break
+    return names
+
+
+def _daemon_starts(reader: JournalReader, first_seq: int, last_seq: int) -> list[DaemonStart]:
+    """The start before the strip's first event and those up to its last, in order."""
+    starts: list[DaemonStart] = []
+    for seq, topic, payload in _backward(
+        reader, "daemon_start", ("seq", "topic", "payload"), last_seq
+    ):
+        event = _parse(seq, topic, payload)
+        assert isinstance(event, DaemonStart)
+        starts.append(event)
+        if seq < first_seq:
+            break
+    return starts[::-1]
+
+
+def _backward(
+    reader: JournalReader, kind: str, columns: tuple[str, ...], last_seq: int
+) -> Iterator[tuple[Any, ...]]:
+    """The events of a type from a number back; they are few and have no index."""
+    first_seq = reader.bounds().first_seq
+    for end in range(last_seq, first_seq - 1, -LOOKED_BACK_ROWS):
+        yield from reader.rows(
+            f"SELECT {', '.join(columns)} FROM event "  # noqa: S608 - names of columns
+            "WHERE type = ? AND seq <= ? AND seq > ? ORDER BY seq DESC",
+            (kind, end, end - LOOKED_BACK_ROWS),
+        )
+
+
+def _parse(seq: int, topic: str, payload: bytes) -> NumberedEvent:
+    try:
+        event = parse_event(topic.encode(), payload)
+    except WireError as error:
+        raise StorageError(f"event {seq} of the journal is damaged: {error.detail}") from error
+    assert isinstance(event, NumberedEvent)
+    return event
