@@ -73,6 +73,8 @@ def test_the_demo_runs_a_whole_line_and_ends_by_itself(tmp_path: Path) -> None:
     assert picture is not None
     assert picture.shape[1] == 1600
     assert np.ptp(picture.astype(int).max(axis=2) - picture.min(axis=2)) > 0, "no colour drawn"
+    assert "demo-7" in (tmp_path / "report.html").read_text()
+    assert summary["grade"] in ("prime", "second")
     # What it left can be used by hand.
     assert run("check", str(tmp_path / "config.toml")).returncode == ExitCode.OK
 

@@ -96,7 +96,8 @@ def test_a_line_compared_with_itself_has_no_differences(line: Path) -> None:
     printed = [
         row.split()[0] for row in done.stdout.splitlines() if row.startswith(("m", "n", "c"))
     ]
-    assert sorted(printed) == ["changed", "changed", "missing", "new"]  # one is the strip's end
+    # Of frame 5 a defect, and with what it touches in the next a whole one; of the strip its end.
+    assert sorted(printed) == ["changed", "changed", "missing", "new", "new"]
     assert "area_px 36 -> 35" in done.stdout
 
 

@@ -16,6 +16,8 @@ from rich.live import Live
 
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.config import Config, RequestsSection, load_config
+from stripwatch.config_grading import Grading, Rule
+from stripwatch.config_rolls import Roll
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.lab.demo_view import OVERLAYS_FOLDER, SUMMARY_NAME, DemoView
 from stripwatch.lab.processes import Process, command_process, daemon_process
@@ -25,11 +27,14 @@ from stripwatch.service.console import Progress, ProgressBar
 FRAMES_PORT, EVENTS_PORT, REQUESTS_PORT = 5550, 5551, 5552  # of the shipped configuration
 ENGINE_FOLDER = "engine"  # inside the output folder, beside config.toml
 CAMERAS = ("top", "bottom")
+MARKED = "top"  # the side that a roll has marked
+ROLL_MARK = "1885,400"  # every so many mm along the strip, so many mm across: a roll of 600 mm
+REPORT_NAME = "report.html"
 OVERLAY_NAME = re.compile(rf"demo--?\d+_({'|'.join(CAMERAS)})_\d+_[0-9a-f]+\.png")  # of every seed
-BUILD_TIMEOUT_S = 60.0
+COMMAND_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
-TOPICS = ("defect", "gap", "strip", "status", "image")
+TOPICS = ("defect", "gap", "periodic", "strip", "status", "image")
 
 
 def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCode:
@@ -50,7 +55,8 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
     with ProgressBar() as progress:
         progress.show("building and verifying the engine, about 10 s", 0, 0)
-        _build_engine(model, engine, output / "engine-build.log")
+        arguments = [str(model), "--output", str(engine)]
+        _run_to_end("stripwatch_engine", arguments, output / "engine-build.log")
     config, path = _demo_config(), output / "config.toml"
     view = DemoView(output, frame_count * len(CAMERAS))
     console.print(f"[bold]2.[/] stripwatch run {path}", soft_wrap=True)
@@ -66,6 +72,8 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
                 replay = ["replay", "synthetic", "--config", str(path), "--camera", camera]
                 replay += ["--seed", str(seed + number), "--strip", f"demo-{seed}"]
                 replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
+                if camera == MARKED:
+                    replay += ["--roll-mark", ROLL_MARK]
                 console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
                 log = output / f"camera-{camera}.log"
                 process = command_process("stripwatch", replay, END_TIMEOUT_S, log)
@@ -79,6 +87,10 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
                 _watch(events, daemon, processes, view, lines.show)
     view.write_summary()
     console.print(view.summary_table())
+    report = output / REPORT_NAME
+    arguments = ["report", f"demo-{seed}", "--config", str(path), "--output", str(report)]
+    console.print(f"[bold]4.[/] stripwatch {' '.join(arguments)}", soft_wrap=True)
+    _run_to_end("stripwatch", arguments, output / "report.log")
     console.print(_next_steps(output, view.overlays.written), soft_wrap=True, highlight=False)
     return ExitCode.OK
 
@@ -95,6 +107,7 @@ def _next_steps(output: Path, overlays: int) -> str:
     """What to look at after the demo, and what to try."""
     config = output / "config.toml"
     return (
+        f"Open {output / REPORT_NAME} in a browser: the report of the strip, its grade and why.\n"
         f"Open {output / OVERLAYS_FOLDER}: {overlays} frames with their defects drawn in.\n"
         "Then try, in three terminals:\n"
         f"  stripwatch run {config}\n"
@@ -114,6 +127,16 @@ def _demo_config() -> Config:
         inputs=(replace(frames, endpoint=f"tcp://127.0.0.1:{_free_port(FRAMES_PORT)}"),),
         engine=replace(shipped.engine, folder=ENGINE_FOLDER),
         journal=replace(shipped.journal, folder="journal"),
+        rolls=(Roll(name="work roll", diameter_mm=(590.0, 610.0)),),
+        grading=Grading(
+            rule_set="demo",
+            grades=("prime", "second"),
+            rules=(
+                Rule(name="inspected", measure="not_inspected_m", limit=1.0, grade="second"),
+                Rule(name="no roll marks", measure="count", periodic=True, limit=0, grade="second"),
+                Rule(name="density", measure="count_per_100_m", limit=2000, grade="second"),
+            ),
+        ),
         publish=replace(shipped.publish, endpoint=f"tcp://127.0.0.1:{_free_port(EVENTS_PORT)}"),
         requests=RequestsSection(endpoint=f"tcp://127.0.0.1:{_free_port(REQUESTS_PORT)}"),
     )
@@ -173,12 +196,16 @@ def _assert_healthy(processes: Sequence[Process], until_s: float | None, view: D
         )
 
 
-def _build_engine(model: Path, engine: Path, log: Path) -> None:
-    arguments = [str(model), "--output", str(engine)]
-    with command_process("stripwatch_engine", arguments, END_TIMEOUT_S, log) as process:
+def _run_to_end(module: str, arguments: list[str], log: Path) -> None:
+    """Run a command.
+
+    Raises:
+        StripwatchError: it fails, or takes too long; the message shows the end of its log.
+    """
+    with command_process(module, arguments, END_TIMEOUT_S, log) as process:
         try:
-            code = process.wait(BUILD_TIMEOUT_S)
+            code = process.wait(COMMAND_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            raise StripwatchError(f"engine-build took longer than {BUILD_TIMEOUT_S:g} s") from None
+            raise StripwatchError(f"{module} took longer than {COMMAND_TIMEOUT_S:g} s") from None
         if code:
-            raise StripwatchError(f"engine-build ended with exit code {code}")
+            raise StripwatchError(f"{module} ended with exit code {code}")

@@ -14,7 +14,7 @@ from rich.text import Text
 from stripwatch.client.messages import FrameImage, Item
 from stripwatch.view.event_text import event_heading, format_event
 from stripwatch.view.overlay_writer import OverlayWriter
-from stripwatch.wire.event import Defect, Gap, Status
+from stripwatch.wire.event import Defect, Gap, Periodic, Status, StripEnd
 
 OVERLAYS_FOLDER, SUMMARY_NAME = "overlays", "summary.json"  # in the output folder
 LINES_SHOWN = 12
@@ -29,6 +29,8 @@ class DemoView:
         self.overlays = OverlayWriter(output / OVERLAYS_FOLDER)
         self.defects: Counter[str] = Counter()
         self.gaps = 0
+        self.roll_marks: set[str] = set()
+        self.grade: str | None = None  # of the latest verdict
         self.status: Status | None = None
         self._lines: deque[Text] = deque(maxlen=LINES_SHOWN)
         self._latency: dict[str, float] = {}  # largest p99 of each stage, ms
@@ -49,6 +51,10 @@ class DemoView:
                 self.defects[event.class_name] += 1
             case Gap():
                 self.gaps += 1
+            case Periodic():
+                self.roll_marks.add(event.mark)
+            case StripEnd() if event.verdict:
+                self.grade = event.verdict.grade
         self._lines.append(format_event(event))
 
     def accounted(self) -> int:
@@ -88,6 +94,8 @@ class DemoView:
             "drops": dict(self.status.drops),
             "defects": dict(sorted(self.defects.items())),
             "gaps": self.gaps,
+            "roll_marks": len(self.roll_marks),
+            "grade": self.grade,
             "overlays": self.overlays.written,
             "latency_p99_ms": self._latency,
             "model": self.status.model,
