@@ -60,8 +60,16 @@ class Positions:
                 raise
 
     def get(self, reader: str) -> Position | None:
-        """The position of a reader; None: it has none yet."""
-        return next((one for one in self.all() if one.reader == reader), None)
+        """The position of a reader; None: it has none yet.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with as_storage_error(self.path):
+            row = self._database.execute(
+                "SELECT reader, stream, seq, t_ns FROM position WHERE reader = ?", (reader,)
+            ).fetchone()
+        return Position(*row) if row else None
 
     def all(self) -> list[Position]:
         """The positions of all readers, by name.

@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.inspect.inspector import DefectiveFrame
+from stripwatch.outputs.room import FINISH_S_MAX, IDLE_S, REST, Room
 from stripwatch.wire.frame import FrameHeader, image_topic
 
 HELD_BYTES_MAX = 16 * 1024 * 1024  # of copies: 40 frames of 256x1600
-REST = 3.0  # times as long as it worked, so that it takes a quarter of a core from the others
-IDLE_S = 0.2  # longest wait for a frame, so that the heartbeat continues
-FINISH_S_MAX = 2.0  # for the last images of a daemon that stops
 JPEG_QUALITY = 90
 
 Message = list[bytes]
@@ -34,20 +32,14 @@ class Images:
     def __init__(self) -> None:
         self._frames: queue.SimpleQueue[DefectiveFrame | None] = queue.SimpleQueue()
         self._ready: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._lock = threading.Lock()  # of `_held_bytes`
-        self._held_bytes = 0  # of the copies that are not images yet
+        self._room = Room(HELD_BYTES_MAX)  # for copies that are not images yet
         self._closing = threading.Event()
         self._over = threading.Event()
         self.dropped = 0  # images, since the start; written by the deliver thread
 
     def copy(self, frame: DefectiveFrame) -> DefectiveFrame | None:
         """Deliver thread: a copy that outlives the slot; None: there is no room, it is dropped."""
-        size = frame.pixels.nbytes
-        with self._lock:
-            has_room = self._held_bytes == 0 or self._held_bytes + size <= HELD_BYTES_MAX
-            if has_room:
-                self._held_bytes += size
-        if not has_room:
+        if not self._room.take(frame.pixels.nbytes):
             self.dropped += 1
             return None
         return DefectiveFrame(frame.header, frame.pixels.copy())
@@ -80,8 +72,7 @@ class Images:
                     return
                 started_s = time.monotonic()
                 self._ready.put(build_image(frame.header, frame.pixels))
-                with self._lock:
-                    self._held_bytes -= frame.pixels.nbytes
+                self._room.give_back(frame.pixels.nbytes)
                 on_ready()
                 self._closing.wait(REST * (time.monotonic() - started_s))
         finally:

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -22,15 +22,13 @@ from stripwatch.config import PicturesSection
 from stripwatch.errors import StorageError
 from stripwatch.journal.pictures import Picture, PictureStore
 from stripwatch.outputs.images import JPEG_QUALITY
+from stripwatch.outputs.room import FINISH_S_MAX, IDLE_S, REST, Room
 from stripwatch.wire.event import Defect
 from stripwatch.wire.rle import decode_severstal
 
 HELD_BYTES_MAX = 8 * 1024 * 1024  # of copies, with their events
 EVENT_BYTES = 4096  # of a defect, about: many small ones must not take memory without a limit
-REST = 3.0  # times as long as it worked, so that it takes a quarter of a core from the others
-IDLE_S = 0.2  # longest wait for a view, so that the heartbeat continues
 GROUP_MAX = 50  # pictures of so many defects are written together
-FINISH_S_MAX = 2.0  # for the last pictures of a daemon that stops
 PNG_SETTINGS = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # three times as fast as the default, 5 % larger
 
 
@@ -61,8 +59,7 @@ class Pictures:
         self._settings = settings
         self._store = PictureStore(folder) if settings.crops or settings.frames_of else None
         self._views: queue.SimpleQueue[tuple[str, int, View] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()  # of `_held_bytes`
-        self._held_bytes = 0
+        self._room = Room(HELD_BYTES_MAX)
         self._over = threading.Event()
         self._closing = threading.Event()
         self._log = structlog.get_logger()
@@ -82,21 +79,15 @@ class Pictures:
         whole = defect.class_name in self._settings.frames_of
         if self._store is None or not (self._settings.crops or whole):
             return None
-        if self._held_bytes > HELD_BYTES_MAX:
-            self.dropped += 1
-            return None
         x, y, width, height = defect.bbox_px
         margin = self._settings.margin_px
         left, top = max(0, x - margin), max(0, y - margin)
-        view = View(
-            defect,
-            (left, top),
-            pixels[top : y + height + margin, left : x + width + margin].copy(),
-            pixels.copy() if whole else None,
-        )
-        with self._lock:
-            self._held_bytes += view.size
-        return view
+        crop = pixels[top : y + height + margin, left : x + width + margin]
+        view = View(defect, (left, top), crop, pixels if whole else None)
+        if not self._room.take(view.size):
+            self.dropped += 1
+            return None
+        return replace(view, crop=crop.copy(), frame=pixels.copy() if whole else None)
 
     def put(self, stream: str, seq: int, view: View) -> None:
         """Outbox thread: keep pictures of a defect, now that its event is published."""
@@ -153,8 +144,7 @@ class Pictures:
             if str(error) != self._fault:
                 self._fault = str(error)
                 self._log.warning("pictures cannot be kept", error=self._fault)
-        with self._lock:
-            self._held_bytes -= sum(view.size for _, _, view in group)
+        self._room.give_back(sum(view.size for _, _, view in group))
 
 
 def _pictures(stream: str, seq: int, view: View, *, crops: bool) -> list[Picture]:
