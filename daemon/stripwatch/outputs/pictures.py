@@ -26,7 +26,7 @@ from stripwatch.outputs.room import FINISH_S_MAX, IDLE_S, REST, Room
 from stripwatch.wire.event import Defect
 from stripwatch.wire.rle import decode_severstal
 
-HELD_BYTES_MAX = 8 * 1024 * 1024  # of copies, with their events
+HELD_BYTES_MAX = 4 * 1024 * 1024  # of copies, with their events
 EVENT_BYTES = 4096  # of a defect, about: many small ones must not take memory without a limit
 GROUP_MAX = 50  # pictures of so many defects are written together
 PNG_SETTINGS = (cv2.IMWRITE_PNG_COMPRESSION, 1)  # three times as fast as the default, 5 % larger

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 
-REST = (
-    3.0  # times as long as such a thread worked, so that it takes a quarter of a core from others
-)
+REST = 3.0  # times as long as such a thread worked: it takes a quarter of a core from others
 IDLE_S = 0.2  # its longest wait for work, so that the heartbeat continues
 FINISH_S_MAX = 2.0  # for the last of its work, when the daemon stops
 

@@ -13,7 +13,7 @@ from stripwatch.inspect.coverage import Entry, Row
 from stripwatch.inspect.inspector import Output
 from stripwatch.outputs.pictures import View
 
-WAITING_MAX = 20_000  # events and frames: some 20 MB, and 25 s of a clean strip at 800 frames/s
+WAITING_MAX = 10_000  # events and frames: some 10 MB, and 10 s of a clean strip at 800 frames/s
 GROUP_EVENTS_MAX = 2000  # written in one transaction, so that its first does not wait for long
 BEAT_S = 0.2
 
