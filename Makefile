@@ -79,13 +79,13 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	    + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt pip
-	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[build]'
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt --editable '.[build,page]'
 	touch $@
 
 # Training, and what the checks need; Python compiles the few of its files that they import.
 $(VENV)/.test: $(VENV)/.base
 	$(PIP) install --no-compile --constraint constraints.txt --build-constraint constraints.txt \
-	    --editable '.[int8,tensorboard,tensorrt-rtx,train]' --group test
+	    --editable '.[genicam,int8,page,pretrained,pylon,tensorboard,tensorrt-rtx,train]' --group test
 	touch $@
 
 # A driver library in place of a GPU's, and pycuda compiled against it.

@@ -54,7 +54,7 @@ def test_the_installed_wheel_finds_what_it_ships(wheel: Path, tmp_path: Path) ->
     script = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from stripwatch.resources import resource_path\n"
-        "from stripwatch.config import load_config\n"
+        "from stripwatch.config.load import load_config\n"
         "print(resource_path('models/edge/model.onnx'))\n"
         "print(load_config(resource_path('config.toml')).line)\n"
     )

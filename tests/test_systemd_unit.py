@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.config import load_config
+from stripwatch.config.load import load_config
 from stripwatch.errors import ExitCode
 from stripwatch.resources import resource_path
 

@@ -11,7 +11,7 @@ from types import FrameType
 import structlog
 
 from stripwatch._version import __version__
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.errors import ExitCode

@@ -17,7 +17,7 @@ import msgspec
 import zmq
 
 from stripwatch._version import __version__
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers

@@ -17,7 +17,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from stripwatch.config import (
+from stripwatch.config.sections import (
     Batch,
     Camera,
     Config,

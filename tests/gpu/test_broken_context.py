@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.gpu.batches import HALF, SHAPE, make_slots, running
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest
 from stripwatch.engines.trt import TensorRtEngine

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.base import page_aligned
 from stripwatch.engines.cuda_driver import OutOfDeviceMemory
 from stripwatch.engines.load import engine_factory

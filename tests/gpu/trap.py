@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.base import Engine, Frames
 from stripwatch.engines.cuda import Device
 from stripwatch.engines.load import engine_factory

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.base import Engine, Frames
 from stripwatch.engines.fake import FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.base import Engine, Frames
 from stripwatch.engines.fake import PAINT, FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour

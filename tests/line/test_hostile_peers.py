@@ -13,7 +13,7 @@ import zmq
 from PIL import Image
 from tests.line.test_pipeline import check_coverage, check_numbers
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.inspect.sequence import JUMP_MAX
 from stripwatch.net.sockets import PARTS_MAX

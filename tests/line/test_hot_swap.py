@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.base import Engine, Frames
 from stripwatch.engines.fake import PAINT, FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripwatch.config import Batch
+from stripwatch.config.sections import Batch
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import DeviceError
 from stripwatch.testing import fake_line

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.config import Config, load_config
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Config
 from stripwatch.engines.base import Resources
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, load_manifest

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from stripwatch.config_errors import ENDPOINT_PATTERN, PATTERN_WORDS
+from stripwatch.config.errors import ENDPOINT_PATTERN, PATTERN_WORDS
 
 
 def add_address(parser: argparse.ArgumentParser, config_help: str, endpoint_help: str) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError
 from stripwatch.feed.sources.recording import Reading, read_recording
 from stripwatch.inspect.grading.audit import CLEAN

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.config import Config, Input, Publish, load_config
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Config, Input, Publish
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import DefectClass, Manifest, Verification, load_manifest
 from stripwatch.engines.manifest_text import (

@@ -18,7 +18,8 @@ from stripwatch.cli.topics import check_cameras, topic_prefix
 from stripwatch.client.messages import FrameImage, Received
 from stripwatch.client.resends import Start
 from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
-from stripwatch.config import Attach, load_config
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Attach
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.net.peer import peer_endpoint
 from stripwatch.service.signals import stop_on_signals

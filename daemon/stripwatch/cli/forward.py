@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _forward(args: argparse.Namespace) -> ExitCode:
     from stripwatch.client.subscriber import Subscriber
-    from stripwatch.config import load_config
+    from stripwatch.config.load import load_config
     from stripwatch.errors import ConfigError
     from stripwatch.net.peer import peer_endpoint
     from stripwatch.outputs.forward import Forwarder

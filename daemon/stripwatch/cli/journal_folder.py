@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stripwatch.config import load_config
+from stripwatch.config.load import load_config
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.journal.store import FILE
 

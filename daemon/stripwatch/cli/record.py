@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from stripwatch.cli.address import add_address
-from stripwatch.config import Input, load_config
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Input
 from stripwatch.errors import ExitCode
 from stripwatch.recording.recorder import Recorder
 from stripwatch.recording.writer import RecordingWriter

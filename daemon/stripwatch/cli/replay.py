@@ -14,7 +14,8 @@ from stripwatch.cli.roll_mark import add_roll_mark, roll_marks
 from stripwatch.cli.sending_progress import sending_progress
 from stripwatch.client.event_file import load_events
 from stripwatch.client.messages import Received
-from stripwatch.config import Config, load_config
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.feed.pace import Pace
 from stripwatch.feed.sender import Link, Schedule, link_to, send_frames

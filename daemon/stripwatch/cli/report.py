@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.cli.stored_strip import add_rules, add_strip, find_strip, grading_of, opened
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.manifest import DefectClass, load_manifest
 from stripwatch.errors import ExitCode, StorageError, StripwatchError
 from stripwatch.files import write_whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError
 from stripwatch.feed.sources.choose import SYNTHETIC
 from stripwatch.synthetic import RollMark

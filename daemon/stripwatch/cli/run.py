@@ -27,7 +27,7 @@ def _run(args: argparse.Namespace) -> ExitCode:
     # Until App reads it, SIGHUP asks for what is about to be read anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from stripwatch.app import App
-    from stripwatch.config import load_config
+    from stripwatch.config.load import load_config
     from stripwatch.service.logs import set_up_logs
     from stripwatch.service.sdnotify import Notifier
 

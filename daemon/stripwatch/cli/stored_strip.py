@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.config import Config, load_config, read_table
-from stripwatch.config_errors import explain, explain_all, in_one_text
-from stripwatch.config_grading import Grading, wrong_grading
+from stripwatch.config.errors import explain, explain_all, in_one_text
+from stripwatch.config.grading import Grading, wrong_grading
+from stripwatch.config.load import load_config, read_table
+from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError
 from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.strips import StoredStrip, last_strip, read_strip

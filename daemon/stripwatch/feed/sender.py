@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 import zmq
 
-from stripwatch.config import Attach, Input
+from stripwatch.config.sections import Attach, Input
 from stripwatch.errors import AddressError, ConfigError, StripwatchError
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stripwatch.config import Geometry
+from stripwatch.config.sections import Geometry
 from stripwatch.inspect.coverage import Miss, saturated
 from stripwatch.inspect.findings import Finding
 from stripwatch.inspect.strip.coordinates import CameraPlace, edge_distances

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coarse import limit_masks
 from stripwatch.inspect.coverage import Entry, Miss, Row

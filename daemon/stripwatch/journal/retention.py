@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from stripwatch.config import JournalSection
+from stripwatch.config.sections import JournalSection
 from stripwatch.errors import StorageError
 from stripwatch.journal import positions
 from stripwatch.journal.positions import Position, Positions

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.record import StripRecord

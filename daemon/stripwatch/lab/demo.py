@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.live import Live
 
 from stripwatch.client.subscriber import Subscriber
-from stripwatch.config import Config, RequestsSection, load_config
-from stripwatch.config_grading import Grading, Rule
-from stripwatch.config_rolls import Roll
+from stripwatch.config.grading import Grading, Rule
+from stripwatch.config.load import load_config
+from stripwatch.config.rolls import Roll
+from stripwatch.config.sections import Config, RequestsSection
 from stripwatch.errors import AddressError, ExitCode, StorageError, StripwatchError
 from stripwatch.lab.demo_view import OVERLAYS_FOLDER, SUMMARY_NAME, DemoView
 from stripwatch.lab.processes import Process, command_process, daemon_process

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from stripwatch.config import Config
-from stripwatch.config_toml import config_toml
+from stripwatch.config.sections import Config
+from stripwatch.config.toml import config_toml
 from stripwatch.errors import StripwatchError
 from stripwatch.service.signals import end_process
 

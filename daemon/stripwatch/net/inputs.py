@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stripwatch.config import Input
+from stripwatch.config.sections import Input
 from stripwatch.net.sockets import Context, Socket, discard_rest, has_more, open_socket, reopen
 
 FRAME_TOPICS = b"frame."  # of every camera: frames of an unknown one are counted, too

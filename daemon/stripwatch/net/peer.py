@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stripwatch.config import Attach
+from stripwatch.config.sections import Attach
 
 _LOOPBACK = {
     "tcp://*:": "tcp://127.0.0.1:",

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from stripwatch.config_forward import MqttSection
+from stripwatch.config.forward import MqttSection
 from stripwatch.errors import SinkError
 from stripwatch.outputs.mqtt_faults import CONNECT_S, explain
 from stripwatch.outputs.mqtt_options import password_of, tls_of

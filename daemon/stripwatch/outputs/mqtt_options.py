@@ -6,7 +6,7 @@ import ssl
 import stat
 from pathlib import Path
 
-from stripwatch.config_forward import MqttSection
+from stripwatch.config.forward import MqttSection
 from stripwatch.errors import ConfigError
 
 PASSWORD_BYTES_MAX = 65_535  # MQTT counts them in 16 bits

@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from stripwatch.config import PicturesSection
+from stripwatch.config.sections import PicturesSection
 from stripwatch.errors import StorageError
 from stripwatch.journal.pictures import Picture, PictureStore
 from stripwatch.outputs.images import JPEG_QUALITY

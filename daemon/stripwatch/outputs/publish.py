@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import zmq
 
-from stripwatch.config import Publish
+from stripwatch.config.sections import Publish
 from stripwatch.net.sockets import Context, open_socket
 from stripwatch.wire.frame import image_topic
 from stripwatch.wire.names import CameraName

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import zmq
 
-from stripwatch.config import Input
+from stripwatch.config.sections import Input
 from stripwatch.inspect.sequence import SequenceTracker
 from stripwatch.net.inputs import FRAME_PARTS, close_inputs, open_inputs
 from stripwatch.recording.writer import RecordingWriter

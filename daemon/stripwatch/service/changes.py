@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.model import Model
 
 ABSENT = object()  # a key or an entry of a list that one side does not have

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.config import ClassOverride, Config
-from stripwatch.config_errors import in_one_text
-from stripwatch.config_grading import Grading
+from stripwatch.config.errors import in_one_text
+from stripwatch.config.grading import Grading
+from stripwatch.config.sections import ClassOverride, Config
 from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
 

@@ -8,7 +8,7 @@ from typing import TextIO, cast
 
 import structlog
 
-from stripwatch.config import Service
+from stripwatch.config.sections import Service
 from stripwatch.service.log_stream import LogStream
 
 STDERR = 2

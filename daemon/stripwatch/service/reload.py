@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.config import Config, load_config
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import load_manifest

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch._version import __version__
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import AddressError
 from stripwatch.inspect.model import Model

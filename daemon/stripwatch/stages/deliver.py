@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.coverage import Miss, joined, misses_of_rows
 from stripwatch.inspect.grading.live import LiveGrades
 from stripwatch.inspect.inspector import DefectiveFrame, Inspector, Output

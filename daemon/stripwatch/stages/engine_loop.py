@@ -9,7 +9,7 @@ from collections import deque
 
 import structlog
 
-from stripwatch.config import EngineSection
+from stripwatch.config.sections import EngineSection
 from stripwatch.engines.base import IN_FLIGHT, Engine, EngineFactory
 from stripwatch.errors import BrokenDeviceError, DeviceError, ModelError, StripwatchError
 from stripwatch.inspect.model import Model

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.coverage import Entry, Miss, Row, add_miss, miss_of
 from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
 from stripwatch.net.sockets import PARTS_MAX, Context

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.base import allocate_result, page_aligned
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.coverage import Row, miss_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stripwatch.config import Config
-from stripwatch.config_grading import sides_without_coverage
+from stripwatch.config.grading import sides_without_coverage
+from stripwatch.config.sections import Config
 from stripwatch.inspect.grading.grade import without_coverage_text
 from stripwatch.wire.verdict import Measured, Place, Verdict
 

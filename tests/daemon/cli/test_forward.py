@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.daemon.test_config import GOOD, write
+from tests.daemon.config.test_load import GOOD, write
 
 from stripwatch.cli.main import main
 from stripwatch.errors import ExitCode

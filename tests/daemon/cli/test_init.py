@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.cli.main import main
-from stripwatch.config import load_config
+from stripwatch.config.load import load_config
 from stripwatch.errors import ExitCode
 
 

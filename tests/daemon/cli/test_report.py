@@ -18,7 +18,7 @@ from tests.daemon.journal import strip_journal
 from tests.daemon.journal.strip_journal import write_config, write_journal
 
 from stripwatch.cli.main import main
-from stripwatch.config import load_config
+from stripwatch.config.load import load_config
 from stripwatch.errors import ExitCode
 from stripwatch.journal.pictures import Picture, PictureStore
 from stripwatch.wire.event import Defect

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stripwatch.cli.roll_mark import roll_marks
-from stripwatch.config import Camera, Config, EngineSection, Geometry, Input, Publish
+from stripwatch.config.sections import Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.errors import ConfigError
 from stripwatch.synthetic import RollMark
 

@@ -21,7 +21,7 @@ from stripwatch import (
     Subscriber,
 )
 from stripwatch.client.subscriber import STRIP_TOPICS
-from stripwatch.config import Publish
+from stripwatch.config.sections import Publish
 from stripwatch.errors import AddressError, ConfigError
 from stripwatch.outputs.images import build_image
 from stripwatch.outputs.publish import Publisher

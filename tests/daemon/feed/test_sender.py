@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zmq
 
-from stripwatch.config import Input
+from stripwatch.config.sections import Input
 from stripwatch.errors import AddressError, ConfigError, StorageError
 from stripwatch.feed.pace import Pace
 from stripwatch.feed.sender import Link, Schedule, Sent, link_to, send_frames, strip_name

@@ -8,7 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.config import Batch, Camera, Config, EngineSection, Geometry, Input, Publish
+from stripwatch.config.sections import (
+    Batch,
+    Camera,
+    Config,
+    EngineSection,
+    Geometry,
+    Input,
+    Publish,
+)
 from stripwatch.engines.base import BatchResult
 from stripwatch.engines.fake import PAINT, FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour

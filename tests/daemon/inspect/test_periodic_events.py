@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.config import (
+from stripwatch.config.rolls import Roll
+from stripwatch.config.sections import (
     Batch,
     Camera,
     Config,
@@ -19,7 +20,6 @@ from stripwatch.config import (
     Input,
     Publish,
 )
-from stripwatch.config_rolls import Roll
 from stripwatch.engines.fake import PAINT, FakeEngine
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.inspect.coverage import Miss, Row

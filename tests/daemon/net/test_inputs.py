@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from stripwatch.config import Input
+from stripwatch.config.sections import Input
 from stripwatch.errors import AddressError
 from stripwatch.net.inputs import close_inputs, open_inputs
 from stripwatch.net.sockets import Context

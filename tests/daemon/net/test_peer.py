@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripwatch.config import Attach
+from stripwatch.config.sections import Attach
 from stripwatch.net.peer import peer_endpoint
 
 

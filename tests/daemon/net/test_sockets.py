@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from stripwatch.config import (
+from stripwatch.config.sections import (
     Batch,
     Camera,
     Config,

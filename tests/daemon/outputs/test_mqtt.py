@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.line.forwarding import Broker, program, wait
 
-from stripwatch.config_forward import MqttSection
+from stripwatch.config.forward import MqttSection
 from stripwatch.errors import ConfigError, SinkError
 from stripwatch.lab.faults.proxy import free_port
 from stripwatch.outputs.mqtt import MqttSink

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config import PicturesSection
+from stripwatch.config.sections import PicturesSection
 from stripwatch.journal.pictures import Picture, PictureStore
 from stripwatch.outputs.pictures import HELD_BYTES_MAX, Pictures
 from stripwatch.wire.event import Defect

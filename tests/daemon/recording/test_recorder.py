@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from stripwatch.cli.main import main
-from stripwatch.config import Input
+from stripwatch.config.sections import Input
 from stripwatch.errors import AddressError, ExitCode
 from stripwatch.feed.sources.recording import recording_source
 from stripwatch.recording.recorder import CAMERAS_MAX, Recorder

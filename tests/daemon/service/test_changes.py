@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from stripwatch.config import (
+from stripwatch.config.forward import Forward, MqttSection
+from stripwatch.config.sections import (
     Camera,
     ClassOverride,
     Config,
@@ -14,7 +15,6 @@ from stripwatch.config import (
     Inspect,
     Publish,
 )
-from stripwatch.config_forward import Forward, MqttSection
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.inspect.model import Model
 from stripwatch.service.changes import changes_now, changes_with_restart

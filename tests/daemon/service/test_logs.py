@@ -8,7 +8,7 @@ import sys
 SCRIPT = """
 import io, zlib, numpy as np
 from PIL import Image
-from stripwatch.config import Service
+from stripwatch.config.sections import Service
 from stripwatch.service.logs import set_up_logs
 from stripwatch.wire.frame import BadFrame, FrameHeader, decode_image
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stripwatch.config import Camera, Config, EngineSection, Geometry, Input, Publish
+from stripwatch.config.sections import Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.engines.manifest import DefectClass, Gate
 from stripwatch.errors import AddressError
 from stripwatch.service import running

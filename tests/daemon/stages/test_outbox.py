@@ -16,7 +16,7 @@ import pytest
 import zmq
 from tests.daemon.journal.conftest import record
 
-from stripwatch.config import PicturesSection, Publish
+from stripwatch.config.sections import PicturesSection, Publish
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Account, Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.grading.pieces import flaw_of, join
 from stripwatch.inspect.grading.record import (
     NOT_SEEN,

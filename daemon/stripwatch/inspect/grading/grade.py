@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from stripwatch.config_grading import Grading, Rule, sides_without_coverage
+from stripwatch.config.grading import Grading, Rule, sides_without_coverage
 from stripwatch.inspect.grading.intervals import Interval, between, clip, total, union
 from stripwatch.inspect.grading.measure import UNITS, Found, measure
 from stripwatch.inspect.grading.record import StripRecord

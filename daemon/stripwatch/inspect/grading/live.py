@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.grade import grade
 from stripwatch.wire.event import Event, NumberedEvent, StripEnd, StripEvent, StripStart

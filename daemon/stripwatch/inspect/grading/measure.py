@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stripwatch.config_grading import COVERAGE, Measure, Rule
+from stripwatch.config.grading import COVERAGE, Measure, Rule
 from stripwatch.inspect.grading.intervals import Interval, clip, total, union
 from stripwatch.inspect.grading.record import Blind, Flaw, StripRecord
 from stripwatch.inspect.grading.scope import Chosen, touches

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stripwatch.config_grading import Rule
+from stripwatch.config.grading import Rule
 from stripwatch.inspect.grading.intervals import Interval
 from stripwatch.inspect.grading.record import Flaw, StripRecord
 

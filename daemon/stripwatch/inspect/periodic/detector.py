@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.periodic.pieces import PieceJoiner
 from stripwatch.inspect.periodic.rolls import limits_of, matching_rolls
 from stripwatch.inspect.periodic.side import Change, Side

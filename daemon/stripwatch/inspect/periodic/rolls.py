@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from stripwatch.config import Config
-from stripwatch.config_rolls import Roll
+from stripwatch.config.rolls import Roll
+from stripwatch.config.sections import Config
 from stripwatch.inspect.periodic.side import Limits
 
 TOLERANCE = 0.005  # slip, and the encoder's error

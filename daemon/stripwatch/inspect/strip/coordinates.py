@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from stripwatch.config import Camera, Geometry
+from stripwatch.config.sections import Camera, Geometry
 from stripwatch.wire.event import Box, Edges, Millimetres, Position
 from stripwatch.wire.frame import FrameHeader
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config import Strip
+from stripwatch.config.sections import Strip
 from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.wire.event import Edges, Millimetres
 from stripwatch.wire.frame import FrameHeader

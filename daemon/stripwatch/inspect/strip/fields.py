@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.coarse import runs_by_column
 from stripwatch.inspect.components import Ints
 from stripwatch.inspect.findings import Finding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from stripwatch.config import Geometry
+from stripwatch.config.sections import Geometry
 from stripwatch.inspect.strip.coordinates import DIGITS
 from stripwatch.wire.defect import (
     JOINED_MAX,

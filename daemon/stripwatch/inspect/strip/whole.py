@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 from stripwatch.inspect.coverage import Miss
 from stripwatch.inspect.findings import Finding
 from stripwatch.inspect.strip.fields import Zone, make_fields, reach_of

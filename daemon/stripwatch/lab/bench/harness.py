@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stripwatch.config import (
+from stripwatch.config.sections import (
     Batch,
     Camera,
     Config,

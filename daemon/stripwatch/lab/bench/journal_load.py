@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from stripwatch.config import PicturesSection, Publish
+from stripwatch.config.sections import PicturesSection, Publish
 from stripwatch.errors import DeviceError
 from stripwatch.inspect.coverage import Row
 from stripwatch.journal.retention import Limits

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import zmq
 
-from stripwatch.config import Camera, Geometry
+from stripwatch.config.sections import Camera, Geometry
 from stripwatch.engines.base import IN_FLIGHT, EngineFactory, Resources
 from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory

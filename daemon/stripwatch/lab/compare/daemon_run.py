@@ -13,7 +13,7 @@ import msgspec
 
 from stripwatch.client.messages import Received
 from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
-from stripwatch.config import Config, Input
+from stripwatch.config.sections import Config, Input
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
 from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
 from stripwatch.feed.sources import Source

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.config import (
+from stripwatch.config.sections import (
     Batch,
     Camera,
     Config,
@@ -22,7 +22,7 @@ from stripwatch.config import (
     Publish,
     Service,
 )
-from stripwatch.config_toml import config_toml
+from stripwatch.config.toml import config_toml
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
 from stripwatch.errors import ExitCode
 from stripwatch.journal.store import FILE

@@ -7,14 +7,7 @@ from itertools import count
 
 import msgspec
 
-from stripwatch.config import (
-    Camera,
-    Config,
-    EngineSection,
-    Geometry,
-    Input,
-    Publish,
-)
+from stripwatch.config.sections import Camera, Config, EngineSection, Geometry, Input, Publish
 from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.record import StripRecord
 from stripwatch.wire.causes import Cause

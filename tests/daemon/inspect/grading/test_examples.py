@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from tests.daemon.inspect.grading.strips import MadeStrip
 
-from stripwatch.config_grading import Grading, wrong_grading
+from stripwatch.config.grading import Grading, wrong_grading
 from stripwatch.inspect.grading.grade import grade
 from stripwatch.inspect.grading.record import Mark, find_periodic
 from stripwatch.wire.verdict import Verdict

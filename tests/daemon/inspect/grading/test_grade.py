@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.daemon.inspect.grading.strips import MadeStrip
 
-from stripwatch.config_grading import Grading, Rule, wrong_grading
+from stripwatch.config.grading import Grading, Rule, wrong_grading
 from stripwatch.inspect.grading.grade import grade
 from stripwatch.wire.verdict import PLACES_MAX, Measured, Verdict
 

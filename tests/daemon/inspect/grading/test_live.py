@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.daemon.inspect.grading.strips import CONFIG, STRIP, MadeStrip
 
-from stripwatch.config_grading import Grading, Rule
+from stripwatch.config.grading import Grading, Rule
 from stripwatch.inspect.grading import live
 from stripwatch.inspect.grading.grade import grade
 from stripwatch.inspect.grading.live import LiveGrades

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config import (
+from stripwatch.config.sections import (
     Camera,
     Config,
     EngineSection,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from stripwatch.config import Camera, Geometry
+from stripwatch.config.sections import Camera, Geometry
 from stripwatch.inspect.coverage import miss_of
 from stripwatch.inspect.events import StripTally
 from stripwatch.inspect.sequence import SequenceTracker

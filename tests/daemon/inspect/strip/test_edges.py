@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.config import Camera, Geometry, Strip
+from stripwatch.config.sections import Camera, Geometry, Strip
 from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.inspect.strip.edges import FRAMES, StripEdges, find_edges
 from stripwatch.wire.frame import FrameHeader

@@ -17,7 +17,7 @@ from tests.daemon.inspect.strip.moving_strip import (
     with_misses,
 )
 
-from stripwatch.config import Camera
+from stripwatch.config.sections import Camera
 from stripwatch.inspect.inspector import Inspector, Output
 from stripwatch.inspect.strip.overlaps import WAIT_FRAMES
 from stripwatch.inspect.strip.whole import PIECES_MAX

@@ -20,7 +20,7 @@ from tests.daemon.inspect.strip.moving_strip import (
     with_misses,
 )
 
-from stripwatch.config import Camera
+from stripwatch.config.sections import Camera
 from stripwatch.inspect.inspector import Inspector
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch.wire.event import Defect, DefectClosed, StripEnd

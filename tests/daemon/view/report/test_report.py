@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from tests.daemon.inspect.grading.strips import MadeStrip
 
-from stripwatch.config_grading import Grading, Rule
+from stripwatch.config.grading import Grading, Rule
 from stripwatch.inspect.grading.grade import grade
 from stripwatch.inspect.grading.record import Mark, StripRecord
 from stripwatch.journal.strips import Signature, StoredStrip

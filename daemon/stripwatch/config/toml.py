@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.config import Config
+from stripwatch.config.sections import Config
 
 
 def config_toml(config: Config) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from stripwatch.config_errors import FILE_PATTERN, MQTT_ENDPOINT_PATTERN, MQTT_TOPIC_PATTERN
+from stripwatch.config.errors import FILE_PATTERN, MQTT_ENDPOINT_PATTERN, MQTT_TOPIC_PATTERN
 
 FilePath = Annotated[str, Meta(pattern=FILE_PATTERN)]  # relative to the configuration file
 Text = Annotated[str, Meta(min_length=1, max_length=200)]

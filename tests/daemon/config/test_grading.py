@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.daemon.test_config import GOOD, manifest, write
+from tests.daemon.config.test_load import GOOD, manifest, write
 
-from stripwatch.config import load_config
+from stripwatch.config.load import load_config
 from stripwatch.errors import ConfigError
 from stripwatch.service.engine_fit import resolve_classes
 

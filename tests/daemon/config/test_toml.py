@@ -7,8 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stripwatch.config import Config, load_config
-from stripwatch.config_toml import config_toml
+from stripwatch.config.load import load_config
+from stripwatch.config.sections import Config
+from stripwatch.config.toml import config_toml
 from stripwatch.resources import resource_path
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.config import load_config
+from stripwatch.config.load import load_config
 from stripwatch.engines.manifest import DefectClass, Manifest
 from stripwatch.errors import ConfigError
 from stripwatch.resources import resource_path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.daemon.test_config import GOOD, write
+from tests.daemon.config.test_load import GOOD, write
 
-from stripwatch.config import load_config
-from stripwatch.config_forward import MqttSection
-from stripwatch.config_toml import config_toml
+from stripwatch.config.forward import MqttSection
+from stripwatch.config.load import load_config
+from stripwatch.config.toml import config_toml
 from stripwatch.errors import ConfigError
 
 
