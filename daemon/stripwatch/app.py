@@ -71,6 +71,12 @@ class App:
         pipeline = Pipeline(self._config, model, factory)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
+            if not pipeline.deliverer.inspector.is_native:
+                self._log.warning(
+                    "inspection is slower without its native function; where more than some "
+                    "hundred defective frames come in a second, install a C compiler and then "
+                    "stripwatch again"
+                )
             self._log.info(
                 "running",
                 version=__version__,

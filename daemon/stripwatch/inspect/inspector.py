@@ -53,7 +53,7 @@ class Inspector:
         self._places = {camera.name: CameraPlace(camera, config.line) for camera in config.cameras}
         self._edges = StripEdges(config.strip, self._places.values())
         self._defects_max = config.inspect.defects_max
-        self._finder = MaskedFinder(config.line.frame_pixels)
+        self._finder = MaskedFinder()
         self._frame_results = config.publish.frame_results
         self._whole = WholeDefects(config)
         self._strips: dict[str, StripTally] = {}

@@ -13,13 +13,13 @@ from stripwatch.wire.rle import encode_masks
 
 
 class MaskedFinder:
-    """Finds the defects of frames of one width; belongs to one thread."""
+    """Finds the defects of frames; belongs to one thread."""
 
-    def __init__(self, pixels: int, library: Path = LIBRARY) -> None:
+    def __init__(self, library: Path = LIBRARY) -> None:
         """Load the native function where the package was built with it."""
         self._native: NativeFinder | None
         try:
-            self._native = NativeFinder(library, pixels)
+            self._native = NativeFinder(library)
         except (OSError, AttributeError):
             self._native = None
 

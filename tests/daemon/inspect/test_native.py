@@ -55,7 +55,7 @@ def test_findings_and_masks_have_the_bits_of_whole_arrays(library: Path, seed: i
         )
         frame = random_frame(random, width, classes)
         defects_max = int(random.choice([1, 2, 5, 100, 1000]))
-        found = NativeFinder(library, width).find(frame, defects_max)
+        found = NativeFinder(library).find(frame, defects_max)
         if found is None:
             (expected,) = find_defects_of_frames([frame], 10_000)
             counts = np.bincount([finding.defect_class.id for finding in expected])
@@ -75,7 +75,7 @@ def test_shapes_that_meet_late_or_touch_by_corners_are_one(library: Path) -> Non
         spiral[inset, inset : 200 - inset] = spiral[63 - inset, inset : 200 - inset] = 1
         spiral[inset : 64 - inset, 199 - inset] = spiral[inset + 4 : 64 - inset, inset] = 1
     for mask in (comb, comb[:, ::-1].copy(), chess, spiral, np.ones((64, 200), np.uint8)):
-        found = NativeFinder(library, 200).find(one_class(mask), 100)
+        found = NativeFinder(library).find(one_class(mask), 100)
         assert found is not None
         assert_same_bits(found, one_class(mask), 100)
 
@@ -87,19 +87,19 @@ def test_a_part_of_a_larger_array_is_read_by_its_strides(library: Path) -> None:
     prob = random.integers(0, 256, (1, 100, 130), np.uint8)
     classes = (DefectClass(id=1, name="spots", min_area_px=4),)
     frame = Segmentation(mask[:37], prob[:, :37], np.full(1, 1e4, np.float32), classes)
-    found = NativeFinder(library, 130).find(frame, 1000)
+    found = NativeFinder(library).find(frame, 1000)
     assert found
     assert_same_bits(found, frame, 1000)
 
 
 def test_a_frame_of_noise_is_left_to_the_arrays(library: Path) -> None:
-    """Its memory is bounded; the frame has as many findings as without it."""
+    """Its memory is bounded; the frame has the same findings as without it."""
     random = np.random.default_rng(5)
     noise = one_class((random.random((256, 1600)) < 0.3).astype(np.uint8))
     clean = one_class(np.eye(256, 1600, dtype=np.uint8))
-    assert NativeFinder(library, 1600).find(noise, 100) is None
-    natively = MaskedFinder(1600, library).find([clean, noise, clean], 100)
-    by_arrays = MaskedFinder(1600, NO_LIBRARY).find([clean, noise, clean], 100)
+    assert NativeFinder(library).find(noise, 100) is None
+    natively = MaskedFinder(library).find([clean, noise, clean], 100)
+    by_arrays = MaskedFinder(NO_LIBRARY).find([clean, noise, clean], 100)
     for one, other in zip(natively, by_arrays, strict=True):
         assert [all_of(finding) for finding, _ in one] == [all_of(finding) for finding, _ in other]
         assert [masks for _, masks in one] == [masks for _, masks in other]
@@ -107,7 +107,7 @@ def test_a_frame_of_noise_is_left_to_the_arrays(library: Path) -> None:
 
 def test_findings_do_not_change_when_the_next_frame_is_looked_at(library: Path) -> None:
     """The memory is used again, and nothing that was returned lies in it."""
-    finder = NativeFinder(library, 90)
+    finder = NativeFinder(library)
     frame = one_class(np.eye(40, 90, dtype=np.uint8))
     found = finder.find(frame, 10)
     finder.find(one_class(np.ones((40, 90), np.uint8)), 10)
@@ -124,7 +124,7 @@ def test_without_the_library_or_with_a_wrong_one_arrays_do_the_work(tmp_path: Pa
     if shutil.which("cc"):
         assert compile_library(other, source) == ""
     for library in (NO_LIBRARY, damaged, other):
-        finder = MaskedFinder(90, library)
+        finder = MaskedFinder(library)
         assert not finder.is_native
         (found,) = finder.find([one_class(np.eye(40, 90, dtype=np.uint8))], 10)
         assert [finding.area for finding, _ in found] == [40]

@@ -49,10 +49,10 @@ class _Frame(ctypes.Structure):
 
 
 class NativeFinder:
-    """Finds the defects of frames of one width; belongs to one thread."""
+    """Finds the defects of frames; belongs to one thread."""
 
-    def __init__(self, library: Path, pixels: int) -> None:
-        """Load the library and allocate all memory.
+    def __init__(self, library: Path) -> None:
+        """Load the library.
 
         Raises:
             OSError: the library is missing or damaged.
@@ -61,6 +61,12 @@ class NativeFinder:
         self._function = ctypes.CDLL(str(library)).stripwatch_findings_1
         self._function.restype = ctypes.c_int32
         self._function.argtypes = (ctypes.c_void_p,) * 3
+        self._frame = _Frame()
+        self._pixels = 0
+        self._allocate(1)
+
+    def _allocate(self, pixels: int) -> None:
+        """Allocate all memory for frames of one width; a daemon has no others."""
         runs, components = FRAME_RUNS_MAX, COMPONENTS_MAX
         self._arrays: dict[str, NDArray[Any]] = {
             "open": np.zeros(CLASSES_MAX * pixels, np.int32),
@@ -81,14 +87,8 @@ class NativeFinder:
         self._memory = _Memory(
             runs, components, *(array.ctypes.data for array in self._arrays.values())
         )
-        self._pixels = pixels
         self._empty = np.zeros(pixels, np.uint8)
-        self._frame = _Frame()
-        self._arguments = (
-            ctypes.addressof(self._frame),
-            ctypes.addressof(self._memory),
-            self._empty.ctypes.data,
-        )
+        self._pixels = pixels
 
     def find(self, frame: Segmentation, defects_max: int) -> list[Masked] | None:
         """The findings of a frame, with the bits of `find_defects_of_frames` and `encode_masks`.
@@ -107,7 +107,8 @@ class NativeFinder:
     def _call(self, frame: Segmentation, minima: dict[int, int], defects_max: int) -> int:
         mask, prob, target = frame.mask, frame.prob, self._frame
         lines, pixels = mask.shape
-        assert pixels == self._pixels
+        if pixels != self._pixels:
+            self._allocate(pixels)
         assert mask.strides[1] == prob.strides[2] == 1
         target.mask, target.prob = mask.ctypes.data, prob.ctypes.data
         target.lines, target.pixels, target.mask_stride = lines, pixels, mask.strides[0]
@@ -116,7 +117,11 @@ class NativeFinder:
         for bit, area in minima.items():
             target.min_area[bit] = area
         target.defects_max = defects_max
-        return int(self._function(*self._arguments))
+        return int(
+            self._function(
+                ctypes.addressof(target), ctypes.addressof(self._memory), self._empty.ctypes.data
+            )
+        )
 
     def _findings(self, frame: Segmentation, count: int) -> list[Masked]:
         arrays = self._arrays
