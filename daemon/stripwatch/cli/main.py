@@ -15,6 +15,7 @@ from stripwatch.cli import (
     grade,
     init,
     journal,
+    keys,
     record,
     reload,
     replay,
@@ -33,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     modules = (run, init, check, reload, demo, replay, record, events, journal, grade, report)
-    for module in (*modules, audit, forward, bench):
+    for module in (*modules, audit, forward, keys, bench):
         module.add_parser(commands)
     return parser
 

@@ -16,6 +16,7 @@ from stripwatch.errors import AddressError, ConfigError, StripwatchError
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
+from stripwatch.net.curve import ClientCurve
 from stripwatch.net.peer import peer_endpoint
 from stripwatch.net.sockets import Socket, open_socket
 from stripwatch.wire.frame import FrameHeader, build_frame
@@ -34,6 +35,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     pattern: Literal["pub", "push"] = "pub"
     attach: Attach = "connect"
     queue_frames: int = 32
+    curve: ClientCurve | None = None  # the key, where the receiver wants one
 
 
 def link_to(entry: Input) -> Link:
@@ -106,6 +108,7 @@ def send_frames(
             attach=link.attach,
             queue=link.queue_frames,
             message_bytes_max=SUBSCRIPTION_BYTES_MAX,
+            curve=link.curve,
         )
         try:
             if link.pattern == "pub":
@@ -154,6 +157,7 @@ def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threadin
                 f"no receiver at {link.endpoint} ({link.attach}, {link.pattern}) within "
                 f"{timeout_s:g} s; start stripwatch run first, and check endpoint, pattern "
                 "(pub needs sub, push needs pull) and attach (one side binds, one connects)"
+                + (", and that the key may send" if link.curve else ", and whether a key is needed")
             )
 
 
