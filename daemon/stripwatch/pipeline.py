@@ -26,6 +26,7 @@ from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
 from stripwatch.journal.strips import strip_events
+from stripwatch.net.door import open_door
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
@@ -75,9 +76,12 @@ class Pipeline:
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
         self._journal = Journal(Path(config.journal.folder or "journal"))
         try:
+            self.door = open_door(self._context, config.security)
+            if self.door:
+                self._beats["door"] = Heartbeat()
             past = self._journal.past()
             names = [camera.name for camera in config.cameras]
-            self.publisher = Publisher(self._context, config.publish, names)
+            self.publisher = Publisher(self._context, config.publish, names, self.door)
             images = Images()
             pictures = Pictures(config.pictures, self._journal.path.parent)
             limits = limits_of(config.journal)
@@ -93,6 +97,7 @@ class Pipeline:
                 self._context,
                 self._beats["receive"],
                 lambda: bool(self.outbox.fault),
+                self.door,
             )
         except Exception:
             self._journal.close()
@@ -119,6 +124,8 @@ class Pipeline:
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
+        if self.door:
+            self.door.start(self._beats["door"].beat)
         warm_up(self._config)
         engine, *others = self._threads
         engine.start()
@@ -144,7 +151,9 @@ class Pipeline:
     @property
     def failure(self) -> BaseException | None:
         """The error that ended a thread or the engine, if there is one."""
-        return self._failures[0] if self._failures else self._engine_loop.failure
+        if self._failures:
+            return self._failures[0]
+        return self._engine_loop.failure or (self.door.failure if self.door else None)
 
     def is_late(self) -> bool:
         """Whether a thread has been silent for longer than what it does may take."""
@@ -162,6 +171,8 @@ class Pipeline:
         if any(thread.is_alive() for thread in self._threads):
             return False
         self.publisher.close(LINGER_MS)
+        if self.door:
+            self.door.close()
         self._journal.close()
         self._context.term()
         if self.failure is None:
@@ -176,6 +187,7 @@ class Pipeline:
             self.publisher,
             self._stop,
             lambda: self.failure,
+            self.door,
         )
 
     def _make_threads(
@@ -212,7 +224,7 @@ class Pipeline:
             return None
         self._beats["requests"] = Heartbeat()
         answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest)
-        return RequestServer(self._context, settings.endpoint, answers)
+        return RequestServer(self._context, settings.endpoint, answers, self.door)
 
     def _resume(self, past: Past) -> None:
         """Continue the sessions and strips of the daemon before this one."""

@@ -6,6 +6,7 @@ so its allow-list decides everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ class DaemonCurve(_Curve, frozen=True, kw_only=True):
     """The daemon's end of a socket; who gets in is decided by the `Door` of its context."""
 
     domain: Domain
+    watch: Callable[[zmq.Socket[bytes], str], None]  # is told of the socket and its endpoint
 
 
 class ClientCurve(_Curve, frozen=True, kw_only=True):
@@ -43,8 +45,8 @@ class ClientCurve(_Curve, frozen=True, kw_only=True):
 Curve = DaemonCurve | ClientCurve
 
 
-def secure(socket: zmq.Socket[bytes], curve: Curve) -> None:
-    """Set a socket up; before it is bound or connected."""
+def secure(socket: zmq.Socket[bytes], curve: Curve, endpoint: str) -> None:
+    """Set a socket up, before it is bound or connected to its endpoint."""
     socket.setsockopt(zmq.CURVE_SECRETKEY, curve.secret_key.encode())
     socket.setsockopt(zmq.CURVE_PUBLICKEY, curve.public_key.encode())
     if isinstance(curve, DaemonCurve):
@@ -52,6 +54,7 @@ def secure(socket: zmq.Socket[bytes], curve: Curve) -> None:
         socket.setsockopt(zmq.ZAP_DOMAIN, curve.domain.encode())
         # Without it libzmq lets every key in where nobody answers its questions.
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        curve.watch(socket, endpoint)
     else:
         socket.setsockopt(zmq.CURVE_SERVERKEY, curve.daemon_key.encode())
 

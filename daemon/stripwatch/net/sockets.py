@@ -20,6 +20,8 @@ PARTS_MAX = 1024  # of a message that are read one by one to get rid of them
 REOPEN_S_MAX = 5.0  # for the address to become free
 REOPEN_RETRY_S = 0.01
 HANDSHAKE_MS_MAX = 5000  # then a connection that is not yet one is closed
+CURVE_BYTES = 64  # that encryption adds to a message part, and some
+HANDSHAKE_BYTES_MAX = 1024  # of a part; a limit below it would end every handshake
 BACKLOG = 100  # connections that the system holds until they are accepted
 CLOSING_S_MAX = 0.2  # from the close of a socket of ours until it no longer listens
 
@@ -61,13 +63,14 @@ def open_socket(
         raise AddressError(f"cannot {attach} {endpoint}: {fault}")
     socket = context.socket(_KINDS[kind])
     socket.set_hwm(queue)
-    socket.setsockopt(zmq.MAXMSGSIZE, message_bytes_max)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS_MAX)
     socket.setsockopt(zmq.BACKLOG, BACKLOG)
     if curve is not None:
-        secure(socket, curve)
+        secure(socket, curve, endpoint)
+        message_bytes_max = max(message_bytes_max + CURVE_BYTES, HANDSHAKE_BYTES_MAX)
+    socket.setsockopt(zmq.MAXMSGSIZE, message_bytes_max)
     try:
         if attach == "bind":
             socket.bind(endpoint)
