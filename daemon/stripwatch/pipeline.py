@@ -26,7 +26,7 @@ from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
 from stripwatch.journal.strips import strip_events
-from stripwatch.net.door import open_door
+from stripwatch.net.door import Door, open_door
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
@@ -44,6 +44,7 @@ from stripwatch.stages.warm import warm_up
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
 
 THREADS = ("receive", "engine", "deliver", "outbox", "images", "pictures")  # and those that decode
+DECODERS = tuple(f"decode-{number}" for number in range(1, DECODE_THREADS + 1))
 LINGER_MS = 1000  # for the last events to leave
 
 
@@ -65,20 +66,17 @@ class Pipeline:
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
+            ConfigError: the daemon's key or the allow-list cannot be used.
             StorageError: the journal cannot be opened, or belongs to another daemon.
         """
         self._config = config
         self._context = zmq.Context()
         self._stop = threading.Event()
-        self._beats = {name: Heartbeat() for name in THREADS}
-        for number in range(1, DECODE_THREADS + 1):
-            self._beats[f"decode-{number}"] = Heartbeat()
+        self._beats = {name: Heartbeat() for name in (*THREADS, *DECODERS)}
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
         self._journal = Journal(Path(config.journal.folder or "journal"))
         try:
-            self.door = open_door(self._context, config.security)
-            if self.door:
-                self._beats["door"] = Heartbeat()
+            self.door = self._open_door()
             past = self._journal.past()
             names = [camera.name for camera in config.cameras]
             self.publisher = Publisher(self._context, config.publish, names, self.door)
@@ -216,6 +214,13 @@ class Pipeline:
             serve = functools.partial(self._requests.run, self._stop, self._beats["requests"].beat)
             threads.append(self._thread("requests", serve))
         return threads
+
+    def _open_door(self) -> Door | None:
+        """Who decides about the clients' keys, where they need one."""
+        door = open_door(self._context, self._config.security)
+        if door:
+            self._beats["door"] = Heartbeat()
+        return door
 
     def _open_requests(self) -> RequestServer | None:
         """The end for clients that ask for events again, where one is configured."""

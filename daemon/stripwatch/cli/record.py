@@ -67,7 +67,7 @@ def _record(args: argparse.Namespace) -> ExitCode:
         inputs, security = config.inputs, config.security
     else:
         if args.attach == "bind" and is_exposed(args.endpoint):
-            raise ConfigError(exposed("--endpoint", args.endpoint))
+            raise ConfigError(exposed(f"--endpoint {args.endpoint}"))
         inputs = (Input(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach),)
     # The sockets first: a recorder that cannot receive leaves no empty file behind.
     recorder = Recorder(inputs, cameras=cameras, frame_shape=frame_shape, security=security)

@@ -31,14 +31,15 @@ def security_mistakes(security: Security, bound: Iterable[tuple[str, str]]) -> l
         return ["security.allow_plaintext = true has no use with security.key_file; leave it out"]
     if security.key_file is not None or security.allow_plaintext:
         return []
-    return [exposed(key, endpoint) for key, endpoint in bound if is_exposed(endpoint)]
+    found = [f"{key} = {endpoint!r}" for key, endpoint in bound if is_exposed(endpoint)]
+    return [exposed(", ".join(found))] if found else []
 
 
-def exposed(key: str, endpoint: str) -> str:
-    """The refusal of an endpoint that other computers reach, and how to set up CURVE."""
+def exposed(where: str) -> str:
+    """The refusal of endpoints that other computers reach, and how to set up CURVE."""
     return (
-        f"{key} = {endpoint!r}: other computers can reach this address, and nothing is encrypted. "
-        "Give an address of 127.0.0.1, or make keys for the daemon and for each client:\n"
+        f"{where}: other computers can reach this, and nothing is encrypted. "
+        "Bind 127.0.0.1, or make keys for the daemon and for each client:\n"
         "      stripwatch keys new keys/daemon.key\n"
         "      stripwatch keys grant CLIENT.pub --allow-list keys/allowed.toml --send CAMERA\n"
         '    and name them: [security] key_file = "keys/daemon.key", '
