@@ -6,13 +6,14 @@ import datetime
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import zmq
 
 from stripwatch import Subscriber
 from stripwatch.config.sections import (
+    Attach,
     Batch,
     Camera,
     Config,
@@ -35,7 +36,6 @@ from stripwatch.net.allow_list import (
 )
 from stripwatch.net.curve import ClientCurve, client_curve, secure
 from stripwatch.net.keys import make_key, read_public_key
-from stripwatch.net.sockets import Socket
 from stripwatch.pipeline import Pipeline
 from stripwatch.testing import CLASSES, FakeCamera
 from stripwatch.wire.causes import Cause
@@ -56,7 +56,7 @@ def free_ports(count: int) -> list[int]:
 class Secured:
     """A running daemon; cameras `top` and `bottom`, keys `top`, `gate`, `desk`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, attach: Attach = "bind") -> None:
         self.keys = folder / "keys"
         self.allow_list = self.keys / "allowed.toml"
         make_key(self.keys / "daemon.key", "daemon")
@@ -71,7 +71,14 @@ class Secured:
         self.config = Config(
             line=Geometry(frame_lines=8, frame_pixels=32, mm_per_line=1, mm_per_pixel=1),
             cameras=(Camera(name="top"), Camera(name="bottom")),
-            inputs=(Input(endpoint=self.frames, pattern="pull", queue_frames=100),),
+            inputs=(
+                Input(
+                    endpoint=self.frames,
+                    pattern="pull" if attach == "bind" else "sub",
+                    attach=attach,
+                    queue_frames=100,
+                ),
+            ),
             engine=EngineSection(folder=""),
             publish=Publish(endpoint=self.events, frame_results=True),
             requests=RequestsSection(endpoint=self.requests),
@@ -81,8 +88,22 @@ class Secured:
                 key_file=str(self.keys / "daemon.key"), allow_list=str(self.allow_list)
             ),
         )
-        self.pipeline = Pipeline(self.config, Model("f" * 64, CLASSES), fake_factory())
         self.context = zmq.Context()
+        self._pipeline: Pipeline | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The daemon; made when it is first needed."""
+        if self._pipeline is None:
+            self._pipeline = Pipeline(self.config, Model("f" * 64, CLASSES), fake_factory())
+        return self._pipeline
+
+    def stop(self) -> None:
+        """Stop the daemon."""
+        if self._pipeline is not None:
+            self._pipeline.stop()
+            assert self._pipeline.join(WAIT_S)
+            self._pipeline = None
 
     def make(self, name: str, daemon: str = "daemon") -> Path:
         """Make a client's key for a daemon."""
@@ -146,19 +167,17 @@ def wait(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def secured_line(folder: Path) -> AbstractContextManager[Secured]:
+    """A running daemon."""
+    return running(Secured(folder))
+
+
 @contextmanager
-def secured_line(folder: Path) -> Iterator[Secured]:
+def running(line: Secured) -> Iterator[Secured]:
     """Run the daemon."""
-    line = Secured(folder)
     try:
         line.pipeline.start()
         yield line
     finally:
         line.context.destroy(linger=0)
-        line.pipeline.stop()
-        assert line.pipeline.join(WAIT_S)
-
-
-def is_connected(sender: Socket) -> bool:
-    """Whether a PUSH socket has a peer that takes messages."""
-    return bool(sender.poll(100, zmq.POLLOUT))
+        line.stop()

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 import zmq
-from tests.line.secured import Secured, secured_line, wait
+from tests.line.secured import SHAPE, Secured, free_ports, running, secured_line, wait
 
 from stripwatch import Subscriber
 from stripwatch.client.requester import Requester
 from stripwatch.net.access import may_write
+from stripwatch.net.curve import DaemonCurve, secure
+from stripwatch.recording.recorder import Recorder
+from stripwatch.recording.writer import RecordingWriter
+from stripwatch.testing import FakeCamera
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import FrameResult, Status
 from stripwatch.wire.requests import AskPosition, Position
@@ -24,7 +28,9 @@ SEED = 20261128
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Iterator[Secured]:
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Secured]:
+    """A daemon that gives handshakes little time, so that the tests need little."""
+    monkeypatch.setattr("stripwatch.net.sockets.HANDSHAKE_MS_MAX", 1000)
     with secured_line(tmp_path) as line:
         yield line
 
@@ -190,8 +196,16 @@ def test_a_broken_list_changes_nothing(line: Secured) -> None:
     wait(lambda: not door.access.may("gate", "events"))
 
 
-def test_silent_connections_by_the_thousand_and_garbage_harm_nobody(line: Secured) -> None:
+def test_silent_connections_by_the_thousand_and_garbage_harm_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The thousand are closed, those above the limit at once; a good camera works throughout."""
+    monkeypatch.setattr("stripwatch.net.door.CONNECTIONS_MAX", 200)
+    with secured_line(tmp_path) as line:
+        flood(line)
+
+
+def flood(line: Secured) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -229,3 +243,73 @@ def test_status_and_log_name_what_was_refused_once(
     out = capsys.readouterr().out
     assert out.count("connections refused") == 1, out
     assert "unknown_key" in out
+
+
+@pytest.mark.parametrize("name", ["top", "stranger"])
+def test_a_camera_that_binds_needs_a_key_as_well(tmp_path: Path, name: str) -> None:
+    """The daemon is the server of CURVE also where it connects: its list decides."""
+    with zmq.Context() as context, closing(context.socket(zmq.XPUB)) as camera:
+        camera.linger = 0
+        keys = Secured(tmp_path, attach="connect")
+        keys.make("stranger")
+        secure(camera, keys.curve(name), keys.frames)
+        camera.bind(keys.frames)
+        with running(keys) as line:
+            if name == "top":
+                assert camera.poll(20_000)
+                assert camera.recv() == b"\x01frame."
+                line.send_until_inspected(FakeCamera(camera, SHAPE), "s1")
+            else:
+                wait(lambda: line.count(Cause.UNKNOWN_KEY) > 0)
+                assert not camera.poll(100), "the daemon has subscribed at a stranger"
+
+
+def test_a_recorder_takes_the_daemons_place(line: Secured, tmp_path: Path) -> None:
+    """With its key and its list: what the daemon refuses is not recorded."""
+    line.stop()
+    line.make("stranger")
+    recorder = Recorder(line.config.inputs, frame_shape=SHAPE, security=line.config.security)
+    writer = RecordingWriter(tmp_path / "x.mcap", overwrite=False)
+    try:
+        with line.camera("top") as camera, line.camera("stranger"):
+            camera.send("top", "s1", 0)
+            camera.send("bottom", "s1", 0)
+            camera.send("top", "s1", 1)
+
+            def has_all() -> bool:
+                recorder.step(writer, 20)
+                refused = recorder.refused[Cause.UNKNOWN_KEY]
+                return recorder.frames.total() == 2 and refused > 0
+
+            wait(has_all)
+    finally:
+        recorder.close()
+        writer.close()
+    assert recorder.frames == {"top": 2}
+    assert recorder.rejected == {Cause.NOT_GRANTED: 1}
+    assert recorder.fault_of(Cause.UNKNOWN_KEY).endswith("from 127.0.0.1")
+
+
+def test_without_an_answering_door_nobody_gets_in(line: Secured) -> None:
+    """libzmq would let every key in; only the name that the door gives opens anything."""
+    with zmq.Context() as context:
+        pull = context.socket(zmq.PULL)
+        assert line.pipeline.door is not None
+        curve = line.pipeline.door.curve("frames")
+        lonely = DaemonCurve(
+            public_key=curve.public_key,
+            secret_key=curve.secret_key,
+            domain="frames",
+            watch=lambda _socket, _endpoint: None,
+        )
+        (port,) = free_ports(1)
+        secure(pull, lonely, "")
+        pull.bind(f"tcp://127.0.0.1:{port}")
+        push = context.socket(zmq.PUSH)
+        push.linger = 0
+        secure(push, line.curve("top"), "")
+        push.connect(f"tcp://127.0.0.1:{port}")
+        push.send(b"frame", zmq.NOBLOCK)
+        assert not pull.poll(500)
+        pull.close(0)
+        push.close(0)

@@ -110,8 +110,12 @@ def read_allow_list(path: Path) -> AllowList:
     Raises:
         ConfigError: it cannot be read, or breaks a rule.
     """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     allowed = read_struct(path, AllowList)
-    if path.stat().st_mode & stat.S_IWOTH:
+    if mode & stat.S_IWOTH:
         raise ConfigError(
             f"{path}: every user of this computer can change it; protect it with: chmod o-w {path}"
         )
