@@ -19,7 +19,9 @@ PROBE_S = 1.0  # for a process that listens to take a connection
 PARTS_MAX = 1024  # of a message that are read one by one to get rid of them
 REOPEN_S_MAX = 5.0  # for the address to become free
 REOPEN_RETRY_S = 0.01
-HANDSHAKE_MS_MAX = 5000  # then a connection that is not yet one is closed
+# Less than a fault takes to be over (service/faults.py): a refused client that tries again and
+# again is one fault in the log.
+HANDSHAKE_MS_MAX = 3000  # then a connection that is not yet one is closed
 CURVE_BYTES = 64  # that encryption adds to a message part, and some
 HANDSHAKE_BYTES_MAX = 1024  # of a part; a limit below it would end every handshake
 BACKLOG = 100  # connections that the system holds until they are accepted
