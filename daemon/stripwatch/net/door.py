@@ -7,6 +7,7 @@ clients of libzmq give up for good.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import resource
 import threading
@@ -27,7 +28,10 @@ from stripwatch.wire.causes import Cause
 POLL_MS = 100
 FOLLOW_S = 1.0  # between two looks at the allow-list
 EVENTS_PER_TURN = 1000  # of a socket's monitor
-CONNECTIONS_MAX = 512  # of a socket
+# Of a socket. Each may hold a message that is not complete, also before its key is known: at the
+# inputs as long as a frame.
+CONNECTIONS_MAX: dict[Domain, int] = {"frames": 64, "events": 512, "requests": 256}
+CONNECTIONS_MIN = 8
 DESCRIPTORS_MIN = 4096  # that the process asks the system for
 DESCRIPTORS_KEPT = 256  # for everything but connections
 CLOSING_S_MAX = 2.0  # for the sockets that are watched to be gone
@@ -49,7 +53,7 @@ class Door:
         """
         self.access = access
         self._context = context
-        self._connections_max = _connections_max()
+        self._share = _share_of_connections()
         self._questions = context.socket(zmq.REP)
         self._questions.bind(ZAP_ENDPOINT)
         self._arriving: deque[tuple[zmq.Socket[bytes], Connections]] = deque()
@@ -68,7 +72,7 @@ class Door:
             public_key=key.public_key,
             secret_key=key.secret_key,
             domain=domain,
-            watch=self._watch,
+            watch=functools.partial(self._watch, domain),
         )
 
     @property
@@ -111,14 +115,15 @@ class Door:
             monitor.close(0)
         self._questions.close(0)
 
-    def _watch(self, socket: zmq.Socket[bytes], endpoint: str) -> None:
+    def _watch(self, domain: Domain, socket: zmq.Socket[bytes], endpoint: str) -> None:
         """Watch a socket from now on; in the thread that owns it, before it is bound."""
         address = f"inproc://door-{next(_numbers)}"
         socket.monitor(address, EVENTS | zmq.EVENT_MONITOR_STOPPED)
         monitor = self._context.socket(zmq.PAIR)
         monitor.set_hwm(0)  # a full queue would make libzmq's own thread wait for this one
         monitor.connect(address)
-        self._arriving.append((monitor, Connections(endpoint, self._connections_max)))
+        connections_max = max(CONNECTIONS_MIN, int(self._share * CONNECTIONS_MAX[domain]))
+        self._arriving.append((monitor, Connections(endpoint, connections_max)))
 
     def _run(self, beat: Callable[[], None]) -> None:
         poller = zmq.Poller()
@@ -188,13 +193,10 @@ def open_door(context: Context, security: Security) -> Door | None:
     return Door(context, access) if access else None
 
 
-def _connections_max() -> int:
-    """As many for each socket as descriptors allow, of which the process may need to ask for more.
-
-    A daemon has four sockets or so.
-    """
+def _share_of_connections() -> float:
+    """The part of `CONNECTIONS_MAX` for which there are descriptors, after asking for more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < DESCRIPTORS_MIN:
         soft = min(DESCRIPTORS_MIN, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(8, min(CONNECTIONS_MAX, (soft - DESCRIPTORS_KEPT) // 4))
+    return min(1.0, (soft - DESCRIPTORS_KEPT) / (2 * sum(CONNECTIONS_MAX.values())))
