@@ -2,6 +2,7 @@
 # make check             style, types, layers and the fast tests; for every edit
 # make test              everything that must hold; what CI runs
 # make soak              run the daemon under faults; SEEDS=1-200 chooses the schedules
+# make fuzz              damaged input for every parser; CASES=1000000 and SEED=7 choose
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
 # make man             manual pages of the three programs, in build/man
@@ -27,7 +28,9 @@ MAN_FOLDER ?= build/man
 MAN_PAGE := $(BIN)/argparse-manpage --function make_parser \
     --project-name stripwatch --manual-title stripwatch
 
-.PHONY: demo check fast-tests test style types test-simulation bench man constraints clean
+CASES ?= 100000
+
+.PHONY: demo check fast-tests test style types soak fuzz test-simulation bench man constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
@@ -56,6 +59,9 @@ types: $(VENV)/.test
 
 soak: $(VENV)/.base
 	$(BIN)/python -m stripwatch.lab.faults.soak $(SEEDS)
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))
 
 # What passes is recorded (tests/gpu_simulation/README.md).
 test-simulation: $(VENV)/.gpu-simulation

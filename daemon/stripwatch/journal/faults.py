@@ -12,6 +12,7 @@ from pathlib import Path
 from stripwatch.errors import StorageError
 
 MOVE_AWAY = "see what is wrong with: stripwatch journal verify, move it away, and a new one is made"
+DAMAGED = f"is damaged; {MOVE_AWAY}"
 _FULL = "the disk is full; free space on it"
 _READ_ONLY = (
     "it is read-only; check the permissions, and whether the disk has been mounted read-only after "
@@ -26,7 +27,7 @@ _REMEDIES = {
     sqlite3.SQLITE_PERM: _PERMISSIONS,
     sqlite3.SQLITE_IOERR: "the disk reports an error; check its cables and health",
     sqlite3.SQLITE_NOTADB: "it is not a journal; move it away, and a new one is made",
-    sqlite3.SQLITE_CORRUPT: f"it is damaged; {MOVE_AWAY}",
+    sqlite3.SQLITE_CORRUPT: f"it {DAMAGED}",
     sqlite3.SQLITE_BUSY: "another program has locked it",
 }
 _SYSTEM_REMEDIES = {
@@ -54,6 +55,8 @@ def as_storage_error(path: Path) -> Iterator[None]:
         if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and _is_full(path.parent):
             code = sqlite3.SQLITE_FULL
         raise StorageError(f"journal {path}: {_REMEDIES.get(code, str(error))}") from error
+    except UnicodeDecodeError as error:  # of SQLite's message, which quotes damaged names
+        raise StorageError(f"journal {path} {DAMAGED}") from error
     except OSError as error:
         reason = _SYSTEM_REMEDIES.get(error.errno or 0, error.strerror or str(error))
         raise StorageError(f"journal {path}: {reason}") from error

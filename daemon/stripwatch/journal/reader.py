@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stripwatch.errors import StorageError
-from stripwatch.journal.faults import as_storage_error
+from stripwatch.journal.faults import DAMAGED, as_storage_error
 from stripwatch.journal.schema import check
 from stripwatch.journal.store import FILE
 
@@ -79,11 +79,13 @@ class JournalReader:
             StorageError: the journal cannot be read.
         """
         with as_storage_error(self.path):
-            (stream,) = self._database.execute("SELECT stream FROM journal").fetchone()
+            row = self._database.execute("SELECT stream FROM journal").fetchone()
+            if row is None or not isinstance(row[0], str):
+                raise StorageError(DAMAGED)
             # One aggregate for each query: only then does SQLite look up one end of the key.
             (first_seq,) = self._database.execute("SELECT min(seq) FROM event").fetchone()
             (last_seq,) = self._database.execute("SELECT max(seq) FROM event").fetchone()
-        return Bounds(stream, first_seq or 1, last_seq or 0)
+        return Bounds(row[0], first_seq or 1, last_seq or 0)
 
     def since(
         self, seq: int, *, topics: Sequence[str] = ("",), events_max: int, bytes_max: int
@@ -108,6 +110,9 @@ class JournalReader:
                 (seq, max(events_max, SCANNED_MAX)),
             )
             for row in rows:
+                # SQLite checks what it writes, and not what it reads.
+                if not (isinstance(row[1], str) and isinstance(row[3], bytes)):
+                    raise StorageError(DAMAGED)
                 if row[1].startswith(prefixes):
                     size += len(row[3])
                     if events and (size > bytes_max or len(events) == events_max):

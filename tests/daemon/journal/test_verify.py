@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from tests.daemon.journal.conftest import damage
 
 from stripwatch.engines.fake import PAINT
 from stripwatch.errors import StorageError
@@ -137,6 +138,13 @@ def test_a_damaged_file_is_a_fault_and_no_traceback(sound: Path, tmp_path: Path)
         damaged = tmp_path / FILE
         damaged.write_bytes(content[:start] + b"\xff" * 4096 + content[start + 4096 :])
         assert verify(damaged), start
+
+
+@pytest.mark.parametrize("column", ["topic", "t_ns", "payload"])
+def test_a_row_that_its_table_forbids_is_named(database: sqlite3.Connection, column: str) -> None:
+    """Found by fuzzing. Nothing is said of the events: rows may hold anything."""
+    damage(database, column)
+    assert faults_in(database) == [f"the database is damaged: NULL value in event.{column}"]
 
 
 def test_what_is_no_journal_is_refused_with_a_sentence(tmp_path: Path) -> None:
