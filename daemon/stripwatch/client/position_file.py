@@ -24,7 +24,7 @@ def load_place(path: Path) -> Place | None:
         return None
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is not a file of a position ({error}); name another file, or remove it to "
             "start anew"

@@ -11,7 +11,14 @@ NAME_PATTERN = "^[a-z0-9_-]{1,32}$(?!\\n)"
 SESSION_PATTERN = "^[A-Za-z0-9_-]{1,64}$(?!\\n)"
 STRIP_PATTERN = "^[ -~]{1,64}$(?!\\n)"  # printable ASCII: coil ids are printed and filed
 CLASS_PATTERN = "^[a-z0-9_]{1,32}$(?!\\n)"
-CURVE_KEY_PATTERN = r"^[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}$(?!\n)"  # Z85: ZeroMQ RFC 32
+# Z85, ZeroMQ RFC 32: five digits of base 85 are four bytes, so at most "%nSc0", which is 2**32 - 1.
+_Z85 = r"0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#"
+_Z85_FIRST = _Z85.removesuffix("%$#")
+_Z85_FIVE = (
+    rf"([{_Z85_FIRST}][{_Z85}]{{4}}|%([0-9a-m][{_Z85}]{{3}}|n([0-9a-zA-R][{_Z85}]{{2}}"
+    rf"|S([0-9ab][{_Z85}]|c0))))"
+)
+CURVE_KEY_PATTERN = rf"^{_Z85_FIVE}{{8}}$(?!\n)"
 COUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
 SIDE_MAX = 65536  # lines or pixels; the limit of JPEG
 CLASSES_MAX = 8  # one bit per class in the uint8 mask

@@ -134,9 +134,10 @@ def test_a_file_keeps_the_place(plant: Plant, tmp_path: Path) -> None:
         assert take(events, 3) == sent[:3]
     with plant.subscriber(position_file=path) as events:
         assert take(events, 4) == sent[2:]
-    path.write_text("{}")
-    with pytest.raises(ConfigError, match=r"place\.json is not a file of a position"):
-        Subscriber("tcp://127.0.0.1:9", requests="tcp://127.0.0.1:9", position_file=path)
+    for text in ("{}", '{"a":' * 100_000):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=r"place\.json is not a file of a position"):
+            Subscriber("tcp://127.0.0.1:9", requests="tcp://127.0.0.1:9", position_file=path)
 
 
 def test_a_place_of_the_callers_own_goes_before_all_others(plant: Plant) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
+import zmq
 
 from stripwatch.errors import ConfigError
 from stripwatch.net.curve import client_curve
 from stripwatch.net.keys import make_key, read_public_key, read_secret_key
+from stripwatch.wire.names import CURVE_KEY_PATTERN
 
 
 @pytest.fixture
@@ -60,6 +63,8 @@ def test_a_key_is_never_replaced(key: Path) -> None:
         ("secret_key = ", "secret = ", "not what a secret key holds"),
         ('secret_key = "', 'secret_key = "short', "secret_key is not what"),
         ('public_key = "', 'public_key = "d" #', "public_key is not what"),
+        # Found by fuzzing: 40 characters of Z85 that are no 32 bytes, which libzmq refuses.
+        ('daemon_key = "ddddd', 'daemon_key = "%nSc1', "daemon_key is not what"),
         ('name = "top"', "name = 3", "name is not what"),
         ('name = "top"', 'name = "', "is not TOML"),
     ],
@@ -99,3 +104,20 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
         make_key(tmp_path / "Top.key", "Top")
     with pytest.raises(ConfigError, match=r"for example x\.key"):
         make_key(tmp_path / "x.pub", "x")
+
+
+@pytest.mark.parametrize(
+    ("five", "is_key"),
+    [("00000", True), ("%nSc0", True), ("%nSc1", False), ("%nSd0", False), ("%nT00", False),
+     ("%o000", False), ("$0000", False), ("#####", False), ("@####", True)],
+)  # fmt: skip
+def test_a_key_is_what_libzmq_takes_for_one(five: str, is_key: bool) -> None:
+    """Five characters are four bytes, up to 2**32 - 1."""
+    key = "0" * 35 + five
+    assert bool(re.search(CURVE_KEY_PATTERN, key)) == is_key
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        if is_key:
+            socket.curve_serverkey = key.encode()
+        else:
+            with pytest.raises(zmq.ZMQError):
+                socket.curve_serverkey = key.encode()
