@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.config.cameras import source_mistakes
 from stripwatch.config.errors import (
     explain,
     explain_all,
@@ -42,6 +43,11 @@ def load_config(path: Path) -> Config:
         endpoints.append(config.requests.endpoint)
     mistakes = [
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
+        *(
+            text
+            for camera in config.cameras
+            for text in source_mistakes(camera.name, camera.source)
+        ),
         *_repeated("endpoint", endpoints),
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
         *_wrong_edges(config.strip),

@@ -1,0 +1,122 @@
+"""What a library that reaches cameras offers: the interface of Aravis, GenTL and pylon.
+
+A driver is one module with a class that has the methods of `CameraLibrary`. All calls to one open
+camera come from one thread. Whatever the camera or its library does wrong is a `DeviceError`;
+what the user asked for and the camera refuses is a `ConfigError` with the range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.config.cameras import CameraSource, FeatureValue
+from stripwatch.config.sections import Geometry
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+class BufferStatus(StrEnum):
+    """What is known about the pixels of a buffer."""
+
+    COMPLETE = "complete"  # every line of `pixels` was received
+    INCOMPLETE = "incomplete"  # something is missing: the rest holds pixels of an older frame
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One frame in the library's own memory, valid until `OpenCamera.release`."""
+
+    pixels: Pixels  # [lines, pixels], a view; fewer lines than asked for where the strip stopped
+    frame_id: int  # as the camera counts
+    device_ns: int | None  # time of the frame's start on the camera's clock; None: it tells none
+    host_ns: int  # Unix time at which the frame began to arrive
+    status: BufferStatus
+    detail: str  # of an incomplete buffer: why, for the log; else ""
+    chunks: Mapping[str, int | float]  # of the names asked for in `open`, those that came
+    token: object  # the library's own handle
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A camera that a library sees; every text may be empty."""
+
+    kind: str  # of `CameraSource`
+    id: str  # what to write into the configuration
+    make: str
+    model: str
+    serial: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature of a camera, as `stripwatch camera show` lists it."""
+
+    name: str
+    value: FeatureValue | None  # None: cannot be read now
+    allowed: str  # the range or the choices, in words; "" = nothing known
+    writable: bool
+    unit: str = ""
+
+
+class OpenCamera(Protocol):
+    """A camera that is open and configured, and delivers buffers once started."""
+
+    @property
+    def identity(self) -> Discovered:
+        """What was opened."""
+
+    @property
+    def frame_id_period(self) -> int | None:
+        """65535 where ids run 1..65535 and begin again at 1; None: they never wrap."""
+
+    def check_alive(self) -> None:
+        """Ask the camera for something. DeviceError: it does not answer."""
+
+    def start(self) -> None:
+        """Begin to deliver."""
+
+    def next_buffer(self, timeout_s: float) -> Buffer | None:
+        """The next buffer in order, whatever its status; None: none came in time."""
+
+    def release(self, buffer: Buffer) -> None:
+        """Give a buffer back; its pixels may change from now on."""
+
+    def read(self, name: str) -> FeatureValue:
+        """The value of a feature now. DeviceError: it cannot be read."""
+
+    def write(self, name: str, value: FeatureValue) -> None:
+        """Set a feature. ConfigError: refused, with what is allowed."""
+
+    def features(self) -> list[Feature]:
+        """Every feature, with its range."""
+
+    def frames_dropped(self) -> int:
+        """Frames that came while no buffer was free, since the start; 0 where unknown."""
+
+    def close(self) -> None:
+        """Stop and give everything back; raises nothing."""
+
+
+class CameraLibrary(Protocol):
+    """A library that finds and opens cameras."""
+
+    def discover(self) -> list[Discovered]:
+        """Every camera in sight. Call it in no process that holds an open camera."""
+
+    def open(self, source: CameraSource, geometry: Geometry) -> OpenCamera:
+        """Open and configure one camera.
+
+        The frame has `geometry.frame_lines` lines of `geometry.frame_pixels` pixels. Values whose
+        names are in `source.line.chunk` and `source.lines_lost_chunk` come with each buffer.
+
+        Raises:
+            ConfigError: no such camera, or it refuses a setting; names what there is.
+            DeviceError: the camera does not answer.
+        """
