@@ -27,7 +27,7 @@ from stripwatch.wire.event import EVENT_BYTES_MAX, Event, FrameResult
 from stripwatch.wire.names import ReaderName
 from stripwatch.wire.requests import Place
 
-STRIP_TOPICS = ("defect", "gap", "periodic", "strip")
+STRIP_TOPICS = ("defect", "gap", "light", "periodic", "strip")
 NUMBERED_TOPICS = (*STRIP_TOPICS, "daemon")
 TOPIC_BYTES_MAX = 200
 TERM_LINGER_MS = 0  # a subscriber sends nothing but subscriptions

@@ -20,6 +20,7 @@ from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
 from stripwatch.inspect.events import StripTally, defect_event, gap_event
 from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
+from stripwatch.inspect.light import LightFollower
 from stripwatch.inspect.model import Model
 from stripwatch.inspect.periodic.detector import PeriodicDefects
 from stripwatch.inspect.strip.coordinates import CameraPlace
@@ -58,6 +59,7 @@ class Inspector:
         self._whole = WholeDefects(config)
         self._strips: dict[str, StripTally] = {}
         self._periodic = PeriodicDefects(config)
+        self.light = LightFollower(self._places.values())
 
     def resume(self, camera: str, state: bytes) -> None:
         """Continue a strip that the daemon before this one has begun; see `open_strips`."""
@@ -168,6 +170,7 @@ class Inspector:
         pixels = frames[row.row, : header.shape[0]]
         self._edges.look(header, pixels)
         defects = self._defects(header, found, tally.strip if tally else None, model)
+        outputs += self.light.frame_events(header, tally.strip if tally else None)
         outputs += defects
         if tally:
             tally.add_frame(header, defects)

@@ -35,7 +35,7 @@ OVERLAY_NAME = re.compile(rf"demo--?\d+_({'|'.join(CAMERAS)})_\d+_[0-9a-f]+\.png
 COMMAND_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
-TOPICS = ("defect", "gap", "periodic", "strip", "status", "image")
+TOPICS = ("defect", "gap", "light", "periodic", "strip", "status", "image")
 
 
 def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCode:

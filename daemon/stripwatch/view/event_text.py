@@ -16,6 +16,7 @@ from stripwatch.wire.event import (
     Event,
     FrameResult,
     Gap,
+    Light,
     Periodic,
     Status,
     StripEnd,
@@ -43,6 +44,8 @@ def format_event(  # noqa: PLR0911 - one for each type
             return _defect(event)
         case Gap():
             return _gap(event)
+        case Light():
+            return _light(event)
         case Periodic():
             return _periodic(event)
         case StripStart() | StripEnd():
@@ -85,6 +88,16 @@ def _gap(event: Gap) -> Text:
     return line.append(
         f"NOT INSPECTED: {_count(event.count, 'frame')} ({frames}), {event.cause}", "bold red"
     )
+
+
+def _light(event: Light) -> Text:
+    first_mm, last_mm = event.crossweb_mm
+    line = _front(event.t_ns, event.camera, event.strip)
+    line.append(f"{UNKNOWN:>12}  {first_mm:>8.1f} mm  ")
+    percent = f"{abs(1 - event.share):.0%} {'brighter' if event.share > 1 else 'darker'}"
+    style = "bold red" if event.state == "opened" else "bold"
+    line.append(f"LIGHT {event.state}: {event.kind} ", style)
+    return line.append(f"to {last_mm:.1f} mm, {percent} than expected")
 
 
 def _periodic(event: Periodic) -> Text:

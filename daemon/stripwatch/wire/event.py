@@ -2,10 +2,10 @@
 
     [topic, payload]
 
-The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py` or
-of `periodic.py`. Journalled events (defect, defect_closed, gap, periodic, strip_start, strip_end,
-daemon_start, daemon_stop) are numbered: `stream` names the journal and `seq` counts from 1 without
-a hole. Telemetry (status, frame) is not numbered.
+The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py`,
+of `light.py` or of `periodic.py`. Journalled events (defect, defect_closed, gap, light, periodic,
+strip_start, strip_end, daemon_start, daemon_stop) are numbered: `stream` names the journal and
+`seq` counts from 1 without a hole. Telemetry (status, frame) is not numbered.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from stripwatch.wire.defect import Edges as Edges
 from stripwatch.wire.defect import FrameRange as FrameRange
 from stripwatch.wire.defect import Position as Position
 from stripwatch.wire.defect import Unit
+from stripwatch.wire.light import Light as Light
+from stripwatch.wire.light import OpenLightFault
 from stripwatch.wire.names import CameraName, Count, SessionId, StripId
 from stripwatch.wire.numbered import NO_SEQ as NO_SEQ
 from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
@@ -124,6 +126,12 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     second_sender: Annotated[
         SessionId | None, Meta(description="another session that sends under the same name now")
     ] = None
+    light: Annotated[
+        float | None, Meta(description="mean grey of the latest frame, where the camera tells it")
+    ] = None
+    light_faults: Annotated[
+        tuple[OpenLightFault, ...], Meta(description="faults of the light that are open")
+    ] = ()
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
@@ -173,7 +181,7 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     v: Literal[1] = 1
 
 
-StripEvent = Defect | DefectClosed | Gap | Periodic | StripStart | StripEnd
+StripEvent = Defect | DefectClosed | Gap | Light | Periodic | StripStart | StripEnd
 NumberedEvent = StripEvent | DaemonStart | DaemonStop
 Event = NumberedEvent | Status | FrameResult
 
@@ -192,6 +200,8 @@ def topic_of(event: Event) -> str:  # noqa: PLR0911 - one for each type
             return f"{event.__struct_config__.tag}.{event.camera}.{event.class_name}"
         case Gap():
             return f"gap.{event.camera}"
+        case Light():
+            return f"light.{event.camera}"
         case Periodic():
             return f"periodic.{event.side}"
         case StripStart() | StripEnd():
