@@ -33,6 +33,7 @@ class LineSource(_Section, frozen=True):
     embedded: EmbeddedCount | None = None
     bits: Literal[16, 32] = 32  # the count goes back to 0 after 2^bits
     counts_per_line: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
+    may_fall: bool = False  # frames are taken while the strip runs backwards, too
 
 
 class CameraSource(_Section, frozen=True):

@@ -94,10 +94,12 @@ def _light(event: Light) -> Text:
     first_mm, last_mm = event.crossweb_mm
     line = _front(event.t_ns, event.camera, event.strip)
     line.append(f"{UNKNOWN:>12}  {first_mm:>8.1f} mm  ")
-    percent = f"{abs(1 - event.share):.0%} {'brighter' if event.share > 1 else 'darker'}"
+    than = "brighter" if event.share > 1 else "darker"
     style = "bold red" if event.state == "opened" else "bold"
     line.append(f"LIGHT {event.state}: {event.kind} ", style)
-    return line.append(f"to {last_mm:.1f} mm, {percent} than expected")
+    return line.append(
+        f"to {last_mm:.1f} mm, {100 * abs(1 - event.share):.0f} % {than} than expected"
+    )
 
 
 def _periodic(event: Periodic) -> Text:

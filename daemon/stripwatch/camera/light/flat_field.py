@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cv2
 import msgspec
@@ -90,9 +90,10 @@ def save_flat_field(path: Path, field: FlatField) -> FlatField:
     Raises:
         OSError: it cannot be written.
     """
+    field = msgspec.json.decode(msgspec.json.encode(field), type=FlatField)  # whole floats
     field = msgspec.structs.replace(field, sha256=field.digest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, msgspec.json.format(msgspec.json.encode(field), indent=1) + b"\n")
+    write_whole(path, msgspec.json.encode(field) + b"\n")
     return field
 
 
@@ -102,7 +103,7 @@ def load_flat_field(path: Path, camera: str, pixels: int, bits: int) -> FlatFiel
     Raises:
         ConfigError: it cannot be read, was changed, or is not for this camera as it is now.
     """
-    field: FlatField = msgspec.convert(_read(path), FlatField)
+    field = _read(path)
     again = f"; make it again with `stripwatch camera calibrate {camera}`"
     if field.sha256 != field.digest:
         raise ConfigError(f"{path}: was changed after the calibration, its hash is wrong{again}")
@@ -117,13 +118,13 @@ def load_flat_field(path: Path, camera: str, pixels: int, bits: int) -> FlatFiel
     return field
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - checked by the caller
+def _read(path: Path) -> FlatField:
     try:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
         if len(content) > FILE_BYTES_MAX:
             raise ConfigError(f"{path}: is longer than {FILE_BYTES_MAX} bytes: no flat field")
-        return msgspec.to_builtins(msgspec.json.decode(content, type=FlatField))
+        return msgspec.json.decode(content, type=FlatField)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
