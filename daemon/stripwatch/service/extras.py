@@ -4,13 +4,17 @@ from __future__ import annotations
 
 _TRAIN = "train"
 _EXTRAS = {  # extra of pyproject.toml, by the first part of the module's name
+    "asyncua": "opcua",
+    "genicam": "genicam",
     "google": "build",  # protobuf
+    "harvesters": "genicam",
     "onnx": "build",
     "onnxruntime": "build",
     "nncf": "int8",
     "paho": "mqtt",
     "pyarrow": "parquet",
     "pycuda": "cuda",
+    "pypylon": "pylon",
     "tensorboard": "tensorboard",
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
