@@ -33,37 +33,41 @@ class Aravis:
         ]
 
     def open(self, source: CameraSource) -> AravisCamera:
-        """See `CameraLibrary`."""
-        wanted = source.id or self._only_one()
+        """See `CameraLibrary`; a camera out of sight is tried at its address."""
+        found = self.discover()
+        fitting = [camera for camera in found if _is_meant(source.id, camera)]
+        if len(fitting) > 1 or (not source.id and not fitting):
+            raise ConfigError(
+                f"cameras.source.id = {source.id!r} fits {len(fitting)} of the cameras in sight"
+                f"{_listed(found)}; give the id of one"
+            )
+        wanted = fitting[0].id if fitting else source.id
         try:
             camera = self._lib.call("arv_camera_new", wanted.encode())
         except AravisFault as fault:
-            raise self._cannot_open(wanted, str(fault)) from None
+            raise _not_opened(source.id, found, fitting, str(fault)) from None
         if camera is None:
-            raise self._cannot_open(wanted, "it was not found")
-        return AravisCamera(self._lib, camera, _identity(self._lib, camera, wanted), source)
+            raise _not_opened(source.id, found, fitting, "nothing has this id")
+        identity = fitting[0] if fitting else _identity(self._lib, camera, wanted)
+        return AravisCamera(self._lib, camera, identity, source)
 
-    def _only_one(self) -> str:
-        found = self.discover()
-        if len(found) != 1:
-            raise ConfigError(
-                f"cameras.source has no id, and {len(found)} cameras are in sight"
-                f"{_listed(found)}; give the id of one"
-            )
-        return found[0].id
 
-    def _cannot_open(self, wanted: str, fault: str) -> ConfigError | CameraError:
-        """A camera in sight that does not open is the camera's fault, which may pass."""
-        found = self.discover()
-        if any(wanted in (camera.id, camera.serial, camera.address) for camera in found):
-            return CameraError(
-                f"camera {wanted!r} is there and cannot be opened: {fault}; does another program "
-                "control it?"
-            )
+def _is_meant(wanted: str, camera: Discovered) -> bool:
+    return not wanted or wanted in (camera.id, camera.serial, camera.address)
+
+
+def _not_opened(
+    wanted: str, found: list[Discovered], fitting: list[Discovered], fault: str
+) -> CameraError:
+    if fitting:
         return CameraError(
-            f"camera {wanted!r} does not answer: {fault}; in sight{_listed(found) or ': none'}; "
-            "check cable, power and address, and stripwatch camera list"
+            f"camera {fitting[0].id} is there and cannot be opened: {fault}; does another program "
+            "control it?"
         )
+    return CameraError(
+        f"camera {wanted!r} does not answer: {fault}; in sight{_listed(found) or ': none'}; check "
+        "cable, power and address, and what stripwatch camera list shows"
+    )
 
 
 def _identity(library: AravisLibrary, camera: int, wanted: str) -> Discovered:
@@ -73,8 +77,7 @@ def _identity(library: AravisLibrary, camera: int, wanted: str) -> Discovered:
             texts.append(_text(library.call(f"arv_camera_get_{what}", camera)))
         except AravisFault:
             texts.append("")
-    address = wanted if wanted.replace(".", "").isdigit() and wanted.count(".") == 3 else ""
-    return Discovered("aravis", wanted, texts[0], texts[1], texts[2], address)
+    return Discovered("aravis", wanted, texts[0], texts[1], texts[2], address=wanted)
 
 
 def _listed(found: list[Discovered]) -> str:
