@@ -1,13 +1,13 @@
 """What a library that reaches cameras offers: the interface of Aravis, GenTL and pylon.
 
 A driver is one module with a class that has the methods of `CameraLibrary`. All calls to one open
-camera come from one thread. Whatever the camera or its library does wrong is a `DeviceError`;
+camera come from one thread. Whatever the camera or its library does wrong is a `CameraError`;
 what the user asked for and the camera refuses is a `ConfigError` with the range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.config.cameras import CameraSource, FeatureValue
-from stripwatch.config.sections import Geometry
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -38,7 +37,7 @@ class Buffer:
     host_ns: int  # Unix time at which the frame began to arrive
     status: BufferStatus
     detail: str  # of an incomplete buffer: why, for the log; else ""
-    chunks: Mapping[str, int | float]  # of the names asked for in `open`, those that came
+    chunks: Mapping[str, int | float]  # of the names given to `start`, those that came
     token: object  # the library's own handle
 
 
@@ -60,13 +59,15 @@ class Feature:
 
     name: str
     value: FeatureValue | None  # None: cannot be read now
-    allowed: str  # the range or the choices, in words; "" = nothing known
-    writable: bool
+    allowed: str = ""  # the range or the choices, in words; "" = nothing known
+    choices: tuple[str, ...] = ()  # of an enumeration
+    writable: bool = False
     unit: str = ""
+    group: str = ""  # the camera's own heading
 
 
 class OpenCamera(Protocol):
-    """A camera that is open and configured, and delivers buffers once started."""
+    """A camera that is open, and delivers buffers once it is configured and started."""
 
     @property
     def identity(self) -> Discovered:
@@ -76,11 +77,23 @@ class OpenCamera(Protocol):
     def frame_id_period(self) -> int | None:
         """65535 where ids run 1..65535 and begin again at 1; None: they never wrap."""
 
-    def check_alive(self) -> None:
-        """Ask the camera for something. DeviceError: it does not answer."""
+    def feature(self, name: str) -> Feature | None:
+        """A feature with its range; None: the camera has no such feature now."""
 
-    def start(self) -> None:
-        """Begin to deliver."""
+    def features(self) -> list[Feature]:
+        """Every feature, with its range."""
+
+    def read(self, name: str) -> FeatureValue:
+        """The value of a feature now. CameraError: it cannot be read."""
+
+    def write(self, name: str, value: FeatureValue) -> None:
+        """Set a feature. ConfigError: there is none, or it refuses; says what is allowed."""
+
+    def start(self, buffers: int, chunks: Sequence[str]) -> None:
+        """Allocate buffers of the frame's size and begin to deliver.
+
+        The values of the named chunks come with each buffer. ConfigError: there is no such chunk.
+        """
 
     def next_buffer(self, timeout_s: float) -> Buffer | None:
         """The next buffer in order, whatever its status; None: none came in time."""
@@ -88,14 +101,8 @@ class OpenCamera(Protocol):
     def release(self, buffer: Buffer) -> None:
         """Give a buffer back; its pixels may change from now on."""
 
-    def read(self, name: str) -> FeatureValue:
-        """The value of a feature now. DeviceError: it cannot be read."""
-
-    def write(self, name: str, value: FeatureValue) -> None:
-        """Set a feature. ConfigError: refused, with what is allowed."""
-
-    def features(self) -> list[Feature]:
-        """Every feature, with its range."""
+    def check_alive(self) -> None:
+        """Ask the camera for something. CameraError: it does not answer."""
 
     def frames_dropped(self) -> int:
         """Frames that came while no buffer was free, since the start; 0 where unknown."""
@@ -110,13 +117,10 @@ class CameraLibrary(Protocol):
     def discover(self) -> list[Discovered]:
         """Every camera in sight. Call it in no process that holds an open camera."""
 
-    def open(self, source: CameraSource, geometry: Geometry) -> OpenCamera:
-        """Open and configure one camera.
-
-        The frame has `geometry.frame_lines` lines of `geometry.frame_pixels` pixels. Values whose
-        names are in `source.line.chunk` and `source.lines_lost_chunk` come with each buffer.
+    def open(self, source: CameraSource) -> OpenCamera:
+        """Open one camera and take control of it; nothing is configured yet (`essentials.py`).
 
         Raises:
-            ConfigError: no such camera, or it refuses a setting; names what there is.
-            DeviceError: the camera does not answer.
+            ConfigError: there is no such camera, or several fit; names what there is.
+            CameraError: the camera does not answer.
         """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stripwatch.camera.base import Buffer, OpenCamera, Pixels
 from stripwatch.config.sections import Camera
-from stripwatch.errors import DeviceError
+from stripwatch.errors import CameraError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +61,5 @@ def make_parts(camera: Camera, opened: OpenCamera) -> Parts:
 
 def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
     if pixels.dtype != np.uint8:
-        raise DeviceError(f"the camera sends {pixels.dtype} pixels; set pixel_format to Mono8")
+        raise CameraError(f"the camera sends {pixels.dtype} pixels; set pixel_format to Mono8")
     return pixels  # type: ignore[return-value]  # narrowed by its dtype

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stripwatch.cli import (
     audit,
     bench,
+    camera,
     check,
     demo,
     events,
@@ -33,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     modules = (run, init, check, reload, demo, replay, record, events, journal, grade, report)
-    for module in (*modules, audit, forward, bench):
+    for module in (*modules, audit, camera, forward, bench):
         module.add_parser(commands)
     return parser
 

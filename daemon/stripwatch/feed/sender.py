@@ -6,45 +6,22 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import msgspec
 import zmq
 
-from stripwatch.config.sections import Attach, Input
 from stripwatch.errors import AddressError, ConfigError, StripwatchError
+from stripwatch.feed.frame_sender import FrameSender
+from stripwatch.feed.link import Link
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
-from stripwatch.net.peer import peer_endpoint
-from stripwatch.net.sockets import Socket, open_socket
-from stripwatch.wire.frame import FrameHeader, build_frame
+from stripwatch.net.sockets import Socket
+from stripwatch.wire.frame import FrameHeader
 
 FULL_WAIT_S = 0.001  # between two tries while the queue is full
 POLL_MS = 100  # longest wait for a receiver, so that a stop is seen
-LINGER_MS = 5000  # for the last frames to leave
-SUBSCRIPTION_BYTES_MAX = 256
 STRIP_CHARACTERS_MAX = 64
-
-
-class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """The sending end of an input: pub sends to sub, push to pull."""
-
-    endpoint: str
-    pattern: Literal["pub", "push"] = "pub"
-    attach: Attach = "connect"
-    queue_frames: int = 32
-
-
-def link_to(entry: Input) -> Link:
-    """The sending end of an input of a configuration."""
-    endpoint, attach = peer_endpoint(entry.endpoint, entry.attach)
-    return Link(
-        endpoint=endpoint,
-        pattern="pub" if entry.pattern == "sub" else "push",
-        attach=attach,
-        queue_frames=entry.queue_frames,
-    )
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,27 +71,12 @@ def send_frames(
         StorageError: a frame cannot be read.
     """
     _check(source, schedule)
-    context = zmq.Context()
-    # A PUSH socket is then writable only once a receiver has connected.
-    context.setsockopt(zmq.IMMEDIATE, 1)
-    try:
-        socket = open_socket(
-            context,
-            "xpub" if link.pattern == "pub" else "push",
-            link.endpoint,
-            attach=link.attach,
-            queue=link.queue_frames,
-            message_bytes_max=SUBSCRIPTION_BYTES_MAX,
-        )
-        try:
-            if link.pattern == "pub":
-                socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is reported, not hidden
-            _await_receiver(socket, link, receiver_timeout_s, stop)
-            return _send(source, socket, schedule, stop, on_sent)
-        finally:
-            socket.close(0 if stop.is_set() else LINGER_MS)
-    finally:
-        context.term()
+    with FrameSender(link) as sender:
+        _await_receiver(sender.socket, link, receiver_timeout_s, stop)
+        sent = _send(source, sender, schedule, stop, on_sent)
+        if not stop.is_set():
+            sender.finish()
+        return sent
 
 
 def strip_name(source: Source, schedule: Schedule, number: int) -> str:
@@ -158,7 +120,7 @@ def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threadin
 
 def _send(
     source: Source,
-    socket: Socket,
+    sender: FrameSender,
     schedule: Schedule,
     stop: threading.Event,
     on_sent: Callable[[FrameHeader], None],
@@ -177,7 +139,7 @@ def _send(
             pacer.wait_for_next(frame.t_ns)
             frames += 1
             for header in _headers(frame, cameras, renumbering, schedule, strip, last=last):
-                if not _send_one(socket, header, frame, stop):
+                if not _send_one(sender, header, frame, stop):
                     return sent
                 before = sent.get(header.camera)
                 sent[header.camera] = Sent(header, before.frames + 1 if before else 1)
@@ -189,23 +151,16 @@ def _send(
 
 
 def _send_one(
-    socket: Socket, header: FrameHeader, frame: SourceFrame, stop: threading.Event
+    sender: FrameSender, header: FrameHeader, frame: SourceFrame, stop: threading.Event
 ) -> bool:
     """Send a frame, waiting while the queue is full; False: stopped before it was sent."""
-    parts = build_frame(header, frame.payload)
-    if socket.type == zmq.XPUB:
-        while socket.poll(0):  # libzmq keeps unread subscriptions without a limit
-            socket.recv()
     while not stop.is_set():
-        try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
-        except zmq.Again:
-            if socket.type == zmq.PUSH:
-                socket.poll(POLL_MS, zmq.POLLOUT)
-            else:  # polling does not help: XPUB always reports that it can be written to
-                stop.wait(FULL_WAIT_S)
-        else:
+        if sender.try_send(header, frame.payload):
             return True
+        if sender.socket.type == zmq.PUSH:
+            sender.socket.poll(POLL_MS, zmq.POLLOUT)
+        else:  # polling does not help: XPUB always reports that it can be written to
+            stop.wait(FULL_WAIT_S)
     return False
 
 

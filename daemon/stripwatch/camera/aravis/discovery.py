@@ -1,0 +1,88 @@
+"""Finding and opening cameras with Aravis."""
+
+from __future__ import annotations
+
+from stripwatch.camera.aravis.camera import AravisCamera
+from stripwatch.camera.aravis.library import AravisFault, AravisLibrary, load_aravis
+from stripwatch.camera.base import Discovered
+from stripwatch.config.cameras import CameraSource
+from stripwatch.errors import CameraError, ConfigError
+
+
+class Aravis:
+    """GigE Vision and USB3 Vision; see `camera.base.CameraLibrary`."""
+
+    def __init__(self) -> None:
+        """Load the library. ConfigError: it is not installed."""
+        self._lib = load_aravis()
+
+    def discover(self) -> list[Discovered]:
+        """See `CameraLibrary`; takes about a second."""
+        plain = self._lib.plain
+        plain.arv_update_device_list()
+        return [
+            Discovered(
+                kind="aravis",
+                id=_text(plain.arv_get_device_id(index)),
+                make=_text(plain.arv_get_device_vendor(index)),
+                model=_text(plain.arv_get_device_model(index)),
+                serial=_text(plain.arv_get_device_serial_nbr(index)),
+                address=_text(plain.arv_get_device_address(index)),
+            )
+            for index in range(plain.arv_get_n_devices())
+        ]
+
+    def open(self, source: CameraSource) -> AravisCamera:
+        """See `CameraLibrary`; a camera out of sight is tried at its address."""
+        found = self.discover()
+        fitting = [camera for camera in found if _is_meant(source.id, camera)]
+        if len(fitting) > 1 or (not source.id and not fitting):
+            raise ConfigError(
+                f"cameras.source.id = {source.id!r} fits {len(fitting)} of the cameras in sight"
+                f"{_listed(found)}; give the id of one"
+            )
+        wanted = fitting[0].id if fitting else source.id
+        try:
+            camera = self._lib.call("arv_camera_new", wanted.encode())
+        except AravisFault as fault:
+            raise _not_opened(source.id, found, fitting, str(fault)) from None
+        if camera is None:
+            raise _not_opened(source.id, found, fitting, "nothing has this id")
+        identity = fitting[0] if fitting else _identity(self._lib, camera, wanted)
+        return AravisCamera(self._lib, camera, identity, source)
+
+
+def _is_meant(wanted: str, camera: Discovered) -> bool:
+    return not wanted or wanted in (camera.id, camera.serial, camera.address)
+
+
+def _not_opened(
+    wanted: str, found: list[Discovered], fitting: list[Discovered], fault: str
+) -> CameraError:
+    if fitting:
+        return CameraError(
+            f"camera {fitting[0].id} is there and cannot be opened: {fault}; does another program "
+            "control it?"
+        )
+    return CameraError(
+        f"camera {wanted!r} does not answer: {fault}; in sight{_listed(found) or ': none'}; check "
+        "cable, power and address, and what stripwatch camera list shows"
+    )
+
+
+def _identity(library: AravisLibrary, camera: int, wanted: str) -> Discovered:
+    texts = []
+    for what in ("vendor_name", "model_name", "device_serial_number"):
+        try:
+            texts.append(_text(library.call(f"arv_camera_get_{what}", camera)))
+        except AravisFault:
+            texts.append("")
+    return Discovered("aravis", wanted, texts[0], texts[1], texts[2], address=wanted)
+
+
+def _listed(found: list[Discovered]) -> str:
+    return f": {', '.join(camera.id for camera in found)}" if found else ""
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
