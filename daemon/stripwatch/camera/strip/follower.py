@@ -14,7 +14,7 @@ from stripwatch.errors import AddressError
 from stripwatch.net.sockets import Context
 from stripwatch.service.extras import missing_extra
 
-RETRY_S_MAX = 10.0
+RETRY_S_MAX = 2.0
 
 
 class StripFollower:
