@@ -32,7 +32,7 @@ class Buffer:
     """One frame in the library's own memory, valid until `OpenCamera.release`."""
 
     pixels: Pixels  # [lines, pixels], a view; fewer lines than asked for where the strip stopped
-    frame_id: int  # as the camera counts
+    frame_id: int  # as the camera counts; of an incomplete buffer it means nothing
     device_ns: int | None  # time of the frame's start on the camera's clock; None: it tells none
     host_ns: int  # Unix time at which the frame began to arrive
     status: BufferStatus
@@ -103,9 +103,6 @@ class OpenCamera(Protocol):
 
     def check_alive(self) -> None:
         """Ask the camera for something. CameraError: it does not answer."""
-
-    def frames_dropped(self) -> int:
-        """Frames that came while no buffer was free, since the start; 0 where unknown."""
 
     def close(self) -> None:
         """Stop and give everything back; raises nothing."""

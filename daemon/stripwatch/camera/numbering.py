@@ -18,8 +18,8 @@ LINE_SLACK = 1  # lines by which the count of an encoder may differ, by rounding
 class Losses:
     """What did not reach the daemon since the start, by what was seen of it."""
 
-    incomplete: int = 0  # frames with pixels missing
-    skipped: int = 0  # ids of frames that never came
+    frames: int = 0  # whose ids are missing between two frames that are whole
+    incomplete: int = 0  # frames that came with pixels missing; they are among `frames`
     not_taken: int = 0  # frames that the daemon had no room for
     lines: int = 0  # that the camera counted as skipped within frames
     jumps: int = 0  # of the encoder between frames, without a missing id
@@ -47,10 +47,11 @@ class SessionNumbers:
         self._next_seq = 0
         self.losses = Losses()
 
-    def number_of(self, frame_id: int, *, complete: bool) -> int:
-        """The number of the buffer that came; what was lost before it leaves numbers out.
+    def number_of(self, frame_id: int) -> int:
+        """The number of a frame that is whole; what was lost before it leaves numbers out.
 
-        A buffer that is not complete has a number, too, under which nothing is sent.
+        The id of a frame that is not whole means nothing: where its first packet is missing, a
+        library shows the id that the buffer had before.
         """
         skipped = self._skipped_before(frame_id)
         if skipped < 0:
@@ -58,10 +59,7 @@ class SessionNumbers:
             self.losses.restarts += 1
             self._next_line = None
         if skipped:
-            self.losses.skipped += skipped
-            self._next_line = None
-        if not complete:
-            self.losses.incomplete += 1
+            self.losses.frames += skipped
             self._next_line = None
         self._last_id = frame_id
         seq = self._next_seq + skipped

@@ -71,7 +71,7 @@ class CameraProcess:
             CameraError: the camera stopped, or does not answer.
             ConfigError: the camera refuses a chunk.
         """
-        self._opened.start(self._source.buffers, _chunks(self._source))
+        self._opened.start(self._source.buffers, self._source.chunks)
         self._log.info(
             "camera started",
             make=self._opened.identity.make,
@@ -87,9 +87,8 @@ class CameraProcess:
             if buffer is None:
                 self._judge_silence(now_s)
             else:
-                self._silence.frame_came(now_s)
                 try:
-                    self._pass_on(buffer)
+                    self._take(buffer, now_s)
                 finally:
                     self._opened.release(buffer)
             self._notifier.watchdog()  # a library that hangs does not come here
@@ -98,13 +97,28 @@ class CameraProcess:
         self._notifier.stopping()
         self._sender.finish()
 
-    def _pass_on(self, buffer: Buffer) -> None:
-        """Send a buffer, if it is whole."""
+    def _take(self, buffer: Buffer, now_s: float) -> None:
+        """Send a buffer, if it is whole.
+
+        Raises:
+            CameraError: for too long none was.
+        """
         is_whole = buffer.status is BufferStatus.COMPLETE and buffer.pixels.shape[0] > 0
-        seq = self._numbers.number_of(buffer.frame_id, complete=is_whole)
-        if not is_whole:
-            self._log.debug("frame is incomplete", seq=seq, detail=buffer.detail)
+        was_whole_s = self._silence.whole_s(now_s)
+        self._silence.frame_came(now_s, is_whole=is_whole)
+        if is_whole:
+            self._pass_on(buffer)
             return
+        self._numbers.losses.incomplete += 1
+        if self._silence.is_none_whole(now_s):
+            raise CameraError(
+                f"frames come, and for {was_whole_s:.1f} s none was whole: {buffer.detail}; check "
+                "the network (docs/cameras.md)"
+            )
+
+    def _pass_on(self, buffer: Buffer) -> None:
+        """Send a buffer that is whole."""
+        seq = self._numbers.number_of(buffer.frame_id)
         place = self._parts.place(buffer)
         lost_chunk = self._source.lines_lost_chunk
         lines_lost = max(0, int(buffer.chunks.get(lost_chunk, 0))) if lost_chunk else 0
@@ -171,13 +185,12 @@ class CameraProcess:
             self._log.warning(
                 "frames lost",
                 session=self._numbers.session,
-                no_buffer_free=self._opened.frames_dropped(),
                 **asdict(losses),
             )
             self._reported_losses = Losses(**asdict(losses))
         self._check_link()
         state = "the strip stands" if self._silence.is_asking else f"{rate:.1f} frames/s"
-        lost = sum((losses.incomplete, losses.skipped, losses.not_taken, losses.jumps))
+        lost = losses.frames + losses.not_taken + losses.jumps
         figures = "".join(f", {name} {value}" for name, value in self._parts.status().items())
         light = f", light: {self._light_fault}" if self._light_fault else ""
         self._notifier.status(
@@ -200,9 +213,3 @@ class CameraProcess:
             )
         elif speed is not None:
             self._log.info("network link", interface=self._link.interface, mbit_s=speed)
-
-
-def _chunks(source: CameraSource) -> tuple[str, ...]:
-    """Names of the values that are wanted with each frame."""
-    names = (source.line.chunk if source.line else None, source.lines_lost_chunk)
-    return tuple(dict.fromkeys(name for name in names if name))

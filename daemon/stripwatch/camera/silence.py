@@ -34,7 +34,7 @@ class Silence:
         """
         self._by_encoder = by_encoder
         self._timeout_s = frame_timeout_s if by_encoder else 0.0
-        self._last_s = self._asked_s = now_s
+        self._last_s = self._asked_s = self._whole_s = now_s
         self._interval_s = 0.0
         self._count: int | None = None  # of the encoder when asked last
 
@@ -43,13 +43,19 @@ class Silence:
         """Longest time without a frame that needs no question."""
         return max(SILENCE_S_MIN, SILENCE_FRAMES * self._interval_s, 2 * self._timeout_s)
 
-    def frame_came(self, now_s: float) -> None:
-        """A buffer came, whatever its status."""
+    def frame_came(self, now_s: float, *, is_whole: bool) -> None:
+        """A buffer came."""
         if not self.is_asking:
             interval_s = min(now_s - self._last_s, INTERVAL_S_MAX)
             self._interval_s += SMOOTHING * (interval_s - self._interval_s)
         self._last_s = self._asked_s = now_s
         self._count = None
+        if is_whole:
+            self._whole_s = now_s
+
+    def is_none_whole(self, now_s: float) -> bool:
+        """Whether frames come, and for too long none that is whole."""
+        return self._last_s == now_s and now_s - self._whole_s > self.limit_s
 
     @property
     def is_asking(self) -> bool:
@@ -59,6 +65,10 @@ class Silence:
     def silent_s(self, now_s: float) -> float:
         """Time since the last buffer."""
         return now_s - self._last_s
+
+    def whole_s(self, now_s: float) -> float:
+        """Time since the last buffer that was whole."""
+        return now_s - self._whole_s
 
     def is_due(self, now_s: float) -> bool:
         """Whether to ask the camera now."""

@@ -46,11 +46,17 @@ class CameraSource(_Section, frozen=True):
     trigger: Literal["encoder", "free"] = "encoder"  # what makes the camera take a line
     features: dict[Text, FeatureValue] = {}  # set by name, in this order, after the essentials
     frame_timeout_ms: Annotated[float, Meta(ge=1, le=60_000)] = 500.0  # of a frame once begun
-    buffers: Annotated[int, Meta(ge=2, le=1000)] = 16
+    buffers: Annotated[int, Meta(ge=2, le=1000)] = 32
     packet_bytes: Annotated[int, Meta(ge=0, le=65_536)] = 0  # GigE; 0: the largest that arrives
     link_mbit_s_min: Annotated[int, Meta(ge=10, le=1_000_000)] = 1000
     line: LineSource | None = None
     lines_lost_chunk: Text | None = None  # lines that the camera skipped within the frame
+
+    @property
+    def chunks(self) -> tuple[str, ...]:
+        """Names of the values that are wanted with each frame."""
+        names = (self.line.chunk if self.line else None, self.lines_lost_chunk)
+        return tuple(dict.fromkeys(name for name in names if name))
 
 
 def source_mistakes(name: str, source: CameraSource | None) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from ctypes import byref, c_size_t, c_uint64
+from ctypes import byref, c_size_t
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ STATUS_WORDS = {  # ArvBufferStatus; 0 is success
     6: "filling",
     7: "aborted",
 }
+# How long a frame may wait for packets that were asked for again. Those behind it wait, too, and
+# the buffers must hold them.
+FRAME_RETENTION_US = 100_000
 PACKET_SIZE_FIXED = 0  # ARV_GV_PACKET_SIZE_ADJUSTMENT_NEVER
 _PIXEL_BITS_SHIFT = 16  # a PFNC number holds the bits a pixel takes in its third byte
 
@@ -42,6 +46,7 @@ class AravisCamera:
         self._features = AravisFeatures(library, camera)
         self._packet_bytes = source.packet_bytes
         self._is_gige = bool(library.plain.arv_camera_is_gv_device(camera))
+        self._is_gone = False
         self._stream = self._parser = 0
         self._chunks: tuple[str, ...] = ()
         self._shape = (0, 0)
@@ -103,30 +108,38 @@ class AravisCamera:
         self._lib.plain.arv_stream_push_buffer(self._stream, buffer.token)
 
     def check_alive(self) -> None:
-        """See `OpenCamera`. Width is read from the camera each time: it has no cache."""
-        self._features.read("Width")
+        """See `OpenCamera`. Width is read from the camera each time: it has no cache.
 
-    def frames_dropped(self) -> int:
-        """See `OpenCamera`."""
-        if not self._stream:
-            return 0
-        whole, failed, unserved = c_uint64(), c_uint64(), c_uint64()
-        self._lib.plain.arv_stream_get_statistics(
-            self._stream, byref(whole), byref(failed), byref(unserved)
-        )
-        return unserved.value
+        A camera that has started anew answers, and delivers nothing: its control is free.
+        """
+        device = self._lib.plain.arv_camera_get_device(self._camera)
+        self._is_gone = True  # unless it proves the opposite
+        self._features.read("Width")
+        if self._is_gige and not self._lib.plain.arv_gv_device_is_controller(device):
+            raise CameraError(
+                "control of the camera is lost: it was started anew, or another program has it"
+            )
+        self._is_gone = False
 
     def close(self) -> None:
-        """See `OpenCamera`."""
+        """See `OpenCamera`.
+
+        A camera that is gone is only left behind: to tell it anything takes many seconds.
+        """
         if not self._camera:
             return
-        if self._stream:
-            with suppress(AravisFault):  # where it is gone, nothing is left to stop
-                self._lib.call("arv_camera_stop_acquisition", self._camera)
-            self._lib.unref(self._stream)  # ends the thread that writes into the buffers
-        if self._parser:
-            self._lib.unref(self._parser)
-        self._lib.unref(self._camera)
+        if self._is_gone:
+            # The library's thread may still write into them, up to the end of the process.
+            for memory in self._memory.values():
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+        else:
+            if self._stream:
+                with suppress(AravisFault):  # where it is gone, nothing is left to stop
+                    self._lib.call("arv_camera_stop_acquisition", self._camera)
+                self._lib.unref(self._stream)  # ends the thread that writes into the buffers
+            if self._parser:
+                self._lib.unref(self._parser)
+            self._lib.unref(self._camera)
         self._camera = self._stream = self._parser = 0
 
     def _enable_chunks(self, chunks: Sequence[str]) -> None:
@@ -170,6 +183,8 @@ class AravisCamera:
             )
         self._bytes_per_pixel = bits // 8
         self._stream = self._lib.call("arv_camera_create_stream", self._camera, None, None)
+        if self._is_gige:
+            self._lib.set_number(self._stream, "frame-retention", FRAME_RETENTION_US)
         # After the stream: only then is the size of the packets, and of the payload, final.
         size = self._lib.call("arv_camera_get_payload", self._camera)
         for _ in range(buffers):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from stripwatch.camera.aravis.camera import AravisCamera
 from stripwatch.camera.aravis.library import AravisFault, AravisLibrary, load_aravis
 from stripwatch.camera.base import Discovered
 from stripwatch.config.cameras import CameraSource
 from stripwatch.errors import CameraError, ConfigError
+
+_CHECKS = "check cable, power and address, and what stripwatch camera list shows"
 
 
 class Aravis:
@@ -33,41 +37,46 @@ class Aravis:
         ]
 
     def open(self, source: CameraSource) -> AravisCamera:
-        """See `CameraLibrary`; a camera out of sight is tried at its address."""
+        """See `CameraLibrary`; a camera with an address is not searched for."""
+        if _is_address(source.id):
+            camera = self._open(source.id, None)
+            return AravisCamera(self._lib, camera, _identity(self._lib, camera, source.id), source)
         found = self.discover()
         fitting = [camera for camera in found if _is_meant(source.id, camera)]
         if len(fitting) > 1 or (not source.id and not fitting):
             raise ConfigError(
                 f"cameras.source.id = {source.id!r} fits {len(fitting)} of the cameras in sight"
-                f"{_listed(found)}; give the id of one"
+                f"{_listed(found)}; give the id, or the address, of one"
             )
-        wanted = fitting[0].id if fitting else source.id
+        if not fitting:
+            raise CameraError(
+                f"camera {source.id!r} does not answer; in sight{_listed(found) or ': none'}; "
+                f"{_CHECKS}"
+            )
+        return AravisCamera(self._lib, self._open(fitting[0].id, found), fitting[0], source)
+
+    def _open(self, wanted: str, found: list[Discovered] | None) -> int:
         try:
-            camera = self._lib.call("arv_camera_new", wanted.encode())
+            camera: int | None = self._lib.call("arv_camera_new", wanted.encode())
         except AravisFault as fault:
-            raise _not_opened(source.id, found, fitting, str(fault)) from None
+            is_there = found is not None or "control" in str(fault)
+            advice = "does another program control it?" if is_there else _CHECKS
+            raise CameraError(f"camera {wanted!r} cannot be opened: {fault}; {advice}") from None
         if camera is None:
-            raise _not_opened(source.id, found, fitting, "nothing has this id")
-        identity = fitting[0] if fitting else _identity(self._lib, camera, wanted)
-        return AravisCamera(self._lib, camera, identity, source)
+            raise CameraError(f"camera {wanted!r} does not answer; {_CHECKS}")
+        return camera
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_meant(wanted: str, camera: Discovered) -> bool:
     return not wanted or wanted in (camera.id, camera.serial, camera.address)
-
-
-def _not_opened(
-    wanted: str, found: list[Discovered], fitting: list[Discovered], fault: str
-) -> CameraError:
-    if fitting:
-        return CameraError(
-            f"camera {fitting[0].id} is there and cannot be opened: {fault}; does another program "
-            "control it?"
-        )
-    return CameraError(
-        f"camera {wanted!r} does not answer: {fault}; in sight{_listed(found) or ': none'}; check "
-        "cable, power and address, and what stripwatch camera list shows"
-    )
 
 
 def _identity(library: AravisLibrary, camera: int, wanted: str) -> Discovered:

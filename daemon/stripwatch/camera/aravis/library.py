@@ -81,6 +81,7 @@ _PLAIN: dict[str, tuple[Any, list[Any]]] = {
     "arv_get_device_serial_nbr": (c_char_p, [c_uint]),
     "arv_camera_is_gv_device": (c_int, [c_void_p]),
     "arv_camera_get_device": (c_void_p, [c_void_p]),
+    "arv_gv_device_is_controller": (c_int, [c_void_p]),
     "arv_camera_create_chunk_parser": (c_void_p, [c_void_p]),
     "arv_camera_gv_set_packet_size_adjustment": (None, [c_void_p, c_int]),
     "arv_device_get_feature": (c_void_p, [c_void_p, c_char_p]),
@@ -106,10 +107,6 @@ _PLAIN: dict[str, tuple[Any, list[Any]]] = {
     "arv_buffer_get_image_height": (c_int, [c_void_p]),
     "arv_stream_push_buffer": (None, [c_void_p, c_void_p]),
     "arv_stream_timeout_pop_buffer": (c_void_p, [c_void_p, c_uint64]),
-    "arv_stream_get_statistics": (
-        None,
-        [c_void_p, POINTER(c_uint64), POINTER(c_uint64), POINTER(c_uint64)],
-    ),
 }
 
 
@@ -166,6 +163,10 @@ class AravisLibrary:
     def unref(self, instance: int) -> None:
         """Give an object back."""
         self._gobject.g_object_unref(instance)
+
+    def set_number(self, instance: int, name: str, value: int) -> None:
+        """Set a property of an object that is an unsigned int."""
+        self._gobject.g_object_set(c_void_p(instance), name.encode(), c_uint(value), None)
 
     def names_of_category(self, node: int) -> Iterator[str]:
         """The names in a category of features."""
