@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.camera.base import Buffer, OpenCamera, Pixels
-from stripwatch.config.sections import Camera
-from stripwatch.errors import CameraError
+from stripwatch.config.cameras import CameraSource
+from stripwatch.config.sections import Camera, Config
+from stripwatch.wire.light import LightFaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Place:
 class Light:
     """What the watch over the light found in a frame."""
 
-    mean: float | None = None  # grey, after flat field; goes into the frame's header
-    fault: str = ""  # in words, while there is one
+    mean: float | None = None  # grey, after flat field
+    faults: LightFaults | None = None  # that are open; None: not known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +40,33 @@ class Parts:
     watch: Callable[[NDArray[np.uint8]], Light]
     place: Callable[[Buffer], Place]  # also of a buffer that is not whole, to keep count
     captured_ns: Callable[[Buffer], int]  # Unix time of capture
-    status: Callable[[], dict[str, object]]  # figures for the log's `camera` line
+    status: Callable[[], dict[str, object]]  # figures, once a second
+    close: Callable[[], None]
 
 
-def make_parts(camera: Camera, opened: OpenCamera) -> Parts:
+def make_parts(config: Config, camera: Camera, source: CameraSource, opened: OpenCamera) -> Parts:
     """The parts that a camera's configuration asks for.
 
     Raises:
-        ConfigError: a part's settings do not fit the camera.
-        StorageError: a reference cannot be read.
+        ConfigError: a part's settings do not fit the camera, or a reference cannot be used.
     """
-    del camera, opened
+    from stripwatch.camera.clock import CaptureClock
+    from stripwatch.camera.light.part import LightPart
+    from stripwatch.camera.strip.part import StripPart
+
+    light = LightPart(config, camera, source)
+    strip = StripPart(config.line, camera.name, source, opened.read)
+    clock = CaptureClock(opened.read)
+
+    def status() -> dict[str, object]:
+        clock.look()
+        return {**strip.figures(), **clock.figures(), **light.figures()}
+
     return Parts(
-        to_grey=_eight_bits,
-        watch=lambda _: Light(),
-        place=lambda _: Place(),
-        captured_ns=lambda buffer: buffer.host_ns,
-        status=dict,
+        to_grey=light.to_grey,
+        watch=light.watch,
+        place=strip.place,
+        captured_ns=clock.captured_ns,
+        status=status,
+        close=strip.close,
     )
-
-
-def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    if pixels.dtype != np.uint8:
-        raise CameraError(f"the camera sends {pixels.dtype} pixels; set pixel_format to Mono8")
-    return pixels  # type: ignore[return-value]  # narrowed by its dtype

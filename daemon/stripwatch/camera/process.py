@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import asdict
 
+import msgspec
 import structlog
 
 from stripwatch.camera.base import Buffer, BufferStatus, OpenCamera
@@ -25,6 +26,7 @@ from stripwatch.errors import CameraError
 from stripwatch.feed.frame_sender import FrameSender
 from stripwatch.service.sdnotify import Notifier
 from stripwatch.wire.frame import FrameHeader
+from stripwatch.wire.light import LightFaults
 
 POP_S = 0.25  # longest wait for a buffer, so that a stop is seen
 REPORT_S = 1.0
@@ -59,7 +61,7 @@ class CameraProcess:
             frame_timeout_s=self._source.frame_timeout_ms / 1e3,
             now_s=time.monotonic(),
         )
-        self._light_fault = ""
+        self._light_faults: LightFaults = ()
         self._sent = self._reported_sent = 0
         self._reported_s = 0.0
         self._reported_losses = Losses()
@@ -126,9 +128,9 @@ class CameraProcess:
         seq = self._numbers.follow_line(seq, place, lines, lines_lost)
         grey = self._parts.to_grey(buffer.pixels)
         light = self._parts.watch(grey)
-        if light.fault != self._light_fault:
-            self._light_fault = light.fault
-            self._log.warning("light changed", fault=light.fault or "none")
+        if light.faults is not None and light.faults != self._light_faults:
+            self._light_faults = light.faults
+            self._log.warning("light changed", faults=msgspec.to_builtins(light.faults))
         header = FrameHeader(
             v=1,
             camera=self._camera.name,
@@ -143,6 +145,8 @@ class CameraProcess:
             end=place.end,
             line_reversed=place.line_reversed,
             lines_lost=lines_lost,
+            light=light.mean,
+            light_faults=light.faults,
         )
         if self._sender.try_send(header, grey.data.cast("B")):
             self._sent += 1
@@ -192,7 +196,7 @@ class CameraProcess:
         state = "the strip stands" if self._silence.is_asking else f"{rate:.1f} frames/s"
         lost = losses.frames + losses.not_taken + losses.jumps
         figures = "".join(f", {name} {value}" for name, value in self._parts.status().items())
-        light = f", light: {self._light_fault}" if self._light_fault else ""
+        light = f", {len(self._light_faults)} light faults" if self._light_faults else ""
         self._notifier.status(
             f"{state}, {self._sent} sent, {lost} lost, {losses.lines} lines lost{figures}{light}"
         )

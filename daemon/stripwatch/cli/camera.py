@@ -7,10 +7,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stripwatch.cli import camera_fake, camera_list, camera_run, camera_show, camera_test
+from stripwatch.cli import (
+    camera_calibrate,
+    camera_fake,
+    camera_list,
+    camera_run,
+    camera_show,
+    camera_test,
+)
 from stripwatch.wire.names import NAME_PATTERN
 
-ACTIONS = (camera_run, camera_list, camera_show, camera_test, camera_fake)
+ACTIONS = (camera_run, camera_list, camera_show, camera_test, camera_calibrate, camera_fake)
 
 
 class _ActionsAndNames(Mapping[str, argparse.ArgumentParser]):

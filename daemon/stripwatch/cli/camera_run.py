@@ -47,6 +47,7 @@ def _run(args: argparse.Namespace) -> ExitCode:
         opened = stack.enter_context(closing(library.open(source)))
         for remark in configure(opened, source, config.line):
             structlog.get_logger().warning("camera is set up with a remark", detail=remark)
-        parts = make_parts(camera, opened)
+        parts = make_parts(config, camera, source, opened)
+        stack.callback(parts.close)
         CameraProcess(camera, config.line, opened, parts, sender, notifier).run(stop)
     return ExitCode.OK

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from stripwatch.config.light import LightSection, light_mistakes
+from stripwatch.config.strip_source import StripSource, strip_source_mistakes
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Pixel = Annotated[int, Meta(ge=0, le=65535)]
@@ -51,6 +55,8 @@ class CameraSource(_Section, frozen=True):
     link_mbit_s_min: Annotated[int, Meta(ge=10, le=1_000_000)] = 1000
     line: LineSource | None = None
     lines_lost_chunk: Text | None = None  # lines that the camera skipped within the frame
+    strip: StripSource | None = None  # what tells the coil id
+    light: LightSection = LightSection()
 
     @property
     def chunks(self) -> tuple[str, ...]:
@@ -70,4 +76,19 @@ def source_mistakes(name: str, source: CameraSource | None) -> list[str]:
     line = source.line
     if line and sum(key is not None for key in (line.chunk, line.feature, line.embedded)) != 1:
         mistakes.append(f"{place}: line needs exactly one of chunk, feature, embedded")
-    return mistakes
+    mistakes += strip_source_mistakes(f"cameras.source.strip of {name!r}", source.strip)
+    return mistakes + light_mistakes(f"cameras.source.light of {name!r}", source.light)
+
+
+def source_with_absolute_paths(source: CameraSource, folder: Path) -> CameraSource:
+    """The same with files and folders that start at `folder`."""
+    replaced = msgspec.structs.replace
+    strip = source.strip
+    if strip and strip.kind == "file":
+        strip = replaced(strip, address=str((folder / strip.address).resolve()))
+    return replaced(
+        source,
+        producer=source.producer and str((folder / source.producer).resolve()),
+        strip=strip,
+        light=replaced(source.light, folder=str((folder / source.light.folder).resolve())),
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.config.cameras import source_mistakes
+from stripwatch.config.cameras import source_mistakes, source_with_absolute_paths
 from stripwatch.config.errors import (
     explain,
     explain_all,
@@ -104,6 +104,13 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
     return replaced(
         config,
         engine=replaced(config.engine, folder=str((folder / config.engine.folder).resolve())),
+        cameras=tuple(
+            replaced(
+                camera,
+                source=camera.source and source_with_absolute_paths(camera.source, folder),
+            )
+            for camera in config.cameras
+        ),
         journal=replaced(config.journal, folder=str(_journal_folder(config.journal, folder))),
         inputs=tuple(
             replaced(entry, endpoint=_absolute(entry.endpoint, folder)) for entry in config.inputs
