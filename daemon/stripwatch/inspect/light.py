@@ -47,13 +47,14 @@ class LightFollower:
         """Mean grey of a camera's latest frame that tells it, and its open faults."""
         return self._grey.get(camera), self._open.get(camera, ())
 
-    def reasons(self) -> list[str]:
-        """One sentence for each open fault of any camera."""
-        return [
-            light_words(camera, fault)
-            for camera, faults in sorted(self._open.items())
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """Camera and sentence of each open fault."""
+        # The deliver thread adds cameras meanwhile: a list is taken in one step.
+        return tuple(
+            (camera, light_words(fault))
+            for camera, faults in sorted(list(self._open.items()))
             for fault in faults
-        ]
+        )
 
     def _state(self, camera: str, fault: LightFault) -> OpenLightFault:
         return OpenLightFault(
@@ -86,7 +87,7 @@ class LightFollower:
         )
 
 
-def light_words(camera: str, fault: OpenLightFault | Light) -> str:
+def light_words(fault: OpenLightFault) -> str:
     """A fault of the light as a sentence."""
     first_mm, last_mm = fault.crossweb_mm
     percent = round(abs(1 - fault.share) * 100)
@@ -98,8 +99,8 @@ def light_words(camera: str, fault: OpenLightFault | Light) -> str:
     }[fault.kind]
     than = "brighter" if fault.share > 1 else "darker"
     return (
-        f"light of camera {camera}, {first_mm:.0f} to {last_mm:.0f} mm: {percent} % {than} than "
-        f"expected; {what}"
+        f"its light is {percent} % {than} than expected at {first_mm:.0f} to {last_mm:.0f} mm; "
+        f"{what}"
     )
 
 

@@ -81,27 +81,27 @@ def test_status_and_reasons_have_what_is_open_now() -> None:
     tell(light, 2, LightFault("line", 10, 12, 0.4))
     fault = OpenLightFault(kind="line", crossweb_mm=(1020.0, 1024.0), share=0.7)
     assert light.status("top") == (99.5, (fault,))
-    assert light.reasons() == [light_words("top", fault)]
-    assert light_words("top", fault) == (
-        "light of camera top, 1020 to 1024 mm: 30 % darker than expected; a narrow dark line "
-        "stays in place: clean the glass, the lens and the lamp"
+    assert light.reasons() == (("top", light_words(fault)),)
+    assert light_words(fault) == (
+        "its light is 30 % darker than expected at 1020 to 1024 mm; a narrow dark line stays in "
+        "place: clean the glass, the lens and the lamp"
     )
     tell(light, 3)
     assert light.status("top") == (99.5, ())
-    assert light.reasons() == []
+    assert light.reasons() == ()
 
 
 def test_every_kind_has_its_words() -> None:
     """An operator reads what to look at."""
     for kind, share, part in (
-        ("segment", 0.5, "50 % darker than expected; a part of the lamp"),
-        ("dim", 0.4, "60 % darker than expected; the whole light is weak"),
-        ("bright", 1.6, "60 % brighter than expected; the whole light is strong"),
+        ("segment", 0.5, "50 % darker than expected at 0 to 9 mm; a part of the lamp"),
+        ("dim", 0.4, "60 % darker than expected at 0 to 9 mm; the whole light is weak"),
+        ("bright", 1.6, "60 % brighter than expected at 0 to 9 mm; the whole light is strong"),
     ):
         fault = msgspec.convert(
             {"kind": kind, "crossweb_mm": (0, 9), "share": share}, OpenLightFault
         )
-        assert part in light_words("top", fault)
+        assert part in light_words(fault)
 
 
 def test_the_inspector_tells_the_light_of_an_inspected_frame() -> None:
