@@ -49,10 +49,10 @@ class LightFollower:
 
     def reasons(self) -> tuple[tuple[str, str], ...]:
         """Camera and sentence of each open fault."""
-        # The deliver thread adds cameras meanwhile: a list is taken in one step.
+        # The deliver thread adds cameras meanwhile: sorting takes them in one step.
         return tuple(
             (camera, light_words(fault))
-            for camera, faults in sorted(list(self._open.items()))
+            for camera, faults in sorted(self._open.items())
             for fault in faults
         )
 

@@ -44,52 +44,74 @@ class GenTL:
                 f"producer = {producer!r}: there is no such file; give the .cti file that the "
                 f"vendor's software installed, such as one in {_folders() or 'its lib folder'}"
             )
-        self._harvester: Any = Harvester()
-        try:
-            self._harvester.add_file(str(path.resolve()))
-            self._harvester.update()
-        except LOAD_FAULTS as fault:
-            raise ConfigError(
-                f"producer = {producer!r} cannot be loaded: {words(fault)}; a GenTL producer of "
-                "this computer's architecture is needed, with the libraries of its vendor"
-            ) from None
+        self._path = path.resolve()
+        self._make_harvester = Harvester
 
     def discover(self) -> list[Discovered]:
         """See `CameraLibrary`."""
-        return [_discovered(info) for info in self._harvester.device_info_list]
+        harvester = self._loaded()
+        try:
+            return [_discovered(info) for info in harvester.device_info_list]
+        finally:
+            harvester.reset()  # a producer may be open once in a process
 
     def open(self, source: CameraSource) -> GenTLCamera:
         """See `CameraLibrary`."""
-        infos = list(self._harvester.device_info_list)
-        found = [_discovered(info) for info in infos]
-        wanted = source.id
-        names = [
-            (camera.id, camera.serial, _property(info, "user_defined_name"))
-            for camera, info in zip(found, infos, strict=True)
-        ]
-        fitting = [number for number, of in enumerate(names) if not wanted or wanted in of]
-        if wanted and any(of[0] == wanted for of in names):  # a serial may be of several
-            fitting = [number for number in fitting if names[number][0] == wanted]
-        listed = f": {', '.join(camera.id for camera in found)}" if found else ""
-        if wanted and not fitting:
-            raise CameraError(
-                f"camera {wanted!r} is not in sight{listed or ', nor is any other'}; check cable "
-                "and power, and what stripwatch camera list --producer FILE.CTI shows"
-            )
-        if len(fitting) != 1:
-            raise ConfigError(
-                f"cameras.source.id = {wanted!r} fits {len(fitting)} of the cameras in sight"
-                f"{listed}; give the id of one"
-            )
+        harvester = self._loaded()
         try:
-            with _signals_kept():
-                acquirer = self._harvester.create(fitting[0])
-        except FAULTS as fault:
-            raise CameraError(
-                f"camera {found[fitting[0]].id} is there and cannot be opened: {words(fault)}; "
-                "does another program control it?"
+            return _open(harvester, source)
+        except BaseException:
+            harvester.reset()
+            raise
+
+    def _loaded(self) -> Any:  # noqa: ANN401 - of a library without types
+        """A Harvester that has looked behind the producer."""
+        harvester = self._make_harvester()
+        try:
+            harvester.add_file(str(self._path))
+            harvester.update()
+        except LOAD_FAULTS as fault:
+            harvester.reset()
+            raise ConfigError(
+                f"producer = {str(self._path)!r} cannot be loaded: {words(fault)}; a GenTL "
+                "producer of this computer's architecture is needed, with the libraries of its "
+                "vendor"
             ) from None
-        return GenTLCamera(acquirer, found[fitting[0]], self._harvester.reset)
+        return harvester
+
+
+def _open(harvester: Any, source: CameraSource) -> GenTLCamera:  # noqa: ANN401 - as above
+    """Open the camera that is meant."""
+    infos = list(harvester.device_info_list)
+    found = [_discovered(info) for info in infos]
+    wanted = source.id
+    names = [
+        (camera.id, camera.serial, _property(info, "user_defined_name"))
+        for camera, info in zip(found, infos, strict=True)
+    ]
+    fitting = [number for number, of in enumerate(names) if not wanted or wanted in of]
+    if wanted and any(of[0] == wanted for of in names):  # a serial may be of several
+        fitting = [number for number in fitting if names[number][0] == wanted]
+    listed = f": {', '.join(camera.id for camera in found)}" if found else ""
+    if wanted and not fitting:
+        raise CameraError(
+            f"camera {wanted!r} is not in sight{listed or ', nor is any other'}; check cable "
+            "and power, and what stripwatch camera list --producer FILE.CTI shows"
+        )
+    if len(fitting) != 1:
+        raise ConfigError(
+            f"cameras.source.id = {wanted!r} fits {len(fitting)} of the cameras in sight"
+            f"{listed}; give the id of one"
+        )
+    try:
+        with _signals_kept():
+            acquirer = harvester.create(fitting[0])
+    except FAULTS as fault:
+        raise CameraError(
+            f"camera {found[fitting[0]].id} is there and cannot be opened: {words(fault)}; "
+            "does another program control it?"
+        ) from None
+    return GenTLCamera(acquirer, found[fitting[0]], harvester.reset)
 
 
 @contextmanager
