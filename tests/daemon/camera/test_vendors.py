@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stripwatch.camera.base import Buffer, BufferStatus, OpenCamera
 from stripwatch.camera.essentials import configure
 from stripwatch.camera.libraries import library_of
+from stripwatch.camera.light.calibrate import calibrate_bright, calibrate_dark
+from stripwatch.camera.light.flat_field import FlatField, load_flat_field
+from stripwatch.camera.light.part import flat_field_path
 from stripwatch.config.cameras import CameraSource, FeatureValue
+from stripwatch.config.light import LightSection
 from stripwatch.config.sections import Geometry
 from stripwatch.errors import CameraError, ConfigError
 
@@ -158,7 +164,7 @@ def test_a_file_that_is_no_producer_is_one_sentence(viky: str, tmp_path: Path) -
     text.write_text("no library")
     for path, words in ((tmp_path / "none.cti", "no such file"), (text, "cannot be loaded")):
         with pytest.raises(ConfigError, match=words):
-            library_of(gentl(str(path))).discover()
+            library_of(gentl(str(path)))
 
 
 def test_ctrl_c_stays_with_the_process(viky: str) -> None:
@@ -245,3 +251,63 @@ def test_the_encoder_of_a_camera_without_line_triggers_is_refused() -> None:
     """It says how to go on."""
     with pytest.raises(ConfigError, match='write trigger = "free"'):
         opened(CameraSource(kind="pylon"))
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_calibration_needs_its_dark_reference_under_the_same_settings(tmp_path: Path) -> None:
+    """First none, then one that a later change of the exposure has spoilt."""
+    dark, plate = np.full((256, 800), 4, np.uint8), np.full((256, 800), 120, np.uint8)
+    image = tmp_path / "images" / "0.png"
+    image.parent.mkdir()
+    features = {"TestImageSelector": "Off", "ImageFilename": str(image.parent)}
+    source = pylon(**features, ImageFileMode="On")
+    source = msgspec.structs.replace(source, light=LightSection(folder=str(tmp_path)))
+    with pytest.raises(ConfigError, match="make it first: stripwatch camera calibrate top dark"):
+        calibrated(source, image, plate, "bright")
+    calibrated(source, image, dark, "dark")
+    with pytest.raises(ConfigError, match="the bright reference is too dark"):
+        calibrated(source, image, dark, "bright")
+    longer = msgspec.structs.replace(source, features={**source.features, "ExposureTimeAbs": 250.0})
+    with pytest.raises(ConfigError, match=r"ExposureTimeAbs 100\.0 -> 250\.0.*top dark"):
+        calibrated(longer, image, plate, "bright")
+    calibrated(source, image, plate, "bright")
+    field = load_flat_field(flat_field_path(source.light, "top"), "top", 800, 8)
+    assert (set(field.dark), set(field.bright), field.target) == ({4.0}, {120.0}, 116.0)
+    assert field.conditions["ExposureTimeAbs"] == 100.0
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_camera_that_corrects_by_itself_is_told_to_and_looked_at(tmp_path: Path) -> None:
+    """The emulator has no such commands: others stand for them, and nothing becomes flat."""
+    image = tmp_path / "images" / "0.png"
+    image.parent.mkdir()
+    features = {"TestImageSelector": "Off", "ImageFilename": str(image.parent)}
+    light = LightSection(
+        folder=str(tmp_path),
+        dark_command="ForceFailedBuffer",  # a command of the emulator that does no harm
+        bright_command="ForceFailedBuffer",
+    )
+    source = msgspec.structs.replace(pylon(**features, ImageFileMode="On"), light=light)
+    even = np.full((256, 800), 120, np.uint8)
+    uneven = np.tile(np.linspace(90, 150, 800).astype(np.uint8), (256, 1))
+    calibrated(source, image, np.full((256, 800), 4, np.uint8), "dark")
+    assert calibrated(source, image, even, "bright") is None
+    assert not flat_field_path(light, "top").exists()
+    with pytest.raises(ConfigError, match=r"brightest column is still 1\.67 times the darkest"):
+        calibrated(source, image, uneven, "bright")
+    wrong = LightSection(folder=str(tmp_path), dark_command="Nope", bright_command="Nope")
+    with pytest.raises(ConfigError, match="no feature Nope"):
+        calibrated(msgspec.structs.replace(source, light=wrong), image, even, "bright")
+
+
+def calibrated(
+    source: CameraSource, image: Path, pixels: NDArray[np.uint8], step: str
+) -> FlatField | None:
+    """One step of a calibration over a scene."""
+    cv2.imwrite(str(image), pixels)
+    with closing(opened(source)) as camera:
+        camera.start(8, [])
+        if step == "dark":
+            calibrate_dark("top", source, camera, 8)
+            return None
+        return calibrate_bright("top", source, camera, 8)[1]

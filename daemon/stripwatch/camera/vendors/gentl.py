@@ -6,6 +6,7 @@ missing, and says so with an exception.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -45,6 +46,7 @@ class GenTL:
                 f"vendor's software installed, such as one in {_folders() or 'its lib folder'}"
             )
         self._path = path.resolve()
+        self._check()
         self._make_harvester = Harvester
 
     def discover(self) -> list[Discovered]:
@@ -64,19 +66,28 @@ class GenTL:
             harvester.reset()
             raise
 
+    def _check(self) -> None:
+        """Harvester passes over a file that it cannot load without a word."""
+        try:
+            is_producer = hasattr(ctypes.CDLL(str(self._path)), "GCInitLib")
+            why = "" if is_producer else "it is no GenTL producer"
+        except OSError as error:
+            why = str(error)
+        if why:
+            raise ConfigError(
+                f"producer = {str(self._path)!r} cannot be loaded: {why}; a GenTL producer of this "
+                "computer's architecture is needed, with the libraries of its vendor"
+            )
+
     def _loaded(self) -> Any:  # noqa: ANN401 - of a library without types
-        """A Harvester that has looked behind the producer."""
+        """A Harvester that has looked behind the producer. CameraError: it fails."""
         harvester = self._make_harvester()
         try:
             harvester.add_file(str(self._path))
             harvester.update()
         except LOAD_FAULTS as fault:
             harvester.reset()
-            raise ConfigError(
-                f"producer = {str(self._path)!r} cannot be loaded: {words(fault)}; a GenTL "
-                "producer of this computer's architecture is needed, with the libraries of its "
-                "vendor"
-            ) from None
+            raise CameraError(f"{self._path} cannot look for cameras: {words(fault)}") from None
         return harvester
 
 
