@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
 from numpy.typing import NDArray
 
 from stripwatch.camera.aravis.library import NAME
+from stripwatch.camera.fake.wire import GVCP_PORT
 from stripwatch.config.cameras import CameraSource
 from stripwatch.config.load import load_config
 from stripwatch.config.sections import (
@@ -34,6 +37,7 @@ from stripwatch.config.sections import (
 )
 from stripwatch.config.toml import config_toml
 from stripwatch.engines.manifest import DefectClass, FakeBehaviour, Manifest, save_manifest
+from stripwatch.errors import ExitCode
 from stripwatch.wire.frame import FrameHeader, parse_header
 
 SHAPE = (64, 256)
@@ -68,6 +72,16 @@ def own_address() -> str:
     """A loopback address that no other fake camera of this computer has, very likely."""
     chance = random.SystemRandom()
     return f"127.{chance.randint(1, 254)}.{chance.randint(0, 255)}.{chance.randint(2, 254)}"
+
+
+def is_taken(address: str) -> bool:
+    """Whether a camera, or a fake one, listens at an address of this computer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, GVCP_PORT))
+        except OSError:
+            return True
+    return False
 
 
 def wait(condition: Callable[[], bool], what: Callable[[], str] = str) -> None:
@@ -110,6 +124,26 @@ class CameraLine:
         )
         save_manifest(folder / "engine", manifest)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def set_source(self, source: CameraSource) -> None:
+        """Change the camera behind the name."""
+        cameras = (msgspec.structs.replace(self.config.cameras[0], source=source),)
+        self.config = msgspec.structs.replace(self.config, cameras=cameras)
+        self.path.write_text(config_toml(self.config))
+
+    def start_again(self, name: str, start: Callable[[], None]) -> None:
+        """As a service manager does: start what has ended with the code for it."""
+        code = self.processes[name].poll()
+        if code is not None:
+            assert code in (ExitCode.CAMERA, -signal.SIGKILL), self.logs()
+            start()
+
+    def set_feature(self, name: str, value: float) -> None:
+        """Change the camera's features in the configuration."""
+        source = self.config.cameras[0].source
+        assert source is not None
+        source.features[name] = value
+        self.path.write_text(config_toml(self.config))
 
     def start_fake(self, *options: str, motion: str = "6400") -> None:
         """A fake camera that runs at once; the images of the synthetic strip are small."""
@@ -166,14 +200,14 @@ class CameraLine:
 @contextmanager
 def receiving(line: CameraLine) -> Iterator[Callable[[], tuple[FrameHeader, NDArray[np.uint8]]]]:
     """A function that waits for the next frame, in place of a daemon."""
-    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
-        socket.set_hwm(2000)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.bind(line.config.inputs[0].endpoint)
+    with zmq.Context() as context, context.socket(zmq.PULL) as receiver:
+        receiver.set_hwm(2000)
+        receiver.setsockopt(zmq.LINGER, 0)
+        receiver.bind(line.config.inputs[0].endpoint)
 
         def next_frame() -> tuple[FrameHeader, NDArray[np.uint8]]:
-            assert socket.poll(WAIT_S * 1000), line.logs()
-            topic, header, payload = socket.recv_multipart()
+            assert receiver.poll(int(WAIT_S * 1000)), line.logs()
+            topic, header, payload = receiver.recv_multipart()
             parsed = parse_header(topic, header)
             return parsed, np.frombuffer(payload, np.uint8).reshape(parsed.shape)
 

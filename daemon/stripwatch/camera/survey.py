@@ -17,7 +17,12 @@ from stripwatch.config.cameras import CameraSource
 from stripwatch.config.sections import Geometry
 
 POP_S = 0.25
-DARK_SHARE, BRIGHT_SHARE = 0.05, 0.98  # of the scale: darker is lost in noise, brighter clips
+DARK_SHARE, BRIGHT_SHARE = 0.2, 0.98  # of the scale: darker is lost in noise, brighter clips
+
+NO_FRAME = (
+    "no frame came: does the strip, or whatever turns the encoder, move? With "
+    'trigger = "free" the camera needs no encoder'
+)
 
 
 class Survey:
@@ -83,17 +88,14 @@ class Survey:
     def remarks(self) -> list[str]:
         """What about the picture asks for a change, in sentences."""
         if not self.frames:
-            return [
-                "no frame came: does the strip, or whatever turns the encoder, move? With "
-                'trigger = "free" the camera needs no encoder'
-            ]
+            return [NO_FRAME]
         found = []
         full = 2**self.bits - 1
         clipped = self.histogram[int(256 * BRIGHT_SHARE) :].sum() / self.histogram.sum()
         if clipped > 0.001:
             found.append(f"{clipped:.1%} of the pixels are at the top of the scale: expose less")
-        if np.percentile(self.profile(), 90) < 10 * DARK_SHARE * full / 2:
-            found.append("the picture is dark: a bright strip is best at 40 to 70 % of the scale")
+        if np.percentile(self.profile(), 90) < DARK_SHARE * full:
+            found.append("the picture is dark: good strip is best at 40 to 50 % of the scale")
         if self.losses.frames:
             found.append(f"{self.losses.frames} frames were lost: docs/cameras.md, network")
         if self.losses.lines:

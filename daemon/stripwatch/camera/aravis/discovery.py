@@ -39,7 +39,7 @@ class Aravis:
     def open(self, source: CameraSource) -> AravisCamera:
         """See `CameraLibrary`; a camera with an address is not searched for."""
         if _is_address(source.id):
-            camera = self._open(source.id, None)
+            camera = self._open(source.id)
             return AravisCamera(self._lib, camera, _identity(self._lib, camera, source.id), source)
         found = self.discover()
         fitting = [camera for camera in found if _is_meant(source.id, camera)]
@@ -53,17 +53,25 @@ class Aravis:
                 f"camera {source.id!r} does not answer; in sight{_listed(found) or ': none'}; "
                 f"{_CHECKS}"
             )
-        return AravisCamera(self._lib, self._open(fitting[0].id, found), fitting[0], source)
+        return AravisCamera(self._lib, self._open(fitting[0].id), fitting[0], source)
 
-    def _open(self, wanted: str, found: list[Discovered] | None) -> int:
+    def _open(self, wanted: str) -> int:
+        """Open a camera and take control of it, which Aravis does not insist on."""
+        plain = self._lib.plain
         try:
             camera: int | None = self._lib.call("arv_camera_new", wanted.encode())
         except AravisFault as fault:
-            is_there = found is not None or "control" in str(fault)
-            advice = "does another program control it?" if is_there else _CHECKS
-            raise CameraError(f"camera {wanted!r} cannot be opened: {fault}; {advice}") from None
+            raise CameraError(f"camera {wanted!r} does not answer: {fault}; {_CHECKS}") from None
         if camera is None:
             raise CameraError(f"camera {wanted!r} does not answer; {_CHECKS}")
+        is_gige = plain.arv_camera_is_gv_device(camera)
+        device = plain.arv_camera_get_device(camera)
+        if is_gige and not plain.arv_gv_device_is_controller(device):
+            self._lib.unref(camera)
+            raise CameraError(
+                f"camera {wanted!r} is in the control of another program; end that, or wait some "
+                "seconds where it was killed"
+            )
         return camera
 
 
