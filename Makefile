@@ -20,6 +20,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 IN_PARALLEL := -n 2 --dist loadfile
 
+# Compiled when the package is installed.
+NATIVE := daemon/build_native.py daemon/stripwatch/inspect/native/findings.c
+
 MAN_FOLDER ?= build/man
 MAN_PAGE := $(BIN)/argparse-manpage --function make_parser \
     --project-name stripwatch --manual-title stripwatch
@@ -74,7 +77,7 @@ man: $(VENV)/.test
 	    --description 'train models for stripwatch' --output $(MAN_FOLDER)/stripwatch-train.1
 
 # The daemon, OpenVINO and engine-build; no torch.
-$(VENV)/.base: pyproject.toml constraints.txt
+$(VENV)/.base: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -c 'import sys; sys.exit("stripwatch needs Python 3.11 or newer, this is " \
 	    + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -19,11 +19,13 @@ from stripwatch.inspect.model import Model, model_of
 from stripwatch.journal.mounts import network_file_system_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.health import state_line
 from stripwatch.service.reload import Reading, Reload
 from stripwatch.service.running import Running, RunningNote
 from stripwatch.service.sdnotify import Notifier
 from stripwatch.service.signals import SignalEvent
 from stripwatch.stages.engine_swap import Swap
+from stripwatch.wire.state import State
 
 TICK_S = 0.1
 NOTIFY_TICKS = 10  # the watchdog and the status line of systemd are served once a second
@@ -61,7 +63,7 @@ class App:
             return self._shut_down(pipeline)
 
     def _start_up(self) -> Pipeline:
-        self._notifier.status("starting: loading the engine")
+        self._notifier.status(f"{State.STARTING}: loading the engine")
         folder = Path(self._config.engine.folder)
         manifest = load_manifest(folder)
         classes = resolve_classes(self._config, manifest, self._path)
@@ -71,6 +73,12 @@ class App:
         pipeline = Pipeline(self._config, model, factory)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
+            if not pipeline.deliverer.inspector.is_native:
+                self._log.warning(
+                    "inspection is slower without its native function; where more than some "
+                    "hundred defective frames come in a second, install a C compiler and then "
+                    "stripwatch again"
+                )
             self._log.info(
                 "running",
                 version=__version__,
@@ -108,8 +116,9 @@ class App:
             if status:
                 missed = sum(status.drops.values())
                 self._notifier.status(
-                    f"{status.state}: {status.frames_per_s:.0f} frames/s, "
-                    f"{status.frames_inspected} inspected, {missed} missed or rejected"
+                    f"{state_line(status.state, status.reasons)}; "
+                    f"{status.frames_per_s:.0f} frames/s, {status.frames_inspected} inspected, "
+                    f"{missed} missed or rejected"
                 )
 
     def _follow_reload(self, pipeline: Pipeline) -> None:

@@ -110,9 +110,7 @@ class Pipeline:
             pictures,
             self._beats["deliver"],
         )
-        self.telemetry = Telemetry(
-            self.receiver, self._engine_loop, self.outbox, self.publisher, self._stop
-        )
+        self.telemetry = self._make_telemetry()
         self._resume(past)
         if config.grading.rules:
             self._resume_grades(past)
@@ -169,6 +167,16 @@ class Pipeline:
         if self.failure is None:
             self._ring.assert_all_free()
         return True
+
+    def _make_telemetry(self) -> Telemetry:
+        return Telemetry(
+            self.receiver,
+            self._engine_loop,
+            self.outbox,
+            self.publisher,
+            self._stop,
+            lambda: self.failure,
+        )
 
     def _make_threads(
         self, decoders: Decoders, images: Images, pictures: Pictures

@@ -53,9 +53,9 @@ def test_ready_watchdog_status_and_stopping_reach_the_service_manager(daemon: Da
     """READY comes after the engine is warm, WATCHDOG and STATUS follow, STOPPING ends it."""
     daemon.start()
     daemon.wait_for("READY=1")
-    assert "STATUS=starting: loading the engine" in daemon.messages
+    assert "STATUS=STARTING: loading the engine" in daemon.messages
     daemon.wait_for("WATCHDOG=1")
-    daemon.wait_for("STATUS=running:")
+    daemon.wait_for("STATUS=OK; ")
     assert daemon.stop() == ExitCode.OK
     daemon.read_messages()
     assert "STOPPING=1" in daemon.messages
@@ -103,7 +103,7 @@ def test_sigterm_drains_what_was_received(daemon: Daemon, camera: FakeCamera) ->
             got.append(event)
     last = [event for event in got if isinstance(event, Status)][-1]
     defects = [event for event in got if isinstance(event, Defect)]
-    assert last.state == "stopping"
+    assert last.state == "STOPPING"
     assert len(defects) == last.cameras["top"].inspected == last.cameras["top"].last_frame_seq + 1
 
 

@@ -232,5 +232,5 @@ def test_a_whole_line_from_camera_to_broker(
     assert consumer.events[0] == ("plant/line1/daemon", 1)
     status = next(entry["daemon"] for entry in consumer.statuses if entry["daemon"])
     assert isinstance(status, dict)
-    assert (status["type"], status["state"]) == ("status", "running")
+    assert (status["type"], status["state"]) == ("status", "OK")
     assert daemon.stop() == ExitCode.OK

@@ -19,7 +19,7 @@ from stripwatch.inspect.sequence import JUMP_MAX
 from stripwatch.net.sockets import PARTS_MAX
 from stripwatch.testing import FakeLine, fake_line
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, FrameResult, Gap, Status
+from stripwatch.wire.event import Defect, FrameResult, Gap, State, Status
 from stripwatch.wire.frame import FrameHeader, build_frame
 from stripwatch.wire.names import COUNT_MAX
 
@@ -54,6 +54,11 @@ def wait_for_status(line: FakeLine, holds: Callable[[Status], bool]) -> Status:
     status = latest()
     assert status is not None
     return status
+
+
+def whys(status: Status) -> set[str]:
+    """The words of a status's reasons."""
+    return {reason.why for reason in status.reasons}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -105,7 +110,8 @@ def test_a_line_of_images_that_is_too_fast_is_overload() -> None:
                 line.camera.socket.send_multipart(build_frame(header, buffer.getvalue()))
                 seq += 1
             line.wait(lambda: True)
-        status = wait_for_status(line, lambda status: status.state == "overload")
+        status = wait_for_status(line, lambda status: "overload" in whys(status))
+        assert status.state is State.DEGRADED
         assert status.cameras["top"].missed.get(Cause.LOST, 0) == 0
     check_coverage(line.events)
 
@@ -164,7 +170,8 @@ def test_two_senders_under_one_name_are_named_in_state_and_events() -> None:
         for seq in range(300):
             line.camera.send("top", "first", seq, strip="a", line=8 * seq)
             line.camera.send("top", "second", seq, strip="b", line=8 * seq)
-        status = wait_for_status(line, lambda status: status.state == "conflict")
+        status = wait_for_status(line, lambda status: "second_sender" in whys(status))
+        assert status.state is State.DEGRADED
         assert status.cameras["top"].second_sender == "second"
         line.wait(lambda: line.accounted("top", "second", 299))
     check_numbers(line.events)

@@ -28,7 +28,7 @@ def test_the_latest_status_is_answered() -> None:
         assert isinstance(answer, StatusAnswer)
         assert answer.status is not None
         assert answer.status.stream == line.pipeline.outbox.stream
-        assert answer.status.state == "running"
+        assert answer.status.state == "OK"
 
 
 def test_a_bug_in_the_requests_thread_ends_the_daemon_as_any_other(

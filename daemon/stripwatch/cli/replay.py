@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 from rich.console import Console
 
 from stripwatch.cli.address import add_address
-from stripwatch.cli.roll_mark import add_roll_mark, roll_marks
+from stripwatch.cli.flaws import add_flaws, flaws
 from stripwatch.cli.sending_progress import sending_progress
 from stripwatch.client.event_file import load_events
 from stripwatch.client.messages import Received
@@ -81,16 +82,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         f"(default: the config's first, or {DEFAULT_CAMERA}; of a recording: all)",
     )
     _add_pace(parser)
-    parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
-    parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
-    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
-    add_roll_mark(parser)
-    parser.add_argument(
-        "--fit",
-        choices=("pad", "tile"),
-        help="images of other sizes: pad smaller ones with black at the right, or cut them into "
-        "frames as one reads (with --config)",
-    )
+    _add_frames(parser)
     parser.add_argument("--strip", metavar="ID", help="coil id (default: the source's name)")
     parser.add_argument(
         "--keep-headers",
@@ -105,6 +97,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--write-events", type=Path, metavar="EVENTS.JSONL", help="write the events into this file"
     )
     parser.set_defaults(command=_replay)
+
+
+def _add_frames(parser: argparse.ArgumentParser) -> None:
+    """Which frames of the source are sent."""
+    parser.add_argument("--loop", action="store_true", help="repeat the source until Ctrl-C")
+    parser.add_argument("--count", type=int, metavar="N", help="send N frames, then stop")
+    parser.add_argument("--seed", type=int, default=0, help="of the synthetic strip (%(default)s)")
+    add_flaws(parser)
+    parser.add_argument(
+        "--lose",
+        metavar="FIRST-LAST",
+        help="number these frames of each camera, from 0, and do not send them, as if they were "
+        "lost on the way",
+    )
+    parser.add_argument(
+        "--fit",
+        choices=("pad", "tile"),
+        help="images of other sizes: pad smaller ones with black at the right, or cut them into "
+        "frames as one reads (with --config)",
+    )
 
 
 def _add_pace(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +149,7 @@ def _replay(args: argparse.Namespace) -> ExitCode:
         seed=args.seed,
         frame_count=None if args.loop else args.count or SYNTHETIC_FRAMES,
         fit=args.fit or "exact",
-        roll_marks=roll_marks(args.roll_mark, args.source, config),
+        flaws=flaws(args, config),
     )
     remark = _print_remark(args.source, source)
     link = _link(args, config)
@@ -193,7 +205,19 @@ def _schedule(
         loop=args.loop,
         frame_count=args.count,
         keep_headers=args.keep_headers,
+        lost=_lost(args.lose),
     )
+
+
+def _lost(text: str | None) -> range:
+    """The numbers of the frames that are not to be sent."""
+    if text is None:
+        return range(0)
+    found = re.fullmatch(r"(\d{1,9})-(\d{1,9})", text, re.ASCII)
+    first, last = map(int, found.groups()) if found else (1, 0)
+    if first > last:
+        raise ConfigError(f"--lose {text!r}: give the first and the last frame: 60-64")
+    return range(first, last + 1)
 
 
 def _named(text: str, kind: object, option: str) -> str:

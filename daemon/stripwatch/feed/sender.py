@@ -33,6 +33,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool = False  # start again at the source's end; every pass is a new strip
     frame_count: int | None = None  # frames of each camera (of a recording: of all) to send
     keep_headers: bool = False  # send recorded headers unchanged
+    lost: range = range(0)  # frames of each pass that are numbered and not sent
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -138,7 +139,10 @@ def _send(
         for frame, last in _marked(itertools.islice(source.frames(), left)):
             pacer.wait_for_next(frame.t_ns)
             frames += 1
+            is_lost = frames - 1 in schedule.lost
             for header in _headers(frame, cameras, renumbering, schedule, strip, last=last):
+                if is_lost:
+                    continue
                 if not _send_one(sender, header, frame, stop):
                     return sent
                 before = sent.get(header.camera)

@@ -70,7 +70,7 @@ def find_defects_of_frames(frames: Sequence[Segmentation], defects_max: int) -> 
         The findings of each frame of at least the minimum area of their class, by class.
     """
     found: list[list[Finding]] = [[] for _ in frames]
-    minima = [_minima(frame) for frame in frames]  # by bit
+    minima = [minima_of(frame) for frame in frames]  # by bit
     looked_at = [number for number, areas in enumerate(minima) if areas]
     if not looked_at:
         return found
@@ -89,7 +89,7 @@ def find_defects_of_frames(frames: Sequence[Segmentation], defects_max: int) -> 
     return found
 
 
-def _minima(frame: Segmentation) -> dict[int, int]:
+def minima_of(frame: Segmentation) -> dict[int, int]:
     """The smallest area of each bit whose class has enough pixels in the frame."""
     pairs = zip(frame.classes, frame.area.tolist(), strict=True)
     return {

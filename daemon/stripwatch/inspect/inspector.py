@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from stripwatch.config.sections import Config
 from stripwatch.engines.base import BatchResult, Frames
-from stripwatch.inspect.coarse import limit_masks
 from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
 from stripwatch.inspect.events import StripTally, defect_event, gap_event
-from stripwatch.inspect.findings import Finding, Segmentation, find_defects_of_frames
+from stripwatch.inspect.findings import Segmentation
+from stripwatch.inspect.masked import MaskedFinder
 from stripwatch.inspect.model import Model
+from stripwatch.inspect.native.finder import Masked
 from stripwatch.inspect.periodic.detector import PeriodicDefects
 from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.inspect.strip.edges import StripEdges
@@ -28,7 +29,6 @@ from stripwatch.inspect.strip.whole import WholeDefects
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import Defect, Event, FrameResult
 from stripwatch.wire.frame import FrameHeader
-from stripwatch.wire.rle import Encoded, encode_masks
 
 ROWS_AT_ONCE = 8  # of a slot; more would save little
 AREA_AT_ONCE_PX = 200_000  # several frames of steel; a frame of noise, which takes long, is alone
@@ -42,7 +42,6 @@ class DefectiveFrame:
     pixels: NDArray[np.uint8]  # [lines, pixels]; a view of the slot's memory
 
 
-Masked = tuple[Finding, Encoded]
 Output = Event | DefectiveFrame  # what leaves the daemon; journalled events have no number yet
 
 
@@ -54,10 +53,16 @@ class Inspector:
         self._places = {camera.name: CameraPlace(camera, config.line) for camera in config.cameras}
         self._edges = StripEdges(config.strip, self._places.values())
         self._defects_max = config.inspect.defects_max
+        self._finder = MaskedFinder()
         self._frame_results = config.publish.frame_results
         self._whole = WholeDefects(config)
         self._strips: dict[str, StripTally] = {}
         self._periodic = PeriodicDefects(config)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the native function finds the defects."""
+        return self._finder.is_native
 
     def resume(self, camera: str, state: bytes) -> None:
         """Continue a strip that the daemon before this one has begun; see `open_strips`."""
@@ -145,11 +150,7 @@ class Inspector:
                 )
                 for row in rows[first:end]
             ]
-            found = find_defects_of_frames(looked_at, self._defects_max)
-            limited = [limit_masks(findings) for findings in found]
-            encoded = iter(encode_masks([one.runs for findings in limited for one in findings]))
-            for findings in limited:
-                yield [(finding, next(encoded)) for finding in findings]
+            yield from self._finder.find(looked_at, self._defects_max)
 
     def _frame_outputs(
         self,

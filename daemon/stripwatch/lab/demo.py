@@ -30,6 +30,8 @@ ENGINE_FOLDER = "engine"  # inside the output folder, beside config.toml
 CAMERAS = ("top", "bottom")
 MARKED = "top"  # the side that a roll has marked
 ROLL_MARK = "1885,400"  # every so many mm along the strip, so many mm across: a roll of 600 mm
+SCRATCH = "4000,8000,700"  # on the other side: from, length, across
+LOST_SHARE, LOST_FRAMES = 0.6, 4  # of each camera, so many frames are lost on the way
 REPORT_NAME = "report.html"
 OVERLAY_NAME = re.compile(rf"demo--?\d+_({'|'.join(CAMERAS)})_\d+_[0-9a-f]+\.png")  # of every seed
 COMMAND_TIMEOUT_S = 60.0
@@ -73,8 +75,9 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
                 replay = ["replay", "synthetic", "--config", str(path), "--camera", camera]
                 replay += ["--seed", str(seed + number), "--strip", f"demo-{seed}"]
                 replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
-                if camera == MARKED:
-                    replay += ["--roll-mark", ROLL_MARK]
+                flaw = ("--roll-mark", ROLL_MARK) if camera == MARKED else ("--scratch", SCRATCH)
+                first = int(LOST_SHARE * frame_count)
+                replay += [*flaw, "--lose", f"{first}-{first + LOST_FRAMES - 1}"]
                 console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
                 log = output / f"camera-{camera}.log"
                 process = command_process("stripwatch", replay, END_TIMEOUT_S, log)

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -44,7 +44,7 @@ class View:
     @property
     def size(self) -> int:
         """Bytes that it holds."""
-        return EVENT_BYTES + self.crop.nbytes + (0 if self.frame is None else self.frame.nbytes)
+        return _size(self.crop, self.frame)
 
 
 class Pictures:
@@ -83,11 +83,10 @@ class Pictures:
         margin = self._settings.margin_px
         left, top = max(0, x - margin), max(0, y - margin)
         crop = pixels[top : y + height + margin, left : x + width + margin]
-        view = View(defect, (left, top), crop, pixels if whole else None)
-        if not self._room.take(view.size):
+        if not self._room.take(_size(crop, pixels if whole else None)):
             self.dropped += 1
             return None
-        return replace(view, crop=crop.copy(), frame=pixels.copy() if whole else None)
+        return View(defect, (left, top), crop.copy(), pixels.copy() if whole else None)
 
     def put(self, stream: str, seq: int, view: View) -> None:
         """Outbox thread: keep pictures of a defect, now that its event is published."""
@@ -145,6 +144,10 @@ class Pictures:
                 self._fault = str(error)
                 self._log.warning("pictures cannot be kept", error=self._fault)
         self._room.give_back(sum(view.size for _, _, view in group))
+
+
+def _size(crop: NDArray[np.uint8], frame: NDArray[np.uint8] | None) -> int:
+    return EVENT_BYTES + crop.nbytes + (0 if frame is None else frame.nbytes)
 
 
 def _pictures(stream: str, seq: int, view: View, *, crops: bool) -> list[Picture]:

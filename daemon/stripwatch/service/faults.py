@@ -49,6 +49,6 @@ class FaultStates:
         self._last = Counter(counts)
         return changes
 
-    def is_under_way(self, cause: Cause) -> bool:
-        """Whether a fault of this cause is under way, on any camera."""
-        return any(key[1] is cause for key in self._count_before)
+    def cameras(self, cause: Cause) -> tuple[str, ...]:
+        """The cameras with a fault of this cause under way; "" where the camera is unknown."""
+        return tuple(sorted(camera for camera, of in self._count_before if of is cause))

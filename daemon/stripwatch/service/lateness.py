@@ -20,9 +20,15 @@ class Lateness:
     """Whether frames are late, by the latest status period."""
 
     def __init__(self) -> None:
-        self.is_late = False
+        self.late_ms = 0.0  # while frames are late, how late
+
+    @property
+    def is_late(self) -> bool:
+        """Whether frames are late."""
+        return self.late_ms > 0
 
     def update(self, own_ms: float) -> bool:
         """Follow the latency of a status period; True if the state has changed."""
-        was_late, self.is_late = self.is_late, own_ms > LATE_MS_MAX
+        was_late = self.is_late
+        self.late_ms = own_ms if own_ms > LATE_MS_MAX else 0.0
         return was_late != self.is_late

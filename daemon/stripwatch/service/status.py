@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from typing import Literal
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from stripwatch.inspect.coverage import saturated
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
+from stripwatch.service.health import Facts, Health
 from stripwatch.service.lateness import Lateness, own_latency_ms
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.outbox import Outbox
@@ -20,7 +21,6 @@ from stripwatch.stages.receive import Receiver
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import CameraStatus, Status
 
-State = Literal["running", "overload", "conflict", "degraded", "failed", "stopping"]
 SILENT_S_MAX = 10.0  # after the start, without a frame of a camera of the configuration
 
 _EVENTS = {  # log events of causes for which no frame is missed
@@ -44,18 +44,21 @@ class Telemetry:
         outbox: Outbox,
         publisher: Publisher,
         stop: threading.Event,
+        failure: Callable[[], BaseException | None],
     ) -> None:
         self._receiver = receiver
         self._engine_loop = engine_loop
         self._outbox = outbox
         self._publisher = publisher
         self._stop = stop
+        self._failure = failure  # what ends the daemon
         self._log = structlog.get_logger()
         self._started_s = self._last_s = time.monotonic()
         self._last_inspected = 0
         self._fault_states = FaultStates()
         self._lateness = Lateness()
         self._silence_reported = False
+        self.health = Health()
         self.latest: Status | None = None
 
     def tick(self) -> None:
@@ -112,18 +115,27 @@ class Telemetry:
         seen = self._outbox.ledger.cameras()
         return tuple(name for name in self._receiver.arrivals.trackers if name not in seen)
 
-    def _state(self) -> State:
-        if self._stop.is_set():
-            return "stopping"
-        if self._outbox.fault:
-            return "failed"
-        if self._engine_loop.rebuilding:
-            return "degraded"
-        if self._fault_states.is_under_way(Cause.OVERLOAD) or self._lateness.is_late:
-            return "overload"
-        if self._fault_states.is_under_way(Cause.SECOND_SENDER):
-            return "conflict"
-        return "running"
+    def _facts(self) -> Facts:
+        failure = self._failure()
+        silent = self._silent_cameras() if self._silence_reported else ()
+        return Facts(
+            stopping=self._stop.is_set(),
+            failure=str(failure) if failure else "",
+            engine_fault=self._engine_loop.fault,
+            journal_fault=self._outbox.fault,
+            overloaded=self._fault_states.cameras(Cause.OVERLOAD),
+            late_ms=self._lateness.late_ms,
+            second_senders=self._second_senders(),
+            silent_cameras=silent,
+        )
+
+    def _second_senders(self) -> tuple[tuple[str, str], ...]:
+        trackers = self._receiver.arrivals.trackers
+        rivals = {
+            camera: trackers[camera].rivals
+            for camera in self._fault_states.cameras(Cause.SECOND_SENDER)
+        }
+        return tuple((camera, names[1]) for camera, names in rivals.items() if names)
 
     def _status(self, faults: Counter[FaultKey]) -> Status:
         now_s = time.monotonic()
@@ -139,11 +151,13 @@ class Telemetry:
         drops: Counter[Cause] = Counter()
         for (_, cause), count in faults.items():
             drops[cause] += count
+        self.health.update(self._facts())
+        state, reasons = self.health.latest
         return Status(
             stream=self._outbox.stream,
             t_ns=time.time_ns(),
-            state=self._state(),
-            reasons=(self._outbox.fault,) if self._outbox.fault else (),
+            state=state,
+            reasons=reasons,
             uptime_s=round(now_s - self._started_s, 3),
             model=self._engine_loop.model.name,
             frames_per_s=round(frames_per_s, 2),

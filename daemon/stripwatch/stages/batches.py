@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stripwatch.inspect.coverage import Entry, Row
@@ -34,17 +34,19 @@ class Batch:
         """What it counts for in the queue."""
         return len(self.outputs) + len(self.entries) + 1
 
-    def latency_ms(self, row: Row, published_ns: int) -> tuple[float, ...]:
-        """Latency of a frame in every stage, in the order of `Stage`; NaN where it is unknown."""
-        receive_ms = math.nan if row.receive_ms is None else row.receive_ms
-        return (
-            receive_ms,
-            (self.submitted_ns - row.received_ns) / 1e6,
-            (self.done_ns - self.submitted_ns) / 1e6,
-            (self.inspected_ns - self.done_ns) / 1e6,
-            (published_ns - self.inspected_ns) / 1e6,
-            receive_ms + (published_ns - row.received_ns) / 1e6,
-        )
+    def latencies_ms(self, published_ns: int) -> Iterator[tuple[float, ...]]:
+        """Latency of each frame in every stage, in the order of `Stage`; NaN: unknown."""
+        for entry in self.entries:
+            if isinstance(entry, Row):
+                receive_ms = math.nan if entry.receive_ms is None else entry.receive_ms
+                yield (
+                    receive_ms,
+                    (self.submitted_ns - entry.received_ns) / 1e6,
+                    (self.done_ns - self.submitted_ns) / 1e6,
+                    (self.inspected_ns - self.done_ns) / 1e6,
+                    (published_ns - self.inspected_ns) / 1e6,
+                    receive_ms + (published_ns - entry.received_ns) / 1e6,
+                )
 
 
 class BatchQueue:

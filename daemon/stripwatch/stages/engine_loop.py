@@ -26,7 +26,7 @@ class EngineLoop:
     """Owns the engine; makes it, runs it, swaps it, closes it, all in its own thread.
 
     Only the engine thread writes the attributes and reads the mailbox. Other threads read `model`,
-    `ready`, `failure` and `rebuilding`, and ask for changes through `set_model` and `swap`.
+    `ready`, `failure` and `fault`, and ask for changes through `set_model` and `swap`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class EngineLoop:
         self._broken = False  # one of them was such that only a new process can use the device
         self.ready = threading.Event()  # the engine is warm
         self.failure: StripwatchError | None = None  # after which no rebuild is tried
-        self.rebuilding = False
+        self.fault = ""  # why the engine is being rebuilt
 
     def set_model(self, model: Model) -> None:
         """Any thread: take other thresholds and minimum areas from the next batch on."""
@@ -181,8 +181,9 @@ class EngineLoop:
         """
         while self._in_flight:
             self._ring.finish(self._in_flight.popleft()[0])
-        self.rebuilding = True
-        while self.rebuilding and not self._ring.ready_closed:
+        rebuilding = True
+        while rebuilding and not self._ring.ready_closed:
+            self.fault = str(error) or "the device failed"
             self._close_engines(f"the device failed: {error}")
             self._faults += 1
             self._broken |= isinstance(error, BrokenDeviceError)
@@ -197,14 +198,14 @@ class EngineLoop:
             self._skip_slots(delay_s)
             try:
                 self._engine = self._make()
-                self.rebuilding = False
+                rebuilding = False
             except DeviceError as again:
                 error = again
             except ModelError as again:  # a broken device can make a library refuse any engine
                 if not self._broken:
                     raise
                 error = DeviceError(str(again))
-        self.rebuilding = False
+        self.fault = ""
 
     def _close_engines(self, reason: str) -> None:
         """Close whatever runs, was replaced or is being loaded: they may share a device."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
@@ -33,6 +34,11 @@ class LatencyWindow:
         """Add one frame's latency of every stage, in the order of `Stage`; NaN: unknown."""
         self._values_ms[self._frames % WINDOW_FRAMES] = values_ms
         self._frames += 1
+
+    def add_all(self, frames_ms: Iterable[tuple[float, ...]]) -> None:
+        """Add several frames."""
+        for values_ms in frames_ms:
+            self.add(values_ms)
 
     def take(self) -> dict[str, dict[Percentile, float]]:
         """p50, p99 and max in ms by stage since the last take, of the stages that are known."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from stripwatch.errors import StorageError
-from stripwatch.inspect.coverage import Ledger, Row
+from stripwatch.inspect.coverage import Ledger
 from stripwatch.inspect.inspector import DefectiveFrame
 from stripwatch.journal.records import Transaction, event_record
 from stripwatch.journal.retention import Limits, Retention
@@ -38,6 +38,7 @@ from stripwatch.wire.event import (
 
 STATUS_PERIOD_S = 1.0
 POLL_S = 0.05  # longest wait for a batch, so that subscriptions are read
+BOOK_S = 0.1  # clean frames wait so long for events, to share a commit with them
 RETRY_S_MIN = 0.1  # after a fault of the journal, growing
 RETRY_S_MAX = 2.0
 
@@ -81,6 +82,8 @@ class Outbox:
         self._log = structlog.get_logger()
         self._queue = BatchQueue()
         self._bookings = Bookings(past)
+        self._clean: list[Batch] = []  # without events, still to be booked
+        self._book_at_s = 0.0
         self._tick: Callable[[], None] = lambda: None
         self._next_tick_s = 0.0
         self.ledger = Ledger()  # what was published
@@ -133,10 +136,9 @@ class Outbox:
             self._send([Batch([start])])
             while not self._queue.over:
                 more_waits = self._keep_up()
-                batches = self._queue.take(0 if more_waits else POLL_S)
-                if batches:
-                    self._send(batches)
+                self._take(self._queue.take(0 if more_waits else POLL_S))
                 self._retention.keep_up()
+            self._send(self._clean)
             self._publish(self._images.finish())
             self._pictures.finish()
             self._send([Batch([stop()])])
@@ -160,6 +162,23 @@ class Outbox:
         self._publish(self._images.take())
         return self._publisher.read_subscriptions()
 
+    def _take(self, batches: Sequence[Batch]) -> None:
+        """Send these batches; clean ones may wait for `BOOK_S`, since a commit is costly.
+
+        A daemon that is killed meanwhile has inspected a few frames more than it has booked: they
+        are part of the gap that the next one tells of.
+        """
+        now_ns = time.monotonic_ns()
+        for batch in batches:
+            if not batch.outputs:  # nothing is to be published
+                self.latency.add_all(batch.latencies_ms(now_ns))
+        if not self._clean:
+            self._book_at_s = now_ns / 1e9 + BOOK_S
+        self._clean += batches
+        if any(batch.outputs for batch in batches) or now_ns / 1e9 >= self._book_at_s:
+            gathered, self._clean = self._clean, []
+            self._send(gathered)
+
     def _publish(self, images: Sequence[list[bytes]]) -> None:
         for message in images:
             self._publisher.send(message)
@@ -178,9 +197,8 @@ class Outbox:
         published_ns = time.monotonic_ns()
         for batch in batches:
             book(self.ledger, batch.entries)
-            for entry in batch.entries:
-                if isinstance(entry, Row):
-                    self.latency.add(batch.latency_ms(entry, published_ns))
+            if batch.outputs:
+                self.latency.add_all(batch.latencies_ms(published_ns))
 
     def _commit(self, batches: Sequence[Batch]) -> list[Message]:
         """Journal the events and the coverage of these batches, however long that takes.

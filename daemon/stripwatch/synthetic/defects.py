@@ -92,6 +92,20 @@ class Scratch:
         mask[rows, left:right] |= inside.astype(np.uint8) * np.uint8(SCRATCHES)
 
 
+def straight_scratch(line: int, lines: int, pixel: float) -> Scratch:
+    """A scratch along the rolling direction, dark, as a burr or a stuck roll makes it."""
+    return Scratch(
+        line=line,
+        lines=lines,
+        pixel=pixel,
+        drift=0.0,
+        sway_px=3.0,
+        sway_lines=600.0,
+        half_width=4.0,
+        contrast=-45.0,
+    )
+
+
 def defects_of_block(
     generator: np.random.Generator, rate: float, first_line: int, lines: int, left: int, right: int
 ) -> Iterator[Defect]:

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from stripwatch.engines.manifest import DefectClass
 from stripwatch.synthetic.background import Background
-from stripwatch.synthetic.defects import LINES_MAX, Defect, Stamp, defects_of_block, roll_stamp
+from stripwatch.synthetic.defects import (
+    LINES_MAX,
+    Defect,
+    Scratch,
+    Stamp,
+    defects_of_block,
+    roll_stamp,
+)
 from stripwatch.synthetic.roll_marks import RollMark
 
 BLOCKS_KEPT = 64  # a frame of 256 lines needs six
@@ -47,6 +54,7 @@ class SyntheticStrip:
         frame_shape: tuple[int, int] = (256, 1600),
         defects_per_1000_lines: float = 2.0,
         roll_marks: Sequence[RollMark] = (),
+        scratches: Sequence[Scratch] = (),
     ) -> None:
         """Prepare the strip's textures.
 
@@ -56,6 +64,7 @@ class SyntheticStrip:
                 only where it is cut.
             defects_per_1000_lines: on average; 0 for a clean strip.
             roll_marks: of the rolls that have a flaw.
+            scratches: beside those that the seed brings.
         """
         self.seed = seed
         self.frame_shape = frame_shape
@@ -67,6 +76,7 @@ class SyntheticStrip:
             (mark, roll_stamp(np.random.default_rng([seed, _ROLLS, number]), mark.kind, width))
             for number, mark in enumerate(roll_marks)
         ]
+        self._scratches = tuple(scratches)
         self._blocks: dict[int, tuple[Defect, ...]] = {}  # the latest, as drawn
 
     def frame(self, index: int) -> SyntheticFrame:
@@ -81,6 +91,8 @@ class SyntheticStrip:
                 defect.draw(image, mask, first)
         for tooth in self._teeth(first, first + lines):
             tooth.draw(image, mask, first)
+        for scratch in self._scratches:
+            scratch.draw(image, mask, first)
         np.clip(image, 0, 255, out=image)
         return SyntheticFrame(image.astype(np.uint8), mask)
 

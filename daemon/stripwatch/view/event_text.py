@@ -17,6 +17,7 @@ from stripwatch.wire.event import (
     FrameResult,
     Gap,
     Periodic,
+    State,
     Status,
     StripEnd,
     StripStart,
@@ -24,6 +25,7 @@ from stripwatch.wire.event import (
 from stripwatch.wire.verdict import Verdict
 
 UNKNOWN = "-"
+STATE_STYLES = {State.OK: "green", State.DEGRADED: "bold yellow", State.FAILED: "bold red"}
 
 
 def event_heading() -> Text:
@@ -141,10 +143,11 @@ def _notice(event: Lost | Renumbered) -> Text:
 
 def _status(event: Status) -> Text:
     line = _front(event.t_ns, "", None)
-    line.append(event.state, "green" if event.state == "running" else "bold yellow")
+    line.append(event.state, STATE_STYLES.get(event.state, ""))
     line.append(f", {event.frames_per_s:.1f} frames/s, {event.frames_inspected} inspected")
     drops = sum(event.drops.values())
-    return line.append(f", {drops} missed or rejected", "bold red" if drops else "")
+    line.append(f", {drops} missed or rejected", "bold red" if drops else "")
+    return line.append("".join(f"; {reason}" for reason in event.reasons))
 
 
 def _front(t_ns: int | None, camera: str, strip: str | None) -> Text:

@@ -30,6 +30,8 @@ from stripwatch.wire.numbered import Millimetres as Millimetres
 from stripwatch.wire.numbered import Numbered, Seq
 from stripwatch.wire.numbered import Stream as Stream
 from stripwatch.wire.periodic import Periodic as Periodic
+from stripwatch.wire.state import Reason as Reason
+from stripwatch.wire.state import State as State
 from stripwatch.wire.verdict import Verdict
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
@@ -131,9 +133,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
 
     stream: str
     t_ns: int
-    state: Literal["starting", "running", "overload", "conflict", "degraded", "failed", "stopping"]
+    state: State
     reasons: Annotated[
-        tuple[str, ...], Meta(description="why the state is what it is, where that can be told")
+        tuple[Reason, ...], Meta(description="why the state is not OK, the gravest first")
     ] = ()
     uptime_s: float
     model: str

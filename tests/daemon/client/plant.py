@@ -17,7 +17,15 @@ from stripwatch.journal.records import Transaction, event_record
 from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.store import Journal
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import Defect, Gap, NumberedEvent, Status, build_event, with_number
+from stripwatch.wire.event import (
+    Defect,
+    Gap,
+    NumberedEvent,
+    State,
+    Status,
+    build_event,
+    with_number,
+)
 
 WAIT_S = 20.0
 
@@ -76,7 +84,7 @@ class Plant:
         status = Status(
             stream=self.journal.stream,
             t_ns=1,
-            state="running",
+            state=State.OK,
             uptime_s=1,
             model="m",
             frames_per_s=0,

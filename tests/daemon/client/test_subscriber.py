@@ -26,7 +26,7 @@ from stripwatch.errors import AddressError, ConfigError
 from stripwatch.outputs.images import build_image
 from stripwatch.outputs.publish import Publisher
 from stripwatch.testing import fake_line
-from stripwatch.wire.event import build_event
+from stripwatch.wire.event import State, build_event
 from stripwatch.wire.frame import FrameHeader
 
 MakeDefect = Callable[..., Defect]
@@ -57,7 +57,7 @@ def status(stream: str, last_event_seq: int) -> Status:
     return Status(
         stream=stream,
         t_ns=1,
-        state="running",
+        state=State.OK,
         uptime_s=1,
         model="m",
         frames_per_s=0,

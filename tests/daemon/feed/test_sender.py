@@ -148,6 +148,19 @@ def test_a_loop_makes_a_strip_of_every_pass(endpoint: str) -> None:
     assert [header.end for header in headers] == [False, False, True] * 2 + [True]
 
 
+def test_frames_that_are_to_be_lost_keep_their_numbers_and_lines(endpoint: str) -> None:
+    """So that a daemon knows which are missing, and where the next one lies."""
+    schedule = Schedule(loop=True, frame_count=8, lost=range(1, 3))
+    with (
+        receiving(endpoint, zmq.PULL) as socket,
+        sending(frames_source(4), Link(endpoint=endpoint, pattern="push"), schedule) as sent,
+    ):
+        headers = [header for header, _ in receive(socket, 4)]
+    assert [header.seq for header in headers] == [0, 3, 4, 7]
+    assert [header.line for header in headers] == [0, 12, 0, 12]
+    assert sent["top"].frames == 4
+
+
 def test_a_recording_is_sent_as_recorded(endpoint: str) -> None:
     """Skipped numbers stay skipped; with keep_headers the whole header is kept."""
     source = recording([recorded("a", 3), recorded("a", 5)])

@@ -56,8 +56,8 @@ def test_faults_of_cameras_and_causes_are_followed_apart() -> None:
         FaultChange("top", Cause.LOST, ended=True, count=1),
         FaultChange("", Cause.LATE, ended=False, count=4),
     ]
-    assert states.is_under_way(Cause.LATE)
-    assert not states.is_under_way(Cause.LOST)
+    assert states.cameras(Cause.LATE) == ("",)
+    assert states.cameras(Cause.LOST) == ()
 
 
 def test_the_callers_counters_are_copied() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.synthetic import CLASSES, RollMark, SyntheticStrip
+from stripwatch.synthetic import CLASSES, RollMark, SyntheticStrip, straight_scratch
 from stripwatch.synthetic.defects import SCRATCH_LINES_MIN
 
 SHAPE = (64, 320)
@@ -128,6 +128,17 @@ def test_a_roll_prints_the_same_mark_at_each_turn() -> None:
     np.testing.assert_array_equal(first, second)
     again = SyntheticStrip(4, (64, 1600), 0.0, roll_marks=[mark]).frame(9)
     np.testing.assert_array_equal(again.pixels, marked[0][9 * 64 : 10 * 64])
+
+
+def test_a_scratch_is_where_it_is_asked_for_over_many_frames() -> None:
+    """One component of its class, longer than any that the seed brings."""
+    scratch = straight_scratch(line=100, lines=3000, pixel=700.0)
+    _, mask = lines_of(SyntheticStrip(4, (64, 1600), 0.0, scratches=[scratch]), 60)
+    lines, pixels = np.nonzero(mask)
+    assert (lines.min(), lines.max()) == (100, 3099)
+    assert 690 < pixels.min() < pixels.max() < 710
+    assert cv2.connectedComponents(mask)[0] == 2
+    assert set(np.unique(mask)) == {0, 4}
 
 
 def test_teeth_fade_jitter_and_slip_as_they_are_told() -> None:

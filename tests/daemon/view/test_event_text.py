@@ -16,10 +16,13 @@ from stripwatch.wire.event import (
     Gap,
     Periodic,
     Position,
+    Reason,
+    State,
     Status,
     StripEnd,
     StripStart,
 )
+from stripwatch.wire.state import Why
 
 MakeDefect = Callable[..., Defect]
 
@@ -147,7 +150,11 @@ def test_a_status_shows_state_rate_and_drops() -> None:
     status = Status(
         stream="a",
         t_ns=1,
-        state="overload",
+        state=State.DEGRADED,
+        reasons=(
+            Reason(why=Why.OVERLOAD, text="frames are dropped", camera="top"),
+            Reason(why=Why.LATE, text="frames are late"),
+        ),
         uptime_s=1,
         model="m",
         frames_per_s=12.34,
@@ -159,7 +166,10 @@ def test_a_status_shows_state_rate_and_drops() -> None:
         last_event_seq=1,
     )
     line = format_event(status).plain
-    assert line.endswith("overload, 12.3 frames/s, 50 inspected, 4 missed or rejected")
+    assert line.endswith(
+        "DEGRADED, 12.3 frames/s, 50 inspected, 4 missed or rejected; "
+        "camera top: frames are dropped; frames are late"
+    )
 
 
 def test_a_position_that_is_unknown_is_a_dash(make_defect: MakeDefect) -> None:

@@ -27,6 +27,8 @@ from stripwatch.wire.event import (
     Gap,
     Periodic,
     Position,
+    Reason,
+    State,
     Status,
     StripEnd,
     StripStart,
@@ -142,7 +144,8 @@ EXAMPLES: dict[str, Event] = {
     "status": Status(
         stream="5d0c",
         t_ns=3,
-        state="running",
+        state=State.DEGRADED,
+        reasons=(Reason(why="silent_camera", text="nothing has come", camera="bottom"),),
         uptime_s=12.5,
         model="fa29fef7543bbb59",
         frames_per_s=63.2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from stripwatch.errors import ConfigError, StorageError
@@ -11,11 +10,11 @@ from stripwatch.feed.sources.frame import Source
 from stripwatch.feed.sources.image_file import KINDS, is_image
 from stripwatch.feed.sources.images import images_source
 from stripwatch.feed.sources.recording import recording_source
-from stripwatch.feed.sources.synthetic import synthetic_source
+from stripwatch.feed.sources.synthetic import Flaws, synthetic_source
 from stripwatch.feed.sources.video import is_video, video_source
-from stripwatch.synthetic import RollMark
 
 SYNTHETIC = "synthetic"
+NO_FLAWS = Flaws()
 SYNTHETIC_FRAMES = 100  # default length of one pass
 RECORDING_MAGIC = b"\x89MCAP"
 MAGIC_BYTES = 1024  # of a file, by which its kind is known
@@ -29,7 +28,7 @@ def open_source(
     seed: int = 0,
     frame_count: int | None = SYNTHETIC_FRAMES,
     fit: Fit = "exact",
-    roll_marks: Sequence[RollMark] = (),
+    flaws: Flaws = NO_FLAWS,
 ) -> Source:
     """Open a folder of images, an image, a video, a recording or `synthetic`.
 
@@ -42,7 +41,7 @@ def open_source(
         seed: of the synthetic strip.
         frame_count: length of the synthetic strip; None = it never ends.
         fit: how images of other sizes become frames; of other sources only `exact`.
-        roll_marks: of the synthetic strip.
+        flaws: of the synthetic strip.
 
     Raises:
         ConfigError: there is no such source, or its frames are of another size.
@@ -51,7 +50,7 @@ def open_source(
     path = Path(text)
     if text == SYNTHETIC and not path.exists():
         _check_exact(text, fit)
-        return synthetic_source(seed, frame_shape, frame_count, roll_marks)
+        return synthetic_source(seed, frame_shape, frame_count, flaws)
     if path.is_dir():
         return images_source(path, frame_shape, fit)
     if not path.exists():

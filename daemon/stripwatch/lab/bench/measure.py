@@ -19,7 +19,8 @@ from stripwatch.engines.fake import fake_factory
 from stripwatch.engines.load import engine_factory
 from stripwatch.engines.manifest import FakeBehaviour, Manifest
 from stripwatch.inspect.events import defect_event
-from stripwatch.inspect.findings import Segmentation, find_defects_of_frames
+from stripwatch.inspect.findings import Segmentation
+from stripwatch.inspect.masked import MaskedFinder
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.inspect.strip.coordinates import CameraPlace
 from stripwatch.inspect.strip.whole import Joined
@@ -32,7 +33,6 @@ from stripwatch.net.sockets import open_socket
 from stripwatch.synthetic import CLASSES, SyntheticFrame
 from stripwatch.wire.event import build_event, with_number
 from stripwatch.wire.frame import FrameHeader, payload_bytes_max
-from stripwatch.wire.rle import encode_masks
 
 IDLE = fake_factory(FakeBehaviour(read_pixels=False))  # an engine that costs nothing
 
@@ -90,7 +90,8 @@ def inspection(setup: BenchSetup) -> Figures:
     frames = [frame for frame in make_frames(SEED, setup.frame_shape, DENSE) if frame.mask.any()]
     results = [as_segmentation(frame) for frame in frames]
     slots = [results[first : first + setup.rows] for first in range(0, len(results), setup.rows)]
-    defects = sum(_inspect(setup, slot) for slot in slots)
+    finder = MaskedFinder()
+    defects = sum(_inspect(setup, finder, slot) for slot in slots)
 
     def label_only() -> None:
         for frame in frames:
@@ -100,7 +101,7 @@ def inspection(setup: BenchSetup) -> Figures:
 
     def inspect_all() -> None:
         for slot in slots:
-            _inspect(setup, slot)
+            _inspect(setup, finder, slot)
 
     return {
         "frames_per_s_per_core": round(len(frames) * _per_s(inspect_all, setup.seconds), 1),
@@ -188,7 +189,7 @@ def as_segmentation(frame: SyntheticFrame) -> Segmentation:
     return Segmentation(frame.mask, planes * np.uint8(230), area, CLASSES)
 
 
-def _inspect(setup: BenchSetup, frames: list[Segmentation]) -> int:
+def _inspect(setup: BenchSetup, finder: MaskedFinder, frames: list[Segmentation]) -> int:
     header = FrameHeader(
         v=1,
         camera="bench",
@@ -202,9 +203,8 @@ def _inspect(setup: BenchSetup, frames: list[Segmentation]) -> int:
     lines, pixels = setup.frame_shape
     geometry = Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625)
     place = CameraPlace(Camera(name="bench"), geometry)
-    found = list(chain(*find_defects_of_frames(frames, DEFECTS_MAX)))
-    masks = encode_masks([finding.runs for finding in found])
-    for finding, mask in zip(found, masks, strict=True):
+    found = list(chain(*finder.find(frames, DEFECTS_MAX)))
+    for finding, mask in found:
         event = defect_event(finding, mask, header, place, (None, None), PART, "model")
         build_event(with_number(event, "stream", 1))
     return len(found)
