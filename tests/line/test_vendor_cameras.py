@@ -174,6 +174,7 @@ def test_buffers_that_fail_in_the_driver_become_a_gap(tmp_path: Path) -> None:
 
     from stripwatch.camera.essentials import configure
     from stripwatch.camera.libraries import library_of
+    from stripwatch.camera.network_link import NetworkLink
     from stripwatch.camera.parts import make_parts
     from stripwatch.camera.process import CameraProcess
     from stripwatch.config.load import load_config
@@ -213,6 +214,7 @@ def test_buffers_that_fail_in_the_driver_become_a_gap(tmp_path: Path) -> None:
                 replace(parts, status=fail_once),
                 sender,
                 Notifier(None),
+                NetworkLink(""),
             )
             thread = threading.Thread(target=process.run, args=(stop,))
             thread.start()

@@ -43,6 +43,7 @@ class CameraProcess:
         parts: Parts,
         sender: FrameSender,
         notifier: Notifier,
+        link: NetworkLink,
     ) -> None:
         assert camera.source is not None
         self._camera = camera
@@ -54,7 +55,7 @@ class CameraProcess:
         self._notifier = notifier
         self._log = structlog.get_logger().bind(camera=camera.name)
         self._numbers = SessionNumbers(opened.frame_id_period)
-        self._link = NetworkLink(opened.identity.address)
+        self._link = link
         self._link_mbit_s: int | None = None
         self._silence = Silence(
             by_encoder=self._source.trigger == "encoder",
@@ -93,7 +94,6 @@ class CameraProcess:
                     self._take(buffer, now_s)
                 finally:
                     self._opened.release(buffer)
-            self._notifier.watchdog()  # a library that hangs does not come here
             if now_s - self._reported_s >= REPORT_S:
                 self._report(now_s)
         self._notifier.stopping()
@@ -180,7 +180,8 @@ class CameraProcess:
             self._log.info("no line is triggered; the strip stands", silent_s=round(silent_s, 1))
 
     def _report(self, now_s: float) -> None:
-        """Tell the log and systemd how it goes, where something has changed."""
+        """Feed the watchdog, and tell the log and systemd how it goes."""
+        self._notifier.watchdog()  # a library that hangs does not come here
         losses = self._numbers.losses
         elapsed_s = now_s - self._reported_s if self._reported_s else REPORT_S
         rate = (self._sent - self._reported_sent) / elapsed_s

@@ -29,6 +29,7 @@ def _run(args: argparse.Namespace) -> ExitCode:
 
     from stripwatch.camera.essentials import configure
     from stripwatch.camera.libraries import library_of
+    from stripwatch.camera.network_link import NetworkLink
     from stripwatch.camera.parts import make_parts
     from stripwatch.camera.process import CameraProcess
     from stripwatch.feed.frame_sender import FrameSender
@@ -49,5 +50,6 @@ def _run(args: argparse.Namespace) -> ExitCode:
             structlog.get_logger().warning("camera is set up with a remark", detail=remark)
         parts = make_parts(config, camera, source, opened)
         stack.callback(parts.close)
-        CameraProcess(camera, config.line, opened, parts, sender, notifier).run(stop)
+        link = NetworkLink(opened.identity.address)
+        CameraProcess(camera, config.line, opened, parts, sender, notifier, link).run(stop)
     return ExitCode.OK

@@ -4,62 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 
-import msgspec
 import numpy as np
 import pytest
-from tests.line.cameras import SHAPE, need_aravis, own_address, strip_image
+from tests.daemon.camera.fakes import GEOMETRY, fake_camera, source
+from tests.line.cameras import SHAPE, need_aravis, strip_image
 
 from stripwatch.camera.aravis import library
 from stripwatch.camera.aravis.camera import AravisCamera, image_bytes
 from stripwatch.camera.aravis.discovery import Aravis
 from stripwatch.camera.base import Buffer, BufferStatus
 from stripwatch.camera.essentials import NO_FRAME_TIMEOUT, configure
-from stripwatch.camera.fake.motion import parse_motion
-from stripwatch.camera.fake.server import FakeCamera, FakeOptions
 from stripwatch.camera.fake.wire import chunk, chunk_end
 from stripwatch.camera.libraries import library_of
 from stripwatch.camera.survey import NO_FRAME, Survey
 from stripwatch.camera.survey_picture import HEIGHT, WIDTH, survey_picture
-from stripwatch.config.cameras import CameraSource
-from stripwatch.config.sections import Geometry
 from stripwatch.errors import AddressError, CameraError, ConfigError
-from stripwatch.feed.sources.frame import Source, raw_frame
 
-GEOMETRY = Geometry(frame_lines=SHAPE[0], frame_pixels=SHAPE[1], mm_per_line=1, mm_per_pixel=1)
 CHUNKS = ("ChunkEncoderValue", "ChunkLinesSkipped")
-
-
-@contextmanager
-def fake_camera(motion: str = "6400", **changes: object) -> Iterator[str]:
-    """A fake camera for the length of a block; its address."""
-    options = FakeOptions(address=own_address(), motion=parse_motion(motion))
-    options = replace(options, **changes)  # type: ignore[arg-type]
-    strip = Source(name="strip", frames=lambda: iter([raw_frame(strip_image())]), count=1)
-    stop = threading.Event()
-    with FakeCamera(options, strip) as camera:
-        thread = threading.Thread(target=camera.run, args=(stop,))
-        thread.start()
-        try:
-            yield options.address
-        finally:
-            stop.set()
-            thread.join()
-
-
-def source(address: str, **changes: object) -> CameraSource:
-    return msgspec.structs.replace(
-        CameraSource(kind="aravis", id=address, packet_bytes=1400), **changes
-    )
 
 
 @pytest.fixture
 def address() -> Iterator[str]:
     need_aravis()
-    with fake_camera() as address:
-        yield address
+    with fake_camera() as fake:
+        yield fake.options.address
 
 
 @pytest.fixture
@@ -108,10 +78,10 @@ def test_lost_packets_that_are_sent_again_lose_no_frame() -> None:
     """One packet in 300 is lost, and one in 300 of those that are asked for again."""
     need_aravis()
     with (
-        fake_camera(lost_per_1000=3.3, seed=6) as address,
-        closing(Aravis().open(source(address))) as camera,
+        fake_camera(lost_per_1000=3.3, seed=6) as fake,
+        closing(Aravis().open(source(fake.options.address))) as camera,
     ):
-        configure(camera, source(address), GEOMETRY)
+        configure(camera, source(""), GEOMETRY)
         camera.start(32, ())
         ids = []
         for _ in range(200):
@@ -182,9 +152,9 @@ def test_a_second_program_is_refused(address: str, camera: AravisCamera) -> None
 
 def test_a_camera_is_found_by_search() -> None:
     need_aravis()
-    with fake_camera(serial="SW-4711") as address:
+    with fake_camera(serial="SW-4711") as fake:
         found = [one for one in Aravis().discover() if one.serial == "SW-4711"]
-        assert [(one.make, one.address) for one in found] == [("stripwatch", address)]
+        assert [(one.make, one.address) for one in found] == [("stripwatch", fake.options.address)]
         with closing(library_of(source("SW-4711")).open(source("SW-4711"))) as opened:
             assert opened.identity == found[0]
 
@@ -229,7 +199,7 @@ def test_a_survey_counts_what_comes_and_draws_it(camera: AravisCamera) -> None:
     assert survey.profile()[2:].mean() == pytest.approx(127.5, abs=10)
     picture = survey_picture(survey, "title")
     assert picture.shape == (HEIGHT, WIDTH, 3)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+    assert len(np.unique(picture)) > 10
 
 
 def test_the_image_in_a_payload_of_chunks_ends_where_the_chunks_begin() -> None:

@@ -66,7 +66,7 @@ class FakeCamera:
         Raises:
             AddressError: the address is not of this computer, or has a camera already.
         """
-        self._options = options
+        self.options = options
         self._source = source
         self.registers = Registers(
             options.address,
@@ -74,7 +74,7 @@ class FakeCamera:
             options.heartbeat_ms,
             can_resend=options.can_resend,
         )
-        self._control = Control(self.registers, self._fire_test_packet, self._resend)
+        self.control = Control(self.registers, self._fire_test_packet, self._resend)
         self._chance = random.Random(options.seed)  # noqa: S311 - no secret
         self._frame_id = options.first_frame_id
         self._kept: OrderedDict[int, list[tuple[bytes, memoryview]]] = OrderedDict()
@@ -129,7 +129,7 @@ class FakeCamera:
                 for one in (self._gvcp, *self._searches):
                     self._answer_commands(one)
                 now_s = time.monotonic()
-                self._control.check_heartbeat(now_s)
+                self.control.check_heartbeat(now_s)
                 self._move(min(now_s - before_s, BEHIND_S_MAX))
                 before_s = now_s
 
@@ -141,18 +141,18 @@ class FakeCamera:
                 return
             command = wire.parse_command(message)
             if command is not None:
-                reply = self._control.answer(command, sender, time.monotonic())
+                reply = self.control.answer(command, sender, time.monotonic())
                 if reply:
                     self._gvcp.sendto(reply, sender)
 
     def _move(self, step_s: float) -> None:
         """Let the strip run on, and send the frames that end."""
         self._time_s += step_s
-        count = self._options.motion.lines_at(self._time_s)
+        count = self.options.motion.lines_at(self._time_s)
         passed, first = count - self._count, self._count
         self._count = count
         self.registers.set("EncoderValue", count % 2**32)
-        if not self._control.is_streaming:
+        if not self.control.is_streaming:
             self._taker = None
             return
         if self._taker is None:
@@ -178,14 +178,14 @@ class FakeCamera:
         assert self._lines is not None
         pixels = self._lines.take(exposure.lines)
         self._lines.skip(exposure.skipped)
-        if self._options.embeds_count:
+        if self.options.embeds_count:
             pixels = pixels.copy()
             pixels[0, :4] = np.frombuffer(struct.pack(">I", exposure.first_count % 2**32), np.uint8)
         payload = np.ascontiguousarray(pixels).data.cast("B")
         values = {"EncoderValue": exposure.first_count, "LinesSkipped": exposure.skipped}
         chunks = [
             wire.chunk(CHUNKS[name], struct.pack(">I", values[name] % 2**32))
-            for name in self._control.chunks()
+            for name in self.control.chunks()
         ]
         has_chunks = bool(self.registers.get("ChunkModeActive"))
         if has_chunks:
@@ -205,7 +205,7 @@ class FakeCamera:
         self._frame_id = self._frame_id % 65535 + 1  # 0 is left out
 
     def _send_packet(self, packet: tuple[bytes, memoryview]) -> None:
-        if self._chance.random() * 1000 < self._options.lost_per_1000:
+        if self._chance.random() * 1000 < self.options.lost_per_1000:
             return
         # Nobody listens any more, or the network is full: a camera does not care.
         try:
@@ -229,5 +229,5 @@ class FakeCamera:
 
     def _resend(self, frame_id: int, first: int, last: int) -> None:
         packets = self._kept.get(frame_id, [])
-        for packet in packets[first : last + 1] if self._options.can_resend else ():
+        for packet in packets[first : last + 1] if self.options.can_resend else ():
             self._send_packet(packet)
