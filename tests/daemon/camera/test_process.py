@@ -25,7 +25,8 @@ from stripwatch.camera.network_link import NetworkLink
 from stripwatch.camera.parts import make_parts
 from stripwatch.camera.process import CameraProcess
 from stripwatch.config.cameras import CameraSource, LineSource
-from stripwatch.config.sections import Camera
+from stripwatch.config.light import LightSection
+from stripwatch.config.sections import Camera, Config, EngineSection, Input, Publish
 from stripwatch.errors import CameraError
 from stripwatch.feed.frame_sender import FrameSender
 from stripwatch.feed.link import Link
@@ -50,12 +51,19 @@ class Running:
 
     def _run(self) -> None:
         camera = Camera(name="top", source=self._settings)
+        config = Config(
+            line=GEOMETRY,
+            cameras=(camera,),
+            inputs=(Input(endpoint=self._endpoint, pattern="pull"),),
+            engine=EngineSection(folder=""),
+            publish=Publish(endpoint="ipc://unused"),
+        )
         with (
             FrameSender(Link(endpoint=self._endpoint, pattern="push")) as sender,
             closing(Aravis().open(self._settings)) as opened,
         ):
             configure(opened, self._settings, GEOMETRY)
-            parts = make_parts(camera, opened)
+            parts = make_parts(config, camera, self._settings, opened)
             notifier = Notifier(None)
             tested = CameraProcess(camera, GEOMETRY, opened, parts, sender, notifier, self._link)
             try:
@@ -82,7 +90,7 @@ class Bench:
     def start(self, motion: str = "6400", **changes: object) -> Running:
         lost = {key: changes.pop(key) for key in ("lost_per_1000", "can_resend") if key in changes}
         fake = self._stack.enter_context(fake_camera(motion, **lost))
-        settings = source(fake.options.address, **changes)
+        settings = source(fake.options.address, light=LightSection(watch=False), **changes)
         running = Running(fake, settings, self._endpoint, self.link)
 
         def end() -> None:

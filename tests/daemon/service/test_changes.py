@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stripwatch.config.cameras import CameraSource
 from stripwatch.config.forward import Forward, MqttSection
 from stripwatch.config.sections import (
     Camera,
@@ -38,6 +39,10 @@ def test_equal_configurations_have_no_changes() -> None:
 def test_what_the_daemon_does_not_read_is_no_change() -> None:
     forward = Forward(mqtt=MqttSection(endpoint="mqtt://broker:1883"))
     assert changes_with_restart(CONFIG, replaced(CONFIG, forward=forward)) == ()
+    first, *others = CONFIG.cameras
+    with_source = replaced(first, source=CameraSource(kind="aravis"))
+    config = replaced(CONFIG, cameras=(with_source, *others))
+    assert changes_with_restart(CONFIG, config) == ()
 
 
 def test_changes_of_classes_are_those_in_force() -> None:
