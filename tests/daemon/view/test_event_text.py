@@ -14,6 +14,7 @@ from stripwatch.wire.event import (
     DefectClosed,
     FrameRange,
     Gap,
+    Light,
     Periodic,
     Position,
     Reason,
@@ -44,6 +45,28 @@ def test_a_line_names_class_place_and_size(make_defect: MakeDefect) -> None:
         downweb_mm=(1000.0, 1300.0),
     )
     assert "NOT INSPECTED: 3 frames (3 to 5), overload" in format_event(gap).plain
+
+
+def test_a_fault_of_the_light_names_its_place_and_how_much() -> None:
+    opened = Light(
+        stream="a",
+        seq=1,
+        camera="top",
+        strip="C1",
+        session="s",
+        frame_seq=9,
+        t_ns=1,
+        state="opened",
+        kind="segment",
+        crossweb_mm=(412.5, 460.0),
+        share=0.62,
+    )
+    assert format_event(opened).plain.endswith(
+        "412.5 mm  LIGHT opened: segment to 460.0 mm, 38 % darker than expected"
+    )
+    closed = msgspec.structs.replace(opened, state="closed", kind="bright", share=1.5)
+    assert format_event(closed).plain.endswith("50 % brighter than expected")
+    assert "LIGHT closed: bright" in format_event(closed).plain
 
 
 def test_a_roll_mark_names_place_period_and_rolls() -> None:
