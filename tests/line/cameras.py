@@ -42,7 +42,7 @@ from stripwatch.wire.frame import FrameHeader, parse_header
 
 SHAPE = (64, 256)
 WAIT_S = 30.0
-_PACKAGES = ("libaravis-0.8-0", "aravis-tools-cli")
+_PACKAGE = "libaravis-0.8-0"
 
 
 def need_aravis() -> None:
@@ -52,12 +52,12 @@ def need_aravis() -> None:
     apt_get = shutil.which("apt-get")
     if os.geteuid() == 0 and apt_get:
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", *_PACKAGES]):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", _PACKAGE]):
             subprocess.run(
                 [apt_get, "-q", *command], env=environment, capture_output=True, check=False
             )
     if not _has_aravis():
-        pytest.skip(f"no {NAME}, and it cannot be installed: apt-get install {_PACKAGES[0]}")
+        pytest.skip(f"no {NAME}, and it cannot be installed: apt-get install {_PACKAGE}")
 
 
 def _has_aravis() -> bool:

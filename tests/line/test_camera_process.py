@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import time
@@ -22,6 +21,7 @@ from tests.line.cameras import (
     receiving,
     wait,
 )
+from tests.line.forwarding import program
 
 from stripwatch.config.cameras import CameraSource
 from stripwatch.errors import ExitCode
@@ -142,9 +142,7 @@ def test_aravis_own_camera_with_lost_packets_becomes_gaps_in_the_journal(
     line: CameraLine,
 ) -> None:
     """Another's implementation of the protocol; it sends nothing again."""
-    found = shutil.which("arv-fake-gv-camera-0.8")
-    if found is None:
-        pytest.skip("no arv-fake-gv-camera-0.8: apt-get install aravis-tools-cli")
+    found = program("arv-fake-gv-camera-0.8", "aravis-tools-cli")
     serial = f"SW{os.getpid()}"
     if is_taken("127.0.0.1"):
         pytest.skip("another fake camera has 127.0.0.1, the only address that this one takes")

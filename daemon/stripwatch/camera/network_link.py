@@ -32,10 +32,13 @@ class NetworkLink:
 def _interface_of(address: str, routes: Path) -> str:
     """The interface of the narrowest route to an IPv4 address; "" if none is known."""
     try:
-        wanted = int(ipaddress.IPv4Address(address))
+        parsed = ipaddress.IPv4Address(address)
+        wanted = int(parsed)
         lines = routes.read_text().splitlines()[1:]
     except (ValueError, OSError):
         return ""
+    if parsed.is_loopback:
+        return "lo"  # which is in no table of routes
     best, found = -1, ""
     for line in lines:
         columns = line.split()

@@ -8,6 +8,7 @@ session. A camera that stops ends the process; a new one connects it again.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import asdict
@@ -30,6 +31,7 @@ from stripwatch.wire.light import LightFaults
 
 POP_S = 0.25  # longest wait for a buffer, so that a stop is seen
 REPORT_S = 1.0
+LOSSES_S = 10.0  # between two lines of the log about losses that go on
 
 
 class CameraProcess:
@@ -66,6 +68,7 @@ class CameraProcess:
         self._sent = self._reported_sent = 0
         self._reported_s = 0.0
         self._reported_losses = Losses()
+        self._losses_s = -math.inf
 
     def run(self, stop: threading.Event) -> None:
         """Send frames until `stop`.
@@ -84,20 +87,28 @@ class CameraProcess:
             interface=self._link.interface,
         )
         self._notifier.ready()
-        while not stop.is_set():
-            buffer = self._opened.next_buffer(POP_S)
-            now_s = time.monotonic()
-            if buffer is None:
-                self._judge_silence(now_s)
-            else:
-                try:
-                    self._take(buffer, now_s)
-                finally:
-                    self._opened.release(buffer)
-            if now_s - self._reported_s >= REPORT_S:
-                self._report(now_s)
+        try:
+            while not stop.is_set():
+                self._turn()
+        finally:
+            losses = asdict(self._numbers.losses)
+            self._log.info("camera stopped", sent=self._sent, **losses)
         self._notifier.stopping()
         self._sender.finish()
+
+    def _turn(self) -> None:
+        """Wait for a buffer, for `POP_S` at most, and do what is due."""
+        buffer = self._opened.next_buffer(POP_S)
+        now_s = time.monotonic()
+        if buffer is None:
+            self._judge_silence(now_s)
+        else:
+            try:
+                self._take(buffer, now_s)
+            finally:
+                self._opened.release(buffer)
+        if now_s - self._reported_s >= REPORT_S:
+            self._report(now_s)
 
     def _take(self, buffer: Buffer, now_s: float) -> None:
         """Send a buffer, if it is whole.
@@ -107,6 +118,9 @@ class CameraProcess:
         """
         is_whole = buffer.status is BufferStatus.COMPLETE and buffer.pixels.shape[0] > 0
         was_whole_s = self._silence.whole_s(now_s)
+        if self._silence.is_asking:
+            silent_s = self._silence.silent_s(now_s)
+            self._log.info("lines are triggered again", silent_s=round(silent_s, 1))
         self._silence.frame_came(now_s, is_whole=is_whole)
         if is_whole:
             self._pass_on(buffer)
@@ -148,7 +162,9 @@ class CameraProcess:
             light=light.mean,
             light_faults=light.faults,
         )
-        if self._sender.try_send(header, grey.data.cast("B")):
+        # Without a subscriber a publisher takes every frame, and nobody has it.
+        is_heard = self._sender.has_receiver()
+        if self._sender.try_send(header, grey.data.cast("B")) and is_heard:
             self._sent += 1
         else:
             self._numbers.losses.not_taken += 1
@@ -186,7 +202,8 @@ class CameraProcess:
         elapsed_s = now_s - self._reported_s if self._reported_s else REPORT_S
         rate = (self._sent - self._reported_sent) / elapsed_s
         self._reported_s, self._reported_sent = now_s, self._sent
-        if losses != self._reported_losses:
+        if losses != self._reported_losses and now_s - self._losses_s >= LOSSES_S:
+            self._losses_s = now_s
             self._log.warning(
                 "frames lost",
                 session=self._numbers.session,

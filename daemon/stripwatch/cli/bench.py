@@ -31,6 +31,7 @@ PARTS = ("end-to-end", "transport", "inspect", "capacity", "journal", "memory")
 ASKED_PARTS = ("periodic", "cameras")  # only where asked for
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
+ALL_PARTS = (*PARTS, *ASKED_PARTS, *GPU_PARTS, RIVALS)
 WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
 ROWS = 4
 COLUMNS_MAX = 7  # of a table that fits 80 characters
@@ -54,8 +55,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add(
         "--only",
         action="append",
-        choices=(*PARTS, *ASKED_PARTS, *GPU_PARTS, RIVALS),
-        help="one part; may be given more than once",
+        choices=ALL_PARTS,
+        metavar="PART",
+        help=f"one part; may be given more than once: {', '.join(ALL_PARTS)}",
     )
     add("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
     add("--rows", type=int, help=f"frames in a slot ({ROWS}; part gpu: 1, 4, 8 and 16)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from stripwatch.cli import (
@@ -20,23 +20,11 @@ from stripwatch.wire.names import NAME_PATTERN
 ACTIONS = (camera_run, camera_list, camera_show, camera_test, camera_calibrate, camera_fake)
 
 
-class _ActionsAndNames(Mapping[str, argparse.ArgumentParser]):
+class _ActionsAndNames(dict[str, argparse.ArgumentParser]):
     """The actions; whatever could be the name of a camera is taken for one of them, too."""
 
-    def __init__(self, actions: Mapping[str, argparse.ArgumentParser]) -> None:
-        self._actions = actions
-
-    def __getitem__(self, name: str) -> argparse.ArgumentParser:
-        return self._actions[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._actions)
-
-    def __len__(self) -> int:
-        return len(self._actions)
-
     def __contains__(self, name: object) -> bool:
-        return name in self._actions or re.match(NAME_PATTERN, str(name)) is not None
+        return super().__contains__(name) or re.match(NAME_PATTERN, str(name)) is not None
 
 
 class _ActionOrName(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: SLF001
@@ -44,7 +32,13 @@ class _ActionOrName(argparse._SubParsersAction):  # type: ignore[type-arg]  # no
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - argparse's own
         super().__init__(*args, **kwargs)
-        self.choices = _ActionsAndNames(self._name_parser_map)  # type: ignore[assignment]
+        self.choices = self._accepted = _ActionsAndNames()
+
+    def add_parser(self, name: str, **kwargs: Any) -> argparse.ArgumentParser:  # noqa: ANN401
+        """As argparse's own."""
+        parser: argparse.ArgumentParser = super().add_parser(name, **kwargs)
+        self._accepted[name] = parser
+        return parser
 
     def __call__(
         self,

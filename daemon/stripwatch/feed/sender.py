@@ -16,7 +16,6 @@ from stripwatch.feed.link import Link
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
-from stripwatch.net.sockets import Socket
 from stripwatch.wire.frame import FrameHeader
 
 FULL_WAIT_S = 0.001  # between two tries while the queue is full
@@ -73,7 +72,7 @@ def send_frames(
     """
     _check(source, schedule)
     with FrameSender(link) as sender:
-        _await_receiver(sender.socket, link, receiver_timeout_s, stop)
+        _await_receiver(sender, link, receiver_timeout_s, stop)
         sent = _send(source, sender, schedule, stop, on_sent)
         if not stop.is_set():
             sender.finish()
@@ -101,17 +100,13 @@ def _check(source: Source, schedule: Schedule) -> None:
         raise ConfigError("no camera is named; give --camera NAME")
 
 
-def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threading.Event) -> None:
+def _await_receiver(
+    sender: FrameSender, link: Link, timeout_s: float, stop: threading.Event
+) -> None:
     """Wait for a connection (PUSH) or a subscription to frames (PUB)."""
     until_s = time.monotonic() + timeout_s
-    flag = zmq.POLLIN if link.pattern == "pub" else zmq.POLLOUT
-    while not stop.is_set():
-        if socket.poll(POLL_MS, flag):
-            if link.pattern == "push":
-                return
-            if socket.recv()[:1] == b"\x01":
-                return
-        elif time.monotonic() > until_s:
+    while not stop.is_set() and not sender.has_receiver(POLL_MS):
+        if time.monotonic() > until_s:
             raise AddressError(
                 f"no receiver at {link.endpoint} ({link.attach}, {link.pattern}) within "
                 f"{timeout_s:g} s; start stripwatch run first, and check endpoint, pattern "

@@ -16,6 +16,7 @@ from stripwatch.camera.aravis.camera import AravisCamera, image_bytes
 from stripwatch.camera.aravis.discovery import Aravis
 from stripwatch.camera.base import Buffer, BufferStatus
 from stripwatch.camera.essentials import NO_FRAME_TIMEOUT, configure
+from stripwatch.camera.fake import wire
 from stripwatch.camera.fake.wire import chunk, chunk_end
 from stripwatch.camera.libraries import library_of
 from stripwatch.camera.survey import NO_FRAME, Survey
@@ -59,7 +60,12 @@ def test_pixels_are_a_view_of_memory_that_is_used_again(camera: AravisCamera) ->
     assert first.pixels.base is not None
 
 
-def test_the_encoder_and_skipped_lines_come_with_each_frame(camera: AravisCamera) -> None:
+@pytest.mark.parametrize("payload_type", [0x4001, 0x0004])
+def test_the_encoder_and_skipped_lines_come_with_each_frame(
+    camera: AravisCamera, monkeypatch: pytest.MonkeyPatch, payload_type: int
+) -> None:
+    """In the chunks of GigE Vision 2, and in those of version 1, whose leader tells no height."""
+    monkeypatch.setattr(wire, "IMAGE_WITH_CHUNKS", payload_type)
     configure(camera, source(""), GEOMETRY)
     camera.start(8, CHUNKS)
     counts = []

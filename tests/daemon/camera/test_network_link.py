@@ -30,6 +30,7 @@ def test_the_narrowest_route_leads_to_the_interface(interfaces: Path) -> None:
     routes = interfaces / "routes"
     assert NetworkLink("192.168.10.7", routes, interfaces).interface == "cam0"
     assert NetworkLink("192.168.11.7", routes, interfaces).interface == "eth0"
+    assert NetworkLink("127.0.0.2", routes, interfaces).interface == "lo"
 
 
 def test_a_link_that_renegotiates_is_seen(interfaces: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import structlog
@@ -40,12 +41,12 @@ class Running:
     """The process in a thread."""
 
     def __init__(
-        self, fake: FakeCamera, settings: CameraSource, endpoint: str, link: NetworkLink
+        self, fake: FakeCamera, settings: CameraSource, frames: Link, link: NetworkLink
     ) -> None:
         self.fake = fake
         self.stop = threading.Event()
         self.error: CameraError | None = None
-        self._settings, self._endpoint, self._link = settings, endpoint, link
+        self._settings, self._frames, self._link = settings, frames, link
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
@@ -54,12 +55,12 @@ class Running:
         config = Config(
             line=GEOMETRY,
             cameras=(camera,),
-            inputs=(Input(endpoint=self._endpoint, pattern="pull"),),
+            inputs=(Input(endpoint="ipc://unused"),),
             engine=EngineSection(folder=""),
             publish=Publish(endpoint="ipc://unused"),
         )
         with (
-            FrameSender(Link(endpoint=self._endpoint, pattern="push")) as sender,
+            FrameSender(self._frames) as sender,
             closing(Aravis().open(self._settings)) as opened,
         ):
             configure(opened, self._settings, GEOMETRY)
@@ -87,11 +88,14 @@ class Bench:
         self.logs = logs
         self.link = NetworkLink("")
 
-    def start(self, motion: str = "6400", **changes: object) -> Running:
+    def start(
+        self, motion: str = "6400", pattern: Literal["push", "pub"] = "push", **changes: object
+    ) -> Running:
         lost = {key: changes.pop(key) for key in ("lost_per_1000", "can_resend") if key in changes}
         fake = self._stack.enter_context(fake_camera(motion, **lost))
         settings = source(fake.options.address, light=LightSection(watch=False), **changes)
-        running = Running(fake, settings, self._endpoint, self.link)
+        frames = Link(endpoint=self._endpoint, pattern=pattern)
+        running = Running(fake, settings, frames, self.link)
 
         def end() -> None:
             running.stop.set()
@@ -136,6 +140,12 @@ def test_frames_that_nobody_takes_leave_their_numbers_out(bench: Bench) -> None:
     assert headers[0].seq > 0
     assert [header.seq - headers[0].seq for header in headers] == list(range(20))
     assert abs(headers[-1].t_ns - time.time_ns()) < 5e9
+
+
+def test_without_a_subscriber_a_publisher_does_not_say_that_it_sends(bench: Bench) -> None:
+    running = bench.start(pattern="pub")
+    assert bench.wait_for("frames lost")["not_taken"] > 0
+    assert running.thread.is_alive()
 
 
 def test_frames_of_which_none_is_whole_end_the_process(bench: Bench) -> None:

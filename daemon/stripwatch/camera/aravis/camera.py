@@ -30,6 +30,7 @@ STATUS_WORDS = {  # ArvBufferStatus; 0 is success
 # How long a frame may wait for packets that were asked for again. Those behind it wait, too, and
 # the buffers must hold them.
 FRAME_RETENTION_US = 100_000
+PAYLOADS_WITH_HEIGHT = (1, 5)  # image, and image with chunks; GigE Vision 1's chunks tell none
 PACKET_SIZE_FIXED = 0  # ARV_GV_PACKET_SIZE_ADJUSTMENT_NEVER
 _PIXEL_BITS_SHIFT = 16  # a PFNC number holds the bits a pixel takes in its third byte
 
@@ -204,8 +205,10 @@ class AravisCamera:
         if self._lib.plain.arv_buffer_has_chunks(place):
             length = image_bytes(self._memory[place].data, length)
         row = self._shape[1] * self._bytes_per_pixel
-        told = self._lib.plain.arv_buffer_get_image_height(place)
-        return self._as_pixels(place, min(self._shape[0], told, length // row))
+        told = self._shape[0]
+        if self._lib.plain.arv_buffer_get_payload_type(place) in PAYLOADS_WITH_HEIGHT:
+            told = min(told, self._lib.plain.arv_buffer_get_image_height(place))
+        return self._as_pixels(place, min(told, length // row))
 
     def _as_pixels(self, place: int, lines: int) -> Pixels:
         row = self._shape[1] * self._bytes_per_pixel

@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -143,7 +144,8 @@ class FakeCamera:
             if command is not None:
                 reply = self.control.answer(command, sender, time.monotonic())
                 if reply:
-                    self._gvcp.sendto(reply, sender)
+                    with suppress(OSError):  # a search from another computer, out of our reach
+                        self._gvcp.sendto(reply, sender)
 
     def _move(self, step_s: float) -> None:
         """Let the strip run on, and send the frames that end."""
@@ -207,11 +209,8 @@ class FakeCamera:
     def _send_packet(self, packet: tuple[bytes, memoryview]) -> None:
         if self._chance.random() * 1000 < self.options.lost_per_1000:
             return
-        # Nobody listens any more, or the network is full: a camera does not care.
-        try:
+        with suppress(OSError):  # nobody listens any more; a camera does not care
             self._gvsp.sendmsg(packet, (), 0, self._destination())
-        except OSError:
-            return
 
     def _destination(self) -> tuple[str, int]:
         address = ipaddress.IPv4Address(self.registers.word(STREAM_ADDRESS))
@@ -222,10 +221,8 @@ class FakeCamera:
         size = self.registers.word(PACKET_SIZE)
         self.registers.set_word(PACKET_SIZE, size & ~FIRE_TEST_PACKET)
         data = memoryview(bytes((size & 0xFFFF) - 28))
-        try:
+        with suppress(OSError):  # larger than the network takes
             self._gvsp.sendmsg((data,), (), 0, self._destination())
-        except OSError:
-            return
 
     def _resend(self, frame_id: int, first: int, last: int) -> None:
         packets = self._kept.get(frame_id, [])
