@@ -33,7 +33,7 @@ PARSERS = {
 }
 COMMANDS = (
     *("run", "init", "check", "reload", "demo", "replay", "record", "events", "journal"),
-    *("grade", "report", "audit", "camera", "forward", "bench"),
+    *("grade", "report", "audit", "camera", "forward", "keys", "bench"),
 )
 
 

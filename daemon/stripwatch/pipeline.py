@@ -26,6 +26,7 @@ from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.retention import limits_of
 from stripwatch.journal.store import Journal, Past
 from stripwatch.journal.strips import strip_events
+from stripwatch.net.door import Door, open_door
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
@@ -43,6 +44,7 @@ from stripwatch.stages.warm import warm_up
 from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
 
 THREADS = ("receive", "engine", "deliver", "outbox", "images", "pictures")  # and those that decode
+DECODERS = tuple(f"decode-{number}" for number in range(1, DECODE_THREADS + 1))
 LINGER_MS = 1000  # for the last events to leave
 
 
@@ -64,20 +66,20 @@ class Pipeline:
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
+            ConfigError: the daemon's key or the allow-list cannot be used.
             StorageError: the journal cannot be opened, or belongs to another daemon.
         """
         self._config = config
         self._context = zmq.Context()
         self._stop = threading.Event()
-        self._beats = {name: Heartbeat() for name in THREADS}
-        for number in range(1, DECODE_THREADS + 1):
-            self._beats[f"decode-{number}"] = Heartbeat()
+        self._beats = {name: Heartbeat() for name in (*THREADS, *DECODERS)}
         self._ring = SlotRing(config.batch.rows, config.line.frame_shape)
         self._journal = Journal(Path(config.journal.folder or "journal"))
         try:
+            self.door = self._open_door()
             past = self._journal.past()
             names = [camera.name for camera in config.cameras]
-            self.publisher = Publisher(self._context, config.publish, names)
+            self.publisher = Publisher(self._context, config.publish, names, self.door)
             images = Images()
             pictures = Pictures(config.pictures, self._journal.path.parent)
             limits = limits_of(config.journal)
@@ -93,6 +95,7 @@ class Pipeline:
                 self._context,
                 self._beats["receive"],
                 lambda: bool(self.outbox.fault),
+                self.door,
             )
         except Exception:
             self._journal.close()
@@ -119,6 +122,8 @@ class Pipeline:
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
+        if self.door:
+            self.door.start(self._beats["door"].beat)
         warm_up(self._config)
         engine, *others = self._threads
         engine.start()
@@ -144,7 +149,9 @@ class Pipeline:
     @property
     def failure(self) -> BaseException | None:
         """The error that ended a thread or the engine, if there is one."""
-        return self._failures[0] if self._failures else self._engine_loop.failure
+        if self._failures:
+            return self._failures[0]
+        return self._engine_loop.failure or (self.door.failure if self.door else None)
 
     def is_late(self) -> bool:
         """Whether a thread has been silent for longer than what it does may take."""
@@ -162,6 +169,8 @@ class Pipeline:
         if any(thread.is_alive() for thread in self._threads):
             return False
         self.publisher.close(LINGER_MS)
+        if self.door:
+            self.door.close()
         self._journal.close()
         self._context.term()
         if self.failure is None:
@@ -176,6 +185,7 @@ class Pipeline:
             self.publisher,
             self._stop,
             lambda: self.failure,
+            self.door,
         )
 
     def _make_threads(
@@ -205,6 +215,13 @@ class Pipeline:
             threads.append(self._thread("requests", serve))
         return threads
 
+    def _open_door(self) -> Door | None:
+        """Who decides about the clients' keys, where they need one."""
+        door = open_door(self._context, self._config.security)
+        if door:
+            self._beats["door"] = Heartbeat()
+        return door
+
     def _open_requests(self) -> RequestServer | None:
         """The end for clients that ask for events again, where one is configured."""
         settings = self._config.requests
@@ -212,7 +229,7 @@ class Pipeline:
             return None
         self._beats["requests"] = Heartbeat()
         answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest)
-        return RequestServer(self._context, settings.endpoint, answers)
+        return RequestServer(self._context, settings.endpoint, answers, self.door)
 
     def _resume(self, past: Past) -> None:
         """Continue the sessions and strips of the daemon before this one."""

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from stripwatch.config.errors import ENDPOINT_PATTERN, PATTERN_WORDS
+from stripwatch.config.sections import Config
+from stripwatch.net.curve import ClientCurve, client_curve, client_curve_of
 
 
 def add_address(parser: argparse.ArgumentParser, config_help: str, endpoint_help: str) -> None:
@@ -14,6 +16,27 @@ def add_address(parser: argparse.ArgumentParser, config_help: str, endpoint_help
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--config", type=Path, metavar="CONFIG.TOML", help=config_help)
     group.add_argument("--endpoint", type=endpoint, metavar="ADDRESS", help=endpoint_help)
+
+
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """Add `--key FILE`."""
+    parser.add_argument(
+        "--key",
+        type=Path,
+        metavar="FILE",
+        help="secret key, where the daemon uses CURVE (with --config: the daemon's own)",
+    )
+
+
+def curve_of(key_file: Path | None, config: Config | None) -> ClientCurve | None:
+    """The end of a client of the daemon that `--config` names, or `--endpoint`.
+
+    Raises:
+        ConfigError: the key cannot be read or used.
+    """
+    if config is not None:
+        return client_curve_of(config.security, key_file)
+    return client_curve(key_file) if key_file else None
 
 
 def endpoint(text: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import os
 from contextlib import ExitStack, closing
 
+from stripwatch.cli.address import add_key, curve_of
 from stripwatch.cli.camera_source import add_camera, configured_camera
 from stripwatch.errors import ExitCode
 
@@ -21,10 +22,12 @@ def add_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "process ends with exit code 10: a new one connects it again.",
     )
     add_camera(parser)
+    add_key(parser)
     parser.set_defaults(command=_run)
 
 
 def _run(args: argparse.Namespace) -> ExitCode:
+    import msgspec
     import structlog
 
     from stripwatch.camera.essentials import configure
@@ -44,11 +47,13 @@ def _run(args: argparse.Namespace) -> ExitCode:
         notifier = stack.enter_context(closing(Notifier(os.environ.get("NOTIFY_SOCKET"))))
         stack.enter_context(closing(set_up_logs(config.service)))
         stop = stack.enter_context(stop_on_signals())
-        sender = stack.enter_context(FrameSender(link_to(config.inputs[0])))
+        link = link_to(config.inputs[0])
+        link = msgspec.structs.replace(link, curve=curve_of(args.key, config))
+        sender = stack.enter_context(FrameSender(link))
         opened = stack.enter_context(closing(library.open(source)))
         for remark in configure(opened, source, config.line):
             structlog.get_logger().warning("camera is set up with a remark", detail=remark)
         parts = make_parts(camera, opened)
-        link = NetworkLink(opened.identity.address)
-        CameraProcess(camera, config.line, opened, parts, sender, notifier, link).run(stop)
+        network = NetworkLink(opened.identity.address)
+        CameraProcess(camera, config.line, opened, parts, sender, notifier, network).run(stop)
     return ExitCode.OK

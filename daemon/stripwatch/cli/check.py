@@ -20,6 +20,7 @@ from stripwatch.engines.manifest_text import (
     verdict_of,
 )
 from stripwatch.errors import ExitCode
+from stripwatch.net.access import Access, open_access
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.view.verdict_text import grading_texts
@@ -51,13 +52,18 @@ def _check(args: argparse.Namespace) -> ExitCode:
             check_local(end.endpoint)
     if config.requests:
         check_local(config.requests.endpoint)
+    access = open_access(config.security)
     show = _json if args.json else _summary
-    sys.stdout.write(show(args.config, config, manifest, classes))
+    sys.stdout.write(show(args.config, config, manifest, classes, access))
     return ExitCode.OK
 
 
 def _summary(
-    path: Path, config: Config, manifest: Manifest, classes: tuple[DefectClass, ...]
+    path: Path,
+    config: Config,
+    manifest: Manifest,
+    classes: tuple[DefectClass, ...],
+    access: Access | None,
 ) -> str:
     lines, pixels = config.line.frame_shape
     rows = [
@@ -76,11 +82,26 @@ def _summary(
         *(f"  grading  {text}" for text in grading_texts(config)),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
         f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
+        f"  security {_security(config, access)}",
     ]
     return "\n".join(rows) + "\n"
 
 
-def _json(path: Path, config: Config, manifest: Manifest, classes: tuple[DefectClass, ...]) -> str:
+def _security(config: Config, access: Access | None) -> str:
+    if access is not None:
+        return f"CURVE; keys that are let in: {', '.join(access.names) or 'none yet'}"
+    if config.security.allow_plaintext:
+        return "NOT ENCRYPTED, by security.allow_plaintext"
+    return "not encrypted; only this computer reaches the daemon"
+
+
+def _json(
+    path: Path,
+    config: Config,
+    manifest: Manifest,
+    classes: tuple[DefectClass, ...],
+    access: Access | None,
+) -> str:
     """The summary as one JSON object, for scripts."""
     verification = manifest.verification
     summary = {
@@ -90,6 +111,7 @@ def _json(path: Path, config: Config, manifest: Manifest, classes: tuple[DefectC
         "inputs": config.inputs,
         "publish": config.publish,
         "requests": config.requests,
+        "security": {"curve": access is not None, "keys": access.names if access else ()},
         "batch": config.batch,
         "engine": {
             "folder": config.engine.folder,

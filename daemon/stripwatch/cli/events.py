@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from rich.console import Console
 
-from stripwatch.cli.address import add_address, endpoint
+from stripwatch.cli.address import add_address, add_key, curve_of, endpoint
 from stripwatch.cli.topics import check_cameras, topic_prefix
 from stripwatch.client.messages import FrameImage, Received
 from stripwatch.client.resends import Start
@@ -62,6 +62,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FOLDER",
         help="write a PNG of every frame with defects, with masks and labels drawn in",
     )
+    add_key(parser)
     group = parser.add_argument_group("events of the journal")
     group.add_argument(
         "--since", type=int, metavar="SEQ", help="begin after event number SEQ; 0: with the oldest"
@@ -85,19 +86,21 @@ def _events(args: argparse.Namespace) -> ExitCode:
     requests: str | None = args.requests
     attach: Attach = "connect"
     topics = tuple(args.topic or STRIP_TOPICS)
-    if args.config:
-        config = load_config(args.config)
+    config = load_config(args.config) if args.config else None
+    if config is not None:
         check_cameras(topics, [camera.name for camera in config.cameras])
         address, attach = peer_endpoint(config.publish.endpoint, config.publish.attach)
         if config.requests and requests is None:
             requests, _ = peer_endpoint(config.requests.endpoint, "bind")
     place = _place(requests, args.reader, args.since)
+    curve = curve_of(args.key, config)
     writer = OverlayWriter(args.save_overlays) if args.save_overlays else None
     with_status = any("status".startswith(topic) for topic in topics)
     topics = tuple(dict.fromkeys((*topics, *(("defect", "image") if writer else ()), "status")))
     show = _show_json if args.json else partial(_show_line, Console(highlight=False))
     silence = Silence(address)
-    with stop_on_signals() as stop, Subscriber(address, topics, attach=attach, **place) as events:
+    subscriber = Subscriber(address, topics, attach=attach, curve=curve, **place)
+    with stop_on_signals() as stop, subscriber as events:
         show_events(
             events,
             show,
@@ -164,7 +167,8 @@ class Silence:
             self._printed = True
             sys.stderr.write(
                 f"no daemon has been heard at {self._endpoint} for {SILENT_S:g} s; check that "
-                "stripwatch run is running and that its publish.endpoint is this address; "
+                "stripwatch run is running, that its publish.endpoint is this address, and, where "
+                "it uses CURVE, that --key names a key that was granted the events; "
                 "still listening\n"
             )
 

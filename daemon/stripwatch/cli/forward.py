@@ -7,6 +7,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
+from stripwatch.cli.address import add_key, curve_of
 from stripwatch.errors import ExitCode
 
 SINKS = ("mqtt",)
@@ -25,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--config", type=Path, required=True, metavar="CONFIG.TOML", help="of the daemon"
     )
+    add_key(parser)
     parser.set_defaults(command=_forward)
 
 
@@ -58,7 +60,8 @@ def _forward(args: argparse.Namespace) -> ExitCode:
             status = None
             if config.publish.attach == "bind":  # else its one subscriber is another
                 endpoint, _ = peer_endpoint(config.publish.endpoint, "bind")
-                status = stack.enter_context(Subscriber(endpoint, ("status",)))
+                curve = curve_of(args.key, config)
+                status = stack.enter_context(Subscriber(endpoint, ("status",), curve=curve))
             forwarder = Forwarder(Path(config.journal.folder), f"forward-{args.sink}")
             forwarding = Forwarding(forwarder, sink, DaemonStatus(status), notifier)
             return forwarding.run(stop, config.service.drain_timeout_s)

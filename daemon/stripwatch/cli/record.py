@@ -11,7 +11,8 @@ from pathlib import Path
 from stripwatch.cli.address import add_address
 from stripwatch.config.load import load_config
 from stripwatch.config.sections import Input
-from stripwatch.errors import ExitCode
+from stripwatch.config.security import exposed, is_exposed
+from stripwatch.errors import ConfigError, ExitCode
 from stripwatch.recording.recorder import Recorder
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.service.signals import stop_on_signals
@@ -58,15 +59,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _record(args: argparse.Namespace) -> ExitCode:
     cameras: tuple[str, ...] = ()
     frame_shape = None
+    security = None
     if args.config:
         config = load_config(args.config)
         cameras = tuple(camera.name for camera in config.cameras)
         frame_shape = config.line.frame_shape
-        inputs = config.inputs
+        inputs, security = config.inputs, config.security
     else:
+        if args.attach == "bind" and is_exposed(args.endpoint):
+            raise ConfigError(exposed(f"--endpoint {args.endpoint}"))
         inputs = (Input(endpoint=args.endpoint, pattern=args.pattern, attach=args.attach),)
     # The sockets first: a recorder that cannot receive leaves no empty file behind.
-    recorder = Recorder(inputs, cameras=cameras, frame_shape=frame_shape)
+    recorder = Recorder(inputs, cameras=cameras, frame_shape=frame_shape, security=security)
     try:
         writer = RecordingWriter(args.output, overwrite=args.force)
         try:
@@ -115,7 +119,11 @@ def summary(recorder: Recorder, writer: RecordingWriter) -> str:
         for camera in sorted(recorder.frames)
     ] or ["no frame arrived; check endpoint, pattern and attach, and that the cameras run\n"]
     rows += [
-        f"{count} messages not recorded: {cause} (the last: {recorder.last_faults[cause]})\n"
+        f"{count} messages not recorded: {cause} (the last: {recorder.fault_of(cause)})\n"
         for cause, count in sorted(recorder.rejected.items())
+    ]
+    rows += [
+        f"{count} connections refused: {cause} (the last: {recorder.fault_of(cause)})\n"
+        for cause, count in sorted(recorder.refused.items())
     ]
     return "".join(rows)

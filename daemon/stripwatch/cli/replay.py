@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from stripwatch.cli.address import add_address
+from stripwatch.cli.address import add_address, add_key, curve_of
 from stripwatch.cli.flaws import add_flaws, flaws
 from stripwatch.cli.sending_progress import sending_progress
 from stripwatch.client.event_file import load_events
@@ -74,6 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="connect",
         help="with --endpoint: the opposite of the input's (%(default)s)",
     )
+    add_key(parser)
     parser.add_argument(
         "--camera",
         action="append",
@@ -158,6 +159,7 @@ def _replay(args: argparse.Namespace) -> ExitCode:
         _check_cameras(config, schedule)
     with stop_on_signals() as stop, sending_progress(source, schedule) as on_sent:
         if not own_daemon:
+            link = msgspec.structs.replace(link, curve=curve_of(args.key, config))
             sent = send_frames(source, link, schedule, stop, on_sent=on_sent)
             for camera, entry in sent.items():
                 last = f"last number {entry.header.seq}, session {entry.header.session}"

@@ -12,6 +12,7 @@ from collections import deque
 import msgspec
 import zmq
 
+from stripwatch.net.curve import ClientCurve
 from stripwatch.net.sockets import Context, Socket, open_socket
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import EVENT_BYTES_MAX
@@ -32,14 +33,15 @@ class Reply(msgspec.Struct, frozen=True):
 class Requester:
     """A socket that asks; belongs to one thread."""
 
-    def __init__(self, context: Context, endpoint: str) -> None:
-        """Connect; the daemon may start later.
+    def __init__(self, context: Context, endpoint: str, curve: ClientCurve | None = None) -> None:
+        """Connect; the daemon may start later. `curve` is the key, where the daemon wants one.
 
         Raises:
             AddressError: the endpoint cannot be used.
         """
         self._context = context
         self._endpoint = endpoint
+        self._curve = curve
         self._socket = self._open()
         self._asked: Request | None = None
         self._asked_s = 0.0
@@ -80,6 +82,7 @@ class Requester:
                 self.fault = (
                     f"no answer from {self._endpoint}; check that the daemon runs, and that its "
                     "requests.endpoint is this address"
+                    + (", and grants this key the requests" if self._curve else "")
                 )
                 self._socket.close()
                 self._socket = self._open()
@@ -108,6 +111,7 @@ class Requester:
             attach="connect",
             queue=QUEUE,
             message_bytes_max=EVENT_BYTES_MAX,
+            curve=self._curve,
         )
 
     def _send_asked(self) -> None:

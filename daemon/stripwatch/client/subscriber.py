@@ -21,6 +21,7 @@ from stripwatch.client.position import LossCounter
 from stripwatch.client.requester import Requester
 from stripwatch.client.resends import Resends, Start
 from stripwatch.errors import ConfigError
+from stripwatch.net.curve import ClientCurve, client_curve
 from stripwatch.net.sockets import open_socket
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import EVENT_BYTES_MAX, Event, FrameResult
@@ -58,6 +59,9 @@ class Subscriber:
     A caller that must not see an event twice keeps `stream` and `seq` together with its own
     results, in one transaction, and gives them as `after`.
 
+    Where the daemon uses CURVE, `curve` names the file of the key that was granted the events, and
+    the requests where they are used (`stripwatch keys new`).
+
     `malformed` counts messages that are not events of version 1; `last_fault` describes the last.
     """
 
@@ -73,18 +77,22 @@ class Subscriber:
         position_file: Path | str | None = None,
         after: tuple[str, int] | None = None,
         start: Start = "end",
+        curve: ClientCurve | Path | str | None = None,
     ) -> None:
         """Connect; the daemon may start later.
 
         Raises:
             AddressError: an endpoint cannot be connected or bound.
             ConfigError: a topic is not one that ZeroMQ can subscribe to, a reader's name breaks its
-                rule, the file holds something else, or there are no `requests` to follow a place.
+                rule, the file holds something else, there are no `requests` to follow a place, or
+                the key cannot be used.
             StorageError: the file cannot be read.
         """
         _check(topics, reader)
         if requests is None and (reader or position_file or after or start != "end"):
             raise ConfigError("a place can only be kept with `requests`; give that endpoint, too")
+        if isinstance(curve, Path | str):
+            curve = client_curve(curve)
         self._topics = tuple(topics)
         covers_strip = all(name.startswith(self._topics) for name in STRIP_TOPICS)
         self._counter = LossCounter(is_complete=covers_strip)
@@ -101,6 +109,7 @@ class Subscriber:
                 attach=attach,
                 queue=queue_events,
                 message_bytes_max=EVENT_BYTES_MAX,
+                curve=curve,
             )
             # Numbers have holes unless all numbered topics come; which are yielded is another
             # matter.
@@ -108,7 +117,7 @@ class Subscriber:
             for topic in dict.fromkeys((*topics, *needed, *(("status",) if requests else ()))):
                 self._socket.subscribe(topic.encode())
             if requests:
-                self._requester = Requester(self._context, requests)
+                self._requester = Requester(self._context, requests, curve)
                 self._resends = Resends(
                     self._requester,
                     topics,

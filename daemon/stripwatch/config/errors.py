@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from stripwatch.wire.names import NAME_PATTERN, STRIP_PATTERN
+from stripwatch.wire.names import CURVE_KEY_PATTERN, NAME_PATTERN, STRIP_PATTERN
 
 # 0 would be a port that nobody knows; "*" a path of which the same is true.
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
@@ -28,6 +28,7 @@ PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     PATH_PATTERN: "the path of a folder",
     STRIP_PATTERN: "1 to 64 printable ASCII characters",
     FILE_PATTERN: "the path of a file",
+    CURVE_KEY_PATTERN: "a key of 40 characters, as stripwatch keys writes it",
     MQTT_ENDPOINT_PATTERN: "mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS",
     MQTT_TOPIC_PATTERN: "words with / between them, without + # $ and spaces",
 }

@@ -20,6 +20,7 @@ from stripwatch.config.forward import forward_mistakes, with_absolute_files
 from stripwatch.config.grading import wrong_grading
 from stripwatch.config.rolls import range_mistakes
 from stripwatch.config.sections import Config, JournalSection, Strip
+from stripwatch.config.security import security_mistakes, with_absolute_keys
 from stripwatch.errors import ConfigError
 from stripwatch.files import to_utf8
 
@@ -54,6 +55,7 @@ def load_config(path: Path) -> Config:
         *forward_mistakes(config.forward),
         *_repeated("rolls.name", [roll.name for roll in config.rolls]),
         *range_mistakes(config.periodic, config.rolls),
+        *security_mistakes(config.security, _bound(config)),
         *wrong_grading(config.grading, [camera.side for camera in config.cameras]),
     ]
     journal = config.journal
@@ -112,7 +114,22 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         requests=config.requests
         and replaced(config.requests, endpoint=_absolute(config.requests.endpoint, folder)),
         forward=with_absolute_files(config.forward, folder),
+        security=with_absolute_keys(config.security, folder),
     )
+
+
+def _bound(config: Config) -> list[tuple[str, str]]:
+    """Keys and endpoints that the daemon binds."""
+    bound = [
+        (f"inputs[{number}].endpoint", entry.endpoint)
+        for number, entry in enumerate(config.inputs)
+        if entry.attach == "bind"
+    ]
+    if config.publish.attach == "bind":
+        bound.append(("publish.endpoint", config.publish.endpoint))
+    if config.requests:
+        bound.append(("requests.endpoint", config.requests.endpoint))
+    return bound
 
 
 def _journal_folder(journal: JournalSection, folder: Path) -> Path:

@@ -12,6 +12,7 @@ from stripwatch.config.errors import ENDPOINT_PATTERN, PATH_PATTERN
 from stripwatch.config.forward import Forward
 from stripwatch.config.grading import Grading
 from stripwatch.config.rolls import Periodic, Roll
+from stripwatch.config.security import Security
 from stripwatch.engines.base import Resources
 from stripwatch.engines.manifest import Probability
 from stripwatch.wire.names import CameraName, ClassName, Side, StripSide
@@ -159,5 +160,6 @@ class Config(_Section, frozen=True):
     journal: JournalSection = JournalSection()
     pictures: PicturesSection = PicturesSection()
     requests: RequestsSection | None = None
+    security: Security = Security()
     service: Service = Service()
     forward: Forward = Forward()

@@ -38,6 +38,7 @@ class FrameSender:
                 attach=link.attach,
                 queue=link.queue_frames,
                 message_bytes_max=SUBSCRIPTION_BYTES_MAX,
+                curve=link.curve,
             )
         except BaseException:
             self._context.term()

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from stripwatch.config.sections import Attach, Input
+from stripwatch.net.curve import ClientCurve
 from stripwatch.net.peer import peer_endpoint
 
 
@@ -17,6 +18,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     pattern: Literal["pub", "push"] = "pub"
     attach: Attach = "connect"
     queue_frames: int = 32
+    curve: ClientCurve | None = None  # the key, where the receiver wants one
 
 
 def link_to(entry: Input) -> Link:

@@ -111,6 +111,7 @@ def _await_receiver(
                 f"no receiver at {link.endpoint} ({link.attach}, {link.pattern}) within "
                 f"{timeout_s:g} s; start stripwatch run first, and check endpoint, pattern "
                 "(pub needs sub, push needs pull) and attach (one side binds, one connects)"
+                + (", and that the key may send" if link.curve else ", and whether a key is needed")
             )
 
 

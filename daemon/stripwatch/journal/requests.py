@@ -14,6 +14,8 @@ from collections.abc import Callable
 import zmq
 
 from stripwatch.journal.answers import Answers, refusal
+from stripwatch.net.connections import cut, sender_of
+from stripwatch.net.door import Door
 from stripwatch.net.sockets import Context, Socket, discard_rest, has_more, open_socket, reopen
 from stripwatch.wire.requests import REQUEST_BYTES_MAX
 
@@ -28,8 +30,10 @@ DELIMITER = b""  # of a REQ socket, before its request
 class RequestServer:
     """Reads requests and sends answers; belongs to one thread after it was made."""
 
-    def __init__(self, context: Context, endpoint: str, answers: Answers) -> None:
-        """Bind the endpoint.
+    def __init__(
+        self, context: Context, endpoint: str, answers: Answers, door: Door | None = None
+    ) -> None:
+        """Bind the endpoint; `door` decides who may ask, None: it is not encrypted.
 
         Raises:
             AddressError: it cannot be bound.
@@ -37,6 +41,7 @@ class RequestServer:
         self._context = context
         self._endpoint = endpoint
         self._answers = answers
+        self._door = door
         self._socket = self._open()
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
@@ -68,11 +73,14 @@ class RequestServer:
             attach="bind",
             queue=QUEUE,
             message_bytes_max=MESSAGE_BYTES_MAX,
+            curve=self._door.curve("requests") if self._door else None,
         )
 
     def _serve(self, beat: Callable[[], None]) -> None:
         """Read one request and answer it."""
-        envelope = [self._socket.recv()]
+        first = self._socket.recv(copy=False)
+        sender, descriptor = sender_of(first) if self._door else (None, -1)
+        envelope = [first.bytes]
         parts: list[bytes] = []
         while has_more(self._socket) and len(parts) < 3:
             parts.append(self._socket.recv())
@@ -80,6 +88,11 @@ class RequestServer:
         if not discard_rest(self._socket):
             self._socket.close(0)
             self._socket = reopen(self._open, beat)
+            return
+        denied = self._door.access.refusal(sender, "requests") if self._door else None
+        if self._door and denied is not None:  # it was let in before its key was revoked
+            self._door.reject(denied, self._endpoint)
+            cut(descriptor, self._endpoint)
             return
         if len(parts) > 1 and parts[0] == DELIMITER:
             envelope.append(parts.pop(0))

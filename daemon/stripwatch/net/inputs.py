@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import zmq
+
 from stripwatch.config.sections import Input
+from stripwatch.net.access import Refusal
+from stripwatch.net.connections import cut, sender_of
+from stripwatch.net.door import Door
 from stripwatch.net.sockets import Context, Socket, discard_rest, has_more, open_socket, reopen
+from stripwatch.wire.causes import Cause
 
 FRAME_TOPICS = b"frame."  # of every camera: frames of an unknown one are counted, too
 FRAME_PARTS = 3
@@ -14,17 +20,22 @@ FRAME_PARTS = 3
 class FrameInput:
     """An open socket on which frames arrive, and the endpoint that errors name."""
 
-    def __init__(self, context: Context, settings: Input, message_bytes_max: int) -> None:
+    def __init__(
+        self, context: Context, settings: Input, message_bytes_max: int, door: Door | None = None
+    ) -> None:
         """Open the socket; a SUB socket subscribes to the frames of all cameras.
 
         Args:
             context: owns the socket; the caller closes it.
             settings: where frames arrive.
             message_bytes_max: longest message part; a longer one drops its sender's connection.
+            door: decides who may send; None: the socket is not encrypted.
 
         Raises:
             AddressError: the endpoint cannot be bound or connected.
         """
+        self._door = door
+        self._sender: str | None = None  # name of the key that sent the message being read
         self._context = context
         self._settings = settings
         self._message_bytes_max = message_bytes_max
@@ -41,10 +52,32 @@ class FrameInput:
             attach=self._settings.attach,
             queue=self.queue_frames,
             message_bytes_max=self._message_bytes_max,
+            curve=self._door.curve("frames") if self._door else None,
         )
         if self._settings.pattern == "sub":
             socket.subscribe(FRAME_TOPICS)
         return socket
+
+    def receive_topic(self) -> bytes:
+        """The first part of the next message.
+
+        Raises:
+            zmq.Again: there is none.
+        """
+        if self._door is None:
+            return self.socket.recv(zmq.NOBLOCK)
+        part = self.socket.recv(zmq.NOBLOCK, copy=False)
+        self._sender, descriptor = sender_of(part)
+        if self._door.access.refusal(self._sender, "frames") is not None:
+            cut(descriptor, self.endpoint)  # it was let in before its key was revoked
+        return part.bytes
+
+    def refusal(self, camera: str) -> Refusal | None:
+        """Why the sender of the message being read may not send as this camera; None: it may."""
+        if self._door is None or self._door.access.may_send(self._sender, camera):
+            return None
+        refusal = self._door.access.refusal(self._sender, "frames")
+        return refusal or Refusal(Cause.NOT_GRANTED, f"key {self._sender} sends as {camera!r}")
 
     def has_more(self) -> bool:
         """Whether the message being read has another part."""
@@ -70,7 +103,7 @@ class FrameInput:
 
 
 def open_inputs(
-    context: Context, inputs: Sequence[Input], message_bytes_max: int
+    context: Context, inputs: Sequence[Input], message_bytes_max: int, door: Door | None = None
 ) -> tuple[FrameInput, ...]:
     """Open one socket per input, in order; the caller closes them with `close_inputs`.
 
@@ -78,6 +111,7 @@ def open_inputs(
         context: owns the sockets.
         inputs: where frames arrive.
         message_bytes_max: longest message part; a longer one drops its sender's connection.
+        door: decides who may send; None: nothing is encrypted.
 
     Raises:
         AddressError: an endpoint cannot be bound or connected; no socket stays open.
@@ -85,7 +119,7 @@ def open_inputs(
     opened: list[FrameInput] = []
     try:
         for entry in inputs:
-            opened.append(FrameInput(context, entry, message_bytes_max))  # noqa: PERF401 - closed
+            opened.append(FrameInput(context, entry, message_bytes_max, door))  # noqa: PERF401 - closed
     except Exception:
         close_inputs(opened)
         raise

@@ -12,12 +12,19 @@ from typing import Literal
 import zmq
 
 from stripwatch.errors import AddressError
+from stripwatch.net.curve import Curve, secure
 
 IPC_PATH_BYTES_MAX = 107  # sun_path of Linux, less the final 0: unix(7)
 PROBE_S = 1.0  # for a process that listens to take a connection
 PARTS_MAX = 1024  # of a message that are read one by one to get rid of them
 REOPEN_S_MAX = 5.0  # for the address to become free
 REOPEN_RETRY_S = 0.01
+# Less than a fault takes to be over (service/faults.py): a refused client that tries again and
+# again is one fault in the log.
+HANDSHAKE_MS_MAX = 3000  # then a connection that is not yet one is closed
+CURVE_BYTES = 64  # that encryption adds to a message part, and some
+HANDSHAKE_BYTES_MAX = 1024  # of a part; a limit below it would end every handshake
+BACKLOG = 100  # connections that the system holds until they are accepted
 CLOSING_S_MAX = 0.2  # from the close of a socket of ours until it no longer listens
 
 Socket = zmq.Socket[bytes]
@@ -42,10 +49,12 @@ def open_socket(
     attach: Literal["bind", "connect"],
     queue: int,
     message_bytes_max: int,
+    curve: Curve | None = None,
 ) -> Socket:
     """Open a socket that queues at most `queue` messages per peer, each at most so long.
 
-    A longer message makes libzmq drop the peer's connection before it is read.
+    A longer message makes libzmq drop the peer's connection before it is read. With `curve` it is
+    encrypted, and lets nobody in that does not use CURVE.
 
     Raises:
         AddressError: the endpoint cannot be bound or connected.
@@ -56,9 +65,14 @@ def open_socket(
         raise AddressError(f"cannot {attach} {endpoint}: {fault}")
     socket = context.socket(_KINDS[kind])
     socket.set_hwm(queue)
-    socket.setsockopt(zmq.MAXMSGSIZE, message_bytes_max)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS_MAX)
+    socket.setsockopt(zmq.BACKLOG, BACKLOG)
+    if curve is not None:
+        secure(socket, curve, endpoint)
+        message_bytes_max = max(message_bytes_max + CURVE_BYTES, HANDSHAKE_BYTES_MAX)
+    socket.setsockopt(zmq.MAXMSGSIZE, message_bytes_max)
     try:
         if attach == "bind":
             socket.bind(endpoint)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import zmq
 
 from stripwatch.config.sections import Publish
+from stripwatch.net.door import Door
+from stripwatch.net.readers import Readers
 from stripwatch.net.sockets import Context, open_socket
 from stripwatch.wire.frame import image_topic
 from stripwatch.wire.names import CameraName
@@ -24,7 +26,19 @@ class Publisher:
     read costs at most `queue_events` messages of memory.
     """
 
-    def __init__(self, context: Context, settings: Publish, cameras: Sequence[CameraName]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        settings: Publish,
+        cameras: Sequence[CameraName],
+        door: Door | None = None,
+    ) -> None:
+        """Open the socket; `door` decides who may read, None: it is not encrypted.
+
+        Raises:
+            AddressError: the endpoint cannot be bound or connected.
+        """
+        self._readers = Readers(door, settings.endpoint) if door else None
         self._socket = open_socket(
             context,
             "xpub",
@@ -32,7 +46,11 @@ class Publisher:
             attach=settings.attach,
             queue=settings.queue_events,
             message_bytes_max=SUBSCRIPTION_BYTES_MAX,
+            curve=door.curve("events") if door else None,
         )
+        if door:
+            # A subscription that another has already is passed on as well: it tells who reads.
+            self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._topics: set[bytes] = set()
         self._image_topics = {camera: image_topic(camera) for camera in cameras}
         # Cameras whose images are wanted; replaced as a whole, so that any thread may read it.
@@ -59,10 +77,12 @@ class Publisher:
         Must be called now and then: libzmq keeps unread subscriptions without a limit. A peer that
         sends more than is read must not keep the caller from its work.
         """
+        if self._readers is not None:
+            self._readers.cut_refused()
         concerns_images = False
         for _ in range(SUBSCRIPTIONS_PER_TURN):
             try:
-                message = self._socket.recv(zmq.NOBLOCK)
+                message = self._receive()
             except zmq.Again:
                 more_waits = False
                 break
@@ -81,6 +101,13 @@ class Publisher:
                 if any(image.startswith(topic) for topic in self._topics)
             )
         return more_waits
+
+    def _receive(self) -> bytes:
+        if self._readers is None:
+            return self._socket.recv(zmq.NOBLOCK)
+        part = self._socket.recv(zmq.NOBLOCK, copy=False)
+        self._readers.note(part)
+        return part.bytes
 
     def close(self, linger_ms: int) -> None:
         """Close the socket; messages under way have `linger_ms` to leave."""

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import zmq
 
 from stripwatch.config.sections import Input
+from stripwatch.config.security import Security
 from stripwatch.inspect.sequence import SequenceTracker
-from stripwatch.net.inputs import FRAME_PARTS, close_inputs, open_inputs
+from stripwatch.net.door import open_door
+from stripwatch.net.inputs import FRAME_PARTS, FrameInput, close_inputs, open_inputs
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.frame import (
@@ -38,6 +40,7 @@ class Recorder:
         *,
         cameras: Sequence[str] = (),
         frame_shape: tuple[int, int] | None = None,
+        security: Security | None = None,
     ) -> None:
         """Open the input sockets.
 
@@ -45,9 +48,11 @@ class Recorder:
             inputs: where frames arrive.
             cameras: the only ones to record; none = all, up to `CAMERAS_MAX`.
             frame_shape: lines, pixels of the line's frames; None = any.
+            security: of the daemon in whose place frames are received; None: no encryption.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
+            ConfigError: the daemon's key or the allow-list cannot be used.
         """
         self._cameras = frozenset(cameras)
         self._frame_shape = frame_shape
@@ -60,10 +65,13 @@ class Recorder:
         limit = payload_bytes_max(frame_shape) if frame_shape else FRAME_BYTES_MAX
         self._context = zmq.Context()
         try:
-            self._inputs = open_inputs(self._context, inputs, limit)
+            self._door = open_door(self._context, security) if security else None
+            self._inputs = open_inputs(self._context, inputs, limit, self._door)
         except Exception:
-            self._context.term()
+            self._context.destroy(linger=0)
             raise
+        if self._door:
+            self._door.start(_no_beat)
         self._poller = zmq.Poller()
         for entry in self._inputs:
             self._poller.register(entry.socket, zmq.POLLIN)
@@ -82,13 +90,13 @@ class Recorder:
             burst = min(BURST_MESSAGES, left) if entry.socket in readable else 0
             for _ in range(burst):
                 try:
-                    parts = [entry.socket.recv(zmq.NOBLOCK)]
+                    parts = [entry.receive_topic()]
                 except zmq.Again:
                     break
                 while entry.has_more() and len(parts) < FRAME_PARTS:
                     parts.append(entry.socket.recv())
                 too_long = entry.has_more()
-                self._take(parts, writer, too_long=too_long)
+                self._take(parts, writer, entry, too_long=too_long)
                 left -= 1
                 if not entry.discard_rest():
                     self._poller.unregister(entry.socket)
@@ -99,15 +107,29 @@ class Recorder:
             writer.flush()
             self._flush_due_s = time.monotonic() + FLUSH_PERIOD_S
 
+    @property
+    def refused(self) -> Counter[Cause]:
+        """Connections refused, by cause."""
+        return self._door.rejected if self._door else Counter()
+
+    def fault_of(self, cause: Cause) -> str:
+        """What the latest fault of a cause was."""
+        refused = self._door.fault_of(cause) if self._door else None
+        return self.last_faults.get(cause) or (refused[1] if refused else "")
+
     def close(self) -> None:
         """Close the sockets."""
         close_inputs(self._inputs)
         self._inputs = ()
+        if self._door:
+            self._door.close()
         self._context.term()
 
-    def _take(self, parts: list[bytes], writer: RecordingWriter, *, too_long: bool) -> None:
+    def _take(
+        self, parts: list[bytes], writer: RecordingWriter, entry: FrameInput, *, too_long: bool
+    ) -> None:
         try:
-            header = self._check(parts, too_long=too_long)
+            header = self._check(parts, entry, too_long=too_long)
         except BadFrame as error:
             self.rejected[error.cause] += 1
             self.last_faults[error.cause] = error.detail[:FAULT_CHARACTERS_MAX]
@@ -119,11 +141,14 @@ class Recorder:
         lost = tracker.arrive(header).lost
         self.lost[header.camera] += lost.count if lost else 0
 
-    def _check(self, parts: list[bytes], *, too_long: bool) -> FrameHeader:
+    def _check(self, parts: list[bytes], entry: FrameInput, *, too_long: bool) -> FrameHeader:
         if len(parts) != FRAME_PARTS or too_long:
             count = "more" if too_long else str(len(parts))
             raise BadFrame(Cause.BAD_PARTS, f"{count} parts, a frame has {FRAME_PARTS}", None)
         header = parse_header(parts[0], parts[1])
+        refusal = entry.refusal(header.camera)
+        if refusal is not None:
+            raise BadFrame(refusal.cause, refusal.detail, header)
         known = self._cameras or self._trackers.keys()
         if header.camera not in known and (self._cameras or len(known) >= CAMERAS_MAX):
             raise BadFrame(Cause.UNKNOWN_CAMERA, repr(header.camera), header)

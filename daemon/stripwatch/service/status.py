@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from stripwatch.inspect.coverage import saturated
+from stripwatch.net.door import Door
 from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
 from stripwatch.service.health import Facts, Health
@@ -45,6 +46,7 @@ class Telemetry:
         publisher: Publisher,
         stop: threading.Event,
         failure: Callable[[], BaseException | None],
+        door: Door | None = None,
     ) -> None:
         self._receiver = receiver
         self._engine_loop = engine_loop
@@ -52,6 +54,7 @@ class Telemetry:
         self._publisher = publisher
         self._stop = stop
         self._failure = failure  # what ends the daemon
+        self._door = door
         self._log = structlog.get_logger()
         self._started_s = self._last_s = time.monotonic()
         self._last_inspected = 0
@@ -83,6 +86,8 @@ class Telemetry:
         for cause, count in list(arrivals.rejected.items()):
             if count > known[cause]:
                 faults["", cause] += count - known[cause]
+        for cause, count in self._door.rejected.items() if self._door else ():
+            faults["", cause] += count
         return faults
 
     def _log_changes(self, faults: Counter[FaultKey]) -> None:
@@ -92,9 +97,12 @@ class Telemetry:
                 self._log.info("fault ended", **fault, count=change.count)
             else:
                 endpoint, detail = self._receiver.fault_of(change.cause)
+                refused = self._door.fault_of(change.cause) if self._door else None
+                if refused and not endpoint:
+                    endpoint, detail = refused
                 event = _EVENTS.get(change.cause, "frames missed")
                 if not change.camera:
-                    event = "messages rejected"
+                    event = "connections refused" if refused else "messages rejected"
                 self._log.warning(event, **fault, endpoint=endpoint, detail=detail)
 
     def _log_silent_cameras(self) -> None:

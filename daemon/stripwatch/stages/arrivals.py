@@ -39,6 +39,10 @@ class Arrivals:
 
     def arrive(self, frame: FrameHeader | FrameId, frame_input: FrameInput) -> Arrival | None:
         """Follow a frame; None: it is outside the coverage identity, and counted."""
+        refusal = frame_input.refusal(frame.camera)
+        if refusal is not None:
+            self.reject(refusal.cause, frame_input, refusal.detail)
+            return None
         tracker = self.trackers.get(frame.camera)
         if tracker is None:
             self.reject(Cause.UNKNOWN_CAMERA, frame_input, repr(frame.camera))

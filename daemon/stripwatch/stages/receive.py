@@ -12,6 +12,7 @@ import zmq
 
 from stripwatch.config.sections import Config
 from stripwatch.inspect.coverage import Entry, Miss, Row, add_miss, miss_of
+from stripwatch.net.door import Door
 from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
 from stripwatch.net.sockets import PARTS_MAX, Context
 from stripwatch.stages.arrivals import Arrivals
@@ -48,8 +49,11 @@ class Receiver:
         context: Context,
         heartbeat: Heartbeat,
         storage_fails: Callable[[], bool],
+        door: Door | None = None,
     ) -> None:
         """Open the input sockets; `storage_fails` tells why no slot is free.
+
+        `door` decides who may send; None: nothing is encrypted.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -64,7 +68,8 @@ class Receiver:
         self._overload = Overload()
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
         self.arrivals = Arrivals([camera.name for camera in config.cameras], self._overload)
-        self._inputs = open_inputs(context, config.inputs, payload_bytes_max(self._frame_shape))
+        longest = payload_bytes_max(self._frame_shape)
+        self._inputs = open_inputs(context, config.inputs, longest, door)
 
     @property
     def rejected(self) -> Counter[Cause]:
@@ -112,7 +117,7 @@ class Receiver:
                 if not self._may_read(frame_input):
                     break
                 try:
-                    topic = frame_input.socket.recv(zmq.NOBLOCK)
+                    topic = frame_input.receive_topic()
                 except zmq.Again:
                     self._queue_is_empty(frame_input)
                     break

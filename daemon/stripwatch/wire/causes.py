@@ -38,6 +38,16 @@ class Cause(StrEnum):
     LINES_LOST = "lines_lost"  # the camera skipped lines of the strip within the frame
     BAD_CLOCK = "bad_clock"  # time of capture far from this computer's clock
 
+    # With CURVE: a connection was refused, or what came over it.
+    NO_CURVE = "no_curve"  # the peer does not encrypt: NULL or PLAIN
+    WRONG_DAEMON_KEY = "wrong_daemon_key"  # the peer takes us for another daemon
+    UNKNOWN_KEY = "unknown_key"
+    REVOKED_KEY = "revoked_key"
+    NOT_GRANTED = "not_granted"  # a good key without the right to this socket, or camera
+    HANDSHAKE_TIMEOUT = "handshake_timeout"  # connected, and said too little
+    BAD_HANDSHAKE = "bad_handshake"  # not ZeroMQ, or gone before the handshake was over
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+
     # Other formats.
     BAD_EVENT = "bad_event"
     BAD_RLE = "bad_rle"

@@ -11,6 +11,7 @@ NAME_PATTERN = "^[a-z0-9_-]{1,32}$(?!\\n)"
 SESSION_PATTERN = "^[A-Za-z0-9_-]{1,64}$(?!\\n)"
 STRIP_PATTERN = "^[ -~]{1,64}$(?!\\n)"  # printable ASCII: coil ids are printed and filed
 CLASS_PATTERN = "^[a-z0-9_]{1,32}$(?!\\n)"
+CURVE_KEY_PATTERN = r"^[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}$(?!\n)"  # Z85: ZeroMQ RFC 32
 COUNT_MAX = 2**53 - 1  # the largest integer that every JSON reader keeps exactly
 SIDE_MAX = 65536  # lines or pixels; the limit of JPEG
 CLASSES_MAX = 8  # one bit per class in the uint8 mask
@@ -23,6 +24,8 @@ CameraName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 SessionId = Annotated[str, Meta(pattern=SESSION_PATTERN)]
 StripId = Annotated[str, Meta(pattern=STRIP_PATTERN)]
 ClassName = Annotated[str, Meta(pattern=CLASS_PATTERN)]
+KeyName = Annotated[str, Meta(pattern=NAME_PATTERN)]  # of a CURVE key
+CurveKey = Annotated[str, Meta(pattern=CURVE_KEY_PATTERN)]
 RollName = Annotated[str, Meta(pattern=STRIP_PATTERN)]
 
 

@@ -77,6 +77,7 @@ def test_the_shipped_configuration_is_good_and_names_every_key() -> None:
         config.strip,
         config.inspect,
         config.periodic,
+        config.security,
     ):
         for key in section.__struct_fields__:
             assert key in text, key
@@ -284,7 +285,8 @@ def test_an_engine_for_another_frame_says_how_to_rebuild_it(tmp_path: Path) -> N
 )
 def test_an_endpoint_is_found_by_its_peers(tmp_path: Path, endpoint: str, kept: str) -> None:
     """IPv6 has brackets; a relative path starts at the file, wherever the daemon is started."""
-    config = load_config(write(tmp_path, GOOD.replace("tcp://127.0.0.1:5550", endpoint)))
+    text = GOOD.replace("tcp://127.0.0.1:5550", endpoint)
+    config = load_config(write(tmp_path, f"{text}\n[security]\nallow_plaintext = true\n"))
     assert config.inputs[0].endpoint == kept.format(folder=tmp_path.resolve())
 
 

@@ -14,6 +14,7 @@ import msgspec
 from stripwatch.client.messages import Received
 from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
 from stripwatch.config.sections import Config, Input
+from stripwatch.config.security import Security
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
 from stripwatch.feed.link import Link, link_to
 from stripwatch.feed.sender import Schedule, send_frames
@@ -109,6 +110,7 @@ def isolated_config(config: Config, folder: Path) -> Config:
         ),
         journal=replace(config.journal, folder=f"{folder}/journal"),
         requests=None,
+        security=Security(),  # the paths are in a folder that only this user can enter
         service=replace(config.service, log_level="warning"),
     )
 
