@@ -43,12 +43,12 @@ def _run(args: argparse.Namespace) -> ExitCode:
 
     config, camera, source = configured_camera(args)
     library = library_of(source)
-    link = link_to(config.inputs[0])
-    link = msgspec.structs.replace(link, curve=curve_of(args.key, config))
     with ExitStack() as stack:
         notifier = stack.enter_context(closing(Notifier(os.environ.get("NOTIFY_SOCKET"))))
         stack.enter_context(closing(set_up_logs(config.service)))
         stop = stack.enter_context(stop_on_signals())
+        link = link_to(config.inputs[0])
+        link = msgspec.structs.replace(link, curve=curve_of(args.key, config))
         sender = stack.enter_context(FrameSender(link))
         opened = stack.enter_context(closing(library.open(source)))
         for remark in configure(opened, source, config.line):

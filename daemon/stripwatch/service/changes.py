@@ -39,9 +39,9 @@ def changes_with_restart(running: Config, config: Config) -> tuple[Change, ...]:
     return tuple(_differences(_of_daemon(running), _of_daemon(config), ""))
 
 
-def _of_daemon(config: Config) -> Any:  # noqa: ANN401 - a tree
-    """A configuration without what `stripwatch forward` and `stripwatch camera` alone read."""
-    tree = msgspec.to_builtins(config)
+def _of_daemon(config: Config) -> dict[str, Any]:
+    """What the daemon itself reads, as built-in values."""
+    tree: dict[str, Any] = msgspec.to_builtins(config)
     del tree["forward"]
     for camera in tree["cameras"]:
         del camera["source"]

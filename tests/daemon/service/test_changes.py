@@ -39,10 +39,6 @@ def test_equal_configurations_have_no_changes() -> None:
 def test_what_the_daemon_does_not_read_is_no_change() -> None:
     forward = Forward(mqtt=MqttSection(endpoint="mqtt://broker:1883"))
     assert changes_with_restart(CONFIG, replaced(CONFIG, forward=forward)) == ()
-    first, *others = CONFIG.cameras
-    with_source = replaced(first, source=CameraSource(kind="aravis"))
-    config = replaced(CONFIG, cameras=(with_source, *others))
-    assert changes_with_restart(CONFIG, config) == ()
 
 
 def test_changes_of_classes_are_those_in_force() -> None:
@@ -63,6 +59,12 @@ def test_an_engine_is_named_with_its_folder_and_gate() -> None:
         f"engine {'a' * 16} -> {'b' * 16}",
         f"gate none -> {gate}",
     ]
+
+
+def test_the_source_of_a_camera_is_read_by_its_process_alone() -> None:
+    source = CameraSource(kind="aravis", id="A")
+    cameras = tuple(replaced(camera, source=source) for camera in CONFIG.cameras)
+    assert changes_with_restart(CONFIG, replaced(CONFIG, cameras=cameras)) == ()
 
 
 def test_cameras_are_compared_by_name_and_inputs_by_place() -> None:
