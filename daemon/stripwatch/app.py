@@ -20,6 +20,7 @@ from stripwatch.journal.mounts import network_file_system_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.health import state_line
+from stripwatch.service.monitor.monitor import Monitor
 from stripwatch.service.reload import Reading, Reload
 from stripwatch.service.running import Running, RunningNote
 from stripwatch.service.sdnotify import Notifier
@@ -39,6 +40,7 @@ class App:
         self._config = config  # that the daemon follows; a reload replaces it
         self._notifier = notifier
         self._note = RunningNote()
+        self._monitor: Monitor | None = None
         self._reloads = 0  # that have ended
         self._log = structlog.get_logger()
         self._stop = SignalEvent()
@@ -58,9 +60,15 @@ class App:
             StorageError: the journal cannot be opened, or belongs to another daemon.
         """
         with self._signals():
-            pipeline = self._start_up()
-            self._main_loop(pipeline)
-            return self._shut_down(pipeline)
+            if self._config.metrics:
+                self._monitor = Monitor(self._config.metrics.port)
+            try:
+                pipeline = self._start_up()
+                self._main_loop(pipeline)
+                return self._shut_down(pipeline)
+            finally:
+                if self._monitor:
+                    self._monitor.close()
 
     def _start_up(self) -> Pipeline:
         self._notifier.status(f"{State.STARTING}: loading the engine")
@@ -71,6 +79,8 @@ class App:
         model = model_of(manifest, classes)
         self._look_at_journal_folder()
         pipeline = Pipeline(self._config, model, factory)
+        if self._monitor:
+            self._monitor.watch(pipeline.sources())
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
             if not pipeline.deliverer.inspector.is_native:
@@ -154,6 +164,8 @@ class App:
     def _end_reload(self, pipeline: Pipeline, error: Exception | None) -> None:
         reload, self._reload, self._swap = self._reload, None, None
         self._reloads += 1
+        if self._monitor:
+            self._monitor.reload_ended(done=error is None)
         if error is None:
             assert reload is not None
             self._config = reload.config

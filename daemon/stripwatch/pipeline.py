@@ -29,6 +29,7 @@ from stripwatch.journal.strips import strip_events
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
+from stripwatch.service.monitor.sources import Sources
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
 from stripwatch.stages.decode import Decoders
@@ -78,14 +79,14 @@ class Pipeline:
             past = self._journal.past()
             names = [camera.name for camera in config.cameras]
             self.publisher = Publisher(self._context, config.publish, names)
-            images = Images()
-            pictures = Pictures(config.pictures, self._journal.path.parent)
+            images = self._images = Images()
+            pictures = self._pictures = Pictures(config.pictures, self._journal.path.parent)
             limits = limits_of(config.journal)
             self.outbox = Outbox(
                 self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
             )
             self._requests = self._open_requests()
-            decoders = Decoders(self._ring)
+            decoders = self._decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
                 self._ring,
@@ -114,8 +115,22 @@ class Pipeline:
         self._resume(past)
         if config.grading.rules:
             self._resume_grades(past)
-        self._threads = self._make_threads(decoders, images, pictures)
+        self._threads = self._make_threads()
         self._failures: list[BaseException] = []  # what ended threads; each appends its own
+
+    def sources(self) -> Sources:
+        """What metrics and health are read from."""
+        return Sources(
+            self._beats,
+            self._ring,
+            self._decoders,
+            self._engine_loop,
+            self.outbox,
+            self._images,
+            self._pictures,
+            self.telemetry,
+            self._journal.path.parent,
+        )
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
@@ -125,6 +140,8 @@ class Pipeline:
         while not self._engine_loop.ready.wait(0.1):
             if self.failure or should_stop():
                 break
+        for beat in self._beats.values():
+            beat.beat()
         for thread in others:
             thread.start()
 
@@ -178,9 +195,7 @@ class Pipeline:
             lambda: self.failure,
         )
 
-    def _make_threads(
-        self, decoders: Decoders, images: Images, pictures: Pictures
-    ) -> list[threading.Thread]:
+    def _make_threads(self) -> list[threading.Thread]:
         """All threads of the pipeline; the engine's is the first."""
         threads = [
             self._thread("engine", self._engine_loop.run),
@@ -191,11 +206,11 @@ class Pipeline:
                 lambda: self.outbox.run(self._start_event(), self._stop_event, self.telemetry.tick),
             ),
             self._thread(
-                "images", lambda: images.run(self._beats["images"].beat, self.outbox.wake)
+                "images", lambda: self._images.run(self._beats["images"].beat, self.outbox.wake)
             ),
-            self._thread("pictures", lambda: pictures.run(self._beats["pictures"].beat)),
+            self._thread("pictures", lambda: self._pictures.run(self._beats["pictures"].beat)),
             *(
-                self._thread(name, functools.partial(decoders.run, beat))
+                self._thread(name, functools.partial(self._decoders.run, beat))
                 for name, beat in self._beats.items()
                 if name.startswith("decode-")
             ),

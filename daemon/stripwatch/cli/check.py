@@ -22,6 +22,7 @@ from stripwatch.engines.manifest_text import (
 from stripwatch.errors import ExitCode
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.monitor.server import HOST, metrics_url
 from stripwatch.view.verdict_text import grading_texts
 
 
@@ -49,6 +50,8 @@ def _check(args: argparse.Namespace) -> ExitCode:
     for end in ends:
         if end.attach == "bind":
             check_local(end.endpoint)
+    if config.metrics:
+        check_local(f"tcp://{HOST}:{config.metrics.port}")
     if config.requests:
         check_local(config.requests.endpoint)
     show = _json if args.json else _summary
@@ -76,6 +79,7 @@ def _summary(
         *(f"  grading  {text}" for text in grading_texts(config)),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
         f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
+        f"  metrics  {metrics_url(config.metrics.port) if config.metrics else 'none'}",
     ]
     return "\n".join(rows) + "\n"
 
@@ -90,6 +94,7 @@ def _json(path: Path, config: Config, manifest: Manifest, classes: tuple[DefectC
         "inputs": config.inputs,
         "publish": config.publish,
         "requests": config.requests,
+        "metrics": config.metrics and metrics_url(config.metrics.port),
         "batch": config.batch,
         "engine": {
             "folder": config.engine.folder,

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import msgspec
 import structlog
@@ -15,6 +16,7 @@ from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
 from stripwatch.service.health import Facts, Health
 from stripwatch.service.lateness import Lateness, own_latency_ms
+from stripwatch.service.stopped_cameras import StoppedCameras
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.receive import Receiver
@@ -29,6 +31,16 @@ _EVENTS = {  # log events of causes for which no frame is missed
     Cause.BAD_OPTION: "header keys ignored",
     Cause.BAD_CLOCK: "camera clock is wrong",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted since the start; the camera is "" where it is unknown."""
+
+    inspected: Counter[str] = field(default_factory=Counter)  # frames, by camera
+    missed: Counter[FaultKey] = field(default_factory=Counter)  # frames
+    rejected: Counter[FaultKey] = field(default_factory=Counter)  # messages
+    remarks: Counter[FaultKey] = field(default_factory=Counter)  # frames inspected all the same
 
 
 class Telemetry:
@@ -58,32 +70,43 @@ class Telemetry:
         self._fault_states = FaultStates()
         self._lateness = Lateness()
         self._silence_reported = False
+        self._stopped_cameras = StoppedCameras()
         self.health = Health()
+        # For other threads; each is replaced as a whole.
         self.latest: Status | None = None
+        self.counts = Counts()
+        self.unseen_cameras = tuple(receiver.arrivals.trackers)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras of the configuration."""
+        return tuple(self._receiver.arrivals.trackers)
 
     def tick(self) -> None:
         """Publish a status and log what has changed since the last one."""
-        faults = self._faults()
-        arrivals = self._receiver.arrivals
-        # The receive thread adds keys meanwhile: a list is taken in one step.
-        self._log_changes(faults + Counter(dict(list(arrivals.remarks.items()))))
+        counts = self.counts = self._count()
+        faults = counts.missed + counts.rejected
+        self._log_changes(faults + counts.remarks)
         self._log_silent_cameras()
         status = self._status(faults)
         self._outbox.send_status(status)
         self.latest = status
 
-    def _faults(self) -> Counter[FaultKey]:
-        """Frames missed and messages rejected since the start, by camera ("" if unknown)."""
-        faults = Counter(self._outbox.ledger.missed)
-        arrivals = self._receiver.arrivals
+    def _count(self) -> Counts:
+        """What the threads have counted since the start."""
+        ledger, arrivals = self._outbox.ledger, self._receiver.arrivals
+        rejected: Counter[FaultKey] = Counter()
         known: Counter[Cause] = Counter()
+        # The receive thread adds keys meanwhile: a list is taken in one step.
         for (camera, cause), count in list(arrivals.rejected_of.items()):
-            faults[camera, cause] += count
+            rejected[camera, cause] += count
             known[cause] += count
         for cause, count in list(arrivals.rejected.items()):
             if count > known[cause]:
-                faults["", cause] += count - known[cause]
-        return faults
+                rejected["", cause] += count - known[cause]
+        remarks = Counter(dict(list(arrivals.remarks.items())))
+        inspected = Counter(ledger.inspected_of)
+        return Counts(inspected, Counter(ledger.missed), rejected, remarks)
 
     def _log_changes(self, faults: Counter[FaultKey]) -> None:
         for change in self._fault_states.update(faults):
@@ -117,7 +140,9 @@ class Telemetry:
 
     def _facts(self) -> Facts:
         failure = self._failure()
-        silent = self._silent_cameras() if self._silence_reported else ()
+        ledger = self._outbox.ledger
+        self.unseen_cameras = self._silent_cameras()
+        stopped = self._stopped_cameras.update(ledger.present(), time.monotonic())
         return Facts(
             stopping=self._stop.is_set(),
             failure=str(failure) if failure else "",
@@ -126,7 +151,8 @@ class Telemetry:
             overloaded=self._fault_states.cameras(Cause.OVERLOAD),
             late_ms=self._lateness.late_ms,
             second_senders=self._second_senders(),
-            silent_cameras=silent,
+            silent_cameras=self.unseen_cameras if self._silence_reported else (),
+            stopped_cameras=stopped,
         )
 
     def _second_senders(self) -> tuple[tuple[str, str], ...]:

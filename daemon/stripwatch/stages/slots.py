@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -103,6 +103,11 @@ class SlotRing:
         self._broken = threading.Event()  # no slot will be released any more
         for slot in self.slots:
             self._free.put(slot)
+
+    def states(self) -> dict[State, int]:
+        """Number of slots in each state; any thread may ask."""
+        counts = Counter(slot.state for slot in self.slots)
+        return {state: counts[state] for state in State}
 
     def open(self, timeout_s: float = 0) -> Slot | None:
         """Receive thread: a slot to fill, or None when none is free in time."""

@@ -108,6 +108,7 @@ def isolated_config(config: Config, folder: Path) -> Config:
         ),
         journal=replace(config.journal, folder=f"{folder}/journal"),
         requests=None,
+        metrics=None,
         service=replace(config.service, log_level="warning"),
     )
 
