@@ -7,16 +7,15 @@ makes the pipeline only watches them.
 from __future__ import annotations
 
 import functools
-import hashlib
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import zmq
 
 from stripwatch._version import __version__
+from stripwatch.config.fingerprint import config_hash
 from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
@@ -36,12 +35,13 @@ from stripwatch.stages.decode import Decoders
 from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.engine_swap import Swap
+from stripwatch.stages.follow import Follow
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.receive import Receiver
 from stripwatch.stages.slots import SlotRing
 from stripwatch.stages.warm import warm_up
-from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
+from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonReload, DaemonStart, DaemonStop
 
 THREADS = ("receive", "engine", "deliver", "outbox", "images", "pictures")  # and those that decode
 LINGER_MS = 1000  # for the last events to leave
@@ -158,6 +158,17 @@ class Pipeline:
         """Change the engine while frames flow; see `EngineLoop.swap`."""
         return self._engine_loop.swap(model, factory)
 
+    def follow(self, config: Config) -> Follow:
+        """Take other cameras, rolls and rules of grading while frames flow."""
+        change = Follow(config)
+        self.publisher.follow(change.cameras)
+        self.receiver.follow(change)
+        return change
+
+    def tell(self, event: DaemonReload) -> None:
+        """Journal and publish an event of the daemon itself."""
+        self.outbox.tell(event)
+
     @property
     def failure(self) -> BaseException | None:
         """The error that ended a thread or the engine, if there is one."""
@@ -258,7 +269,7 @@ class Pipeline:
             t_ns=time.time_ns(),
             version=__version__,
             model=self.model.name,
-            config=hashlib.sha256(msgspec.json.encode(self._config)).hexdigest(),
+            config=config_hash(self._config),
         )
 
     def _stop_event(self) -> DaemonStop:

@@ -31,10 +31,17 @@ def set_up_logs(service: Service) -> LogStream:
             structlog.processors.TimeStamper(fmt="iso"),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[service.log_level.upper()]
-        ),
+        wrapper_class=_filter(service.log_level),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=False,
     )
     return stream
+
+
+def set_log_level(level: str) -> None:
+    """Write lines of this level and above from now on."""
+    structlog.configure(wrapper_class=_filter(level))
+
+
+def _filter(level: str) -> type[structlog.typing.FilteringBoundLogger]:
+    return structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()])

@@ -69,7 +69,8 @@ class Telemetry:
         self._last_inspected = 0
         self._fault_states = FaultStates()
         self._lateness = Lateness()
-        self._silence_reported = False
+        self._known_s = dict.fromkeys(receiver.arrivals.trackers, self._started_s)
+        self._reported: frozenset[str] = frozenset()  # silent cameras
         self._stopped_cameras = StoppedCameras()
         self.health = Health()
         # For other threads; each is replaced as a whole.
@@ -87,7 +88,8 @@ class Telemetry:
         counts = self.counts = self._count()
         faults = counts.missed + counts.rejected
         self._log_changes(faults + counts.remarks)
-        self._log_silent_cameras()
+        present = self._present()
+        self.unseen_cameras = tuple(name for name in self.cameras if name not in present)
         status = self._status(faults)
         self._outbox.send_status(status)
         self.latest = status
@@ -120,29 +122,42 @@ class Telemetry:
                     event = "messages rejected"
                 self._log.warning(event, **fault, endpoint=endpoint, detail=detail)
 
-    def _log_silent_cameras(self) -> None:
-        """Report once which cameras have sent nothing since the start."""
-        if self._silence_reported or time.monotonic() - self._started_s < SILENT_S_MAX:
-            return
-        self._silence_reported = True
-        for camera in self._silent_cameras():
-            self._log.warning(
-                "nothing has come from a camera",
-                camera=camera,
-                endpoints=list(self._receiver.endpoints),
-                detail=f"check that camera {camera} runs, that its endpoint and pattern (pub to "
-                f"sub, push to pull) are those of the configuration, and its topic frame.{camera}",
-            )
+    def _overdue_cameras(self) -> tuple[str, ...]:
+        """The cameras from which nothing has come for too long; each is logged once."""
+        now_s = time.monotonic()
+        self._known_s = {camera: self._known_s.get(camera, now_s) for camera in self.cameras}
+        overdue = tuple(
+            camera
+            for camera in self.unseen_cameras
+            if now_s - self._known_s[camera] >= SILENT_S_MAX
+        )
+        for camera in overdue:
+            if camera not in self._reported:
+                self._log_silence(camera)
+        self._reported = frozenset(overdue)
+        return overdue
 
-    def _silent_cameras(self) -> tuple[str, ...]:
-        seen = self._outbox.ledger.cameras()
-        return tuple(name for name in self._receiver.arrivals.trackers if name not in seen)
+    def _log_silence(self, camera: str) -> None:
+        self._log.warning(
+            "nothing has come from a camera",
+            camera=camera,
+            endpoints=list(self._receiver.endpoints),
+            detail=f"check that camera {camera} runs, that its endpoint and pattern (pub to "
+            f"sub, push to pull) are those of the configuration, and its topic frame.{camera}",
+        )
+
+    def _present(self) -> dict[str, tuple[str, int]]:
+        """Session and last frame of the cameras that are in the configuration."""
+        cameras = self.cameras
+        return {
+            camera: place
+            for camera, place in self._outbox.ledger.present().items()
+            if camera in cameras
+        }
 
     def _facts(self) -> Facts:
         failure = self._failure()
-        ledger = self._outbox.ledger
-        self.unseen_cameras = self._silent_cameras()
-        stopped = self._stopped_cameras.update(ledger.present(), time.monotonic())
+        stopped = self._stopped_cameras.update(self._present(), time.monotonic())
         return Facts(
             stopping=self._stop.is_set(),
             failure=str(failure) if failure else "",
@@ -151,7 +166,7 @@ class Telemetry:
             overloaded=self._fault_states.cameras(Cause.OVERLOAD),
             late_ms=self._lateness.late_ms,
             second_senders=self._second_senders(),
-            silent_cameras=self.unseen_cameras if self._silence_reported else (),
+            silent_cameras=self._overdue_cameras(),
             stopped_cameras=stopped,
         )
 
@@ -160,6 +175,7 @@ class Telemetry:
         rivals = {
             camera: trackers[camera].rivals
             for camera in self._fault_states.cameras(Cause.SECOND_SENDER)
+            if camera in trackers
         }
         return tuple((camera, names[1]) for camera, names in rivals.items() if names)
 
@@ -191,7 +207,7 @@ class Telemetry:
             latency_ms=latency_ms,
             drops=saturated(drops),
             cameras=self._cameras(),
-            silent_cameras=self._silent_cameras(),
+            silent_cameras=self.unseen_cameras,
             subscribers=self._publisher.subscriptions,
             last_event_seq=self._outbox.last_seq,
             images_dropped=self._outbox.images_dropped,
@@ -201,9 +217,12 @@ class Telemetry:
     def _cameras(self) -> dict[str, CameraStatus]:
         """The counts of every camera seen, with what is wrong about its messages."""
         arrivals = self._receiver.arrivals
+        trackers = arrivals.trackers
         cameras = {}
         for name, counts in self._outbox.ledger.statuses().items():
-            rivals = arrivals.trackers[name].rivals
+            if name not in trackers:  # a reload has removed it
+                continue
+            rivals = trackers[name].rivals
             cameras[name] = msgspec.structs.replace(
                 counts,
                 late=arrivals.rejected_of[name, Cause.LATE],

@@ -30,6 +30,7 @@ from stripwatch.stages.numbers import Message, NumberedView, number
 from stripwatch.wire.event import (
     NO_SEQ,
     NO_STREAM,
+    DaemonReload,
     DaemonStart,
     DaemonStop,
     Status,
@@ -92,6 +93,10 @@ class Outbox:
     def put(self, batch: Batch, beat: Callable[[], None]) -> None:
         """Deliver thread: hand over a batch; waits while too much waits already."""
         self._queue.put(batch, beat)
+
+    def tell(self, event: DaemonReload) -> None:
+        """Any thread: journal and publish an event of the daemon itself."""
+        self._queue.add(Batch([event]))
 
     def close(self) -> None:
         """Deliver thread: nothing will follow."""

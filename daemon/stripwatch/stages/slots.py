@@ -22,6 +22,7 @@ import numpy as np
 from stripwatch.engines.base import IN_FLIGHT, BatchResult, Frames, page_aligned
 from stripwatch.inspect.coverage import Entry
 from stripwatch.inspect.model import Model
+from stripwatch.stages.follow import Follow
 
 
 class State(Enum):
@@ -74,6 +75,7 @@ class Slot:
     done_ns: int = 0
     model: Model | None = None  # that the result is of
     result: BatchResult | None = None  # None: no rows, or the engine failed
+    change: Follow | None = None  # alone in its slot: it lies between the frames of two others
 
     def move(self, state: State) -> None:
         """Change state; an illegal change is a bug."""
@@ -189,7 +191,7 @@ class SlotRing:
         """Deliver thread: the slot may be filled again."""
         slot.rows = slot.opened_ns = 0
         slot.entries.clear()
-        slot.model = slot.result = None
+        slot.model = slot.result = slot.change = None
         slot.move(State.FREE)
         self._free.put(slot)
 
