@@ -117,10 +117,14 @@ class Telemetry:
                 self._log.info("fault ended", **fault, count=change.count)
             else:
                 endpoint, detail = self._receiver.fault_of(change.cause)
-                event = _EVENTS.get(change.cause, "frames missed")
-                if not change.camera:
-                    event = "messages rejected"
-                self._log.warning(event, **fault, endpoint=endpoint, detail=detail)
+                self._log.warning(
+                    _EVENTS.get(change.cause, "frames missed")
+                    if change.camera
+                    else "messages rejected",
+                    **fault,
+                    endpoint=endpoint,
+                    detail=detail,
+                )
 
     def _overdue_cameras(self) -> tuple[str, ...]:
         """The cameras from which nothing has come for too long; each is logged once."""

@@ -155,9 +155,11 @@ class Server:
             return method, Reply(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET and HEAD\n")
         try:
             reply = self._reply(target.partition("?")[0])
-        except Exception:  # noqa: BLE001 - whatever it is, the next request is served
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next request is served
             if not self._reported:
                 self._reported = True
-                self._log.exception("a request for metrics has failed", path=target[:100])
+                self._log.error(
+                    "a request for metrics has failed", path=target[:100], error=repr(error)
+                )
             return method, Reply(HTTPStatus.INTERNAL_SERVER_ERROR, b"failed; see the log\n")
         return method, reply or Reply(HTTPStatus.NOT_FOUND, b"/metrics, /healthz or /readyz\n")
