@@ -48,9 +48,9 @@ class DaemonReload(_OfDaemon, frozen=True, kw_only=True, tag_field="type", tag="
     config: Annotated[str, Meta(description="SHA-256 of the configuration in force now")]
     changes: Annotated[
         tuple[str, ...], Meta(description="that were made: key, value before -> value now")
-    ] = ()
+    ]
     need_restart: Annotated[
         tuple[str, ...], Meta(description="changes in the file that were not made")
-    ] = ()
-    detail: Annotated[str, Meta(description="why it was refused; else empty")] = ""
+    ]
+    detail: Annotated[str, Meta(description="why it was refused; else empty")]
     v: Literal[1] = 1
