@@ -194,7 +194,7 @@ class Outbox:
 
     def _send(self, batches: Sequence[Batch]) -> None:
         """Number, journal and publish the events of these batches, and book their frames."""
-        self._writing_ns = batches[0].inspected_ns
+        self._writing_ns = batches[0].inspected_ns if batches else 0
         messages = self._commit(batches)
         self._writing_ns = 0
         for message in messages:
