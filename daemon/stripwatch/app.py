@@ -113,6 +113,7 @@ class App:
         ticks = 0
         while not self._stop.wait(TICK_S) and pipeline.failure is None:
             ticks += 1
+            self._beat()
             self._follow_reload(pipeline)
             if ticks % NOTIFY_TICKS:
                 continue
@@ -126,6 +127,10 @@ class App:
                     f"{status.frames_per_s:.0f} frames/s, {status.frames_inspected} inspected, "
                     f"{missed} missed or rejected"
                 )
+
+    def _beat(self) -> None:
+        if self._monitor:
+            self._monitor.beat()
 
     def _follow_reload(self, pipeline: Pipeline) -> None:
         """Begin a reload that SIGHUP asked for, or complete one that is under way."""
@@ -174,6 +179,7 @@ class App:
         waited_s = 0.0
         while not pipeline.join(TICK_S):
             waited_s += TICK_S
+            self._beat()
             if self._abort or waited_s >= self._config.service.drain_timeout_s:
                 self._log.error("stopped before everything was inspected", waited_s=waited_s)
                 if pipeline.failure is None:

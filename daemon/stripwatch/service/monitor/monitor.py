@@ -13,6 +13,7 @@ from stripwatch.service.monitor.probes import health, readiness
 from stripwatch.service.monitor.sampler import Sample, Sampler
 from stripwatch.service.monitor.server import Reply, Server
 from stripwatch.service.monitor.sources import Sources
+from stripwatch.stages.heartbeat import Heartbeat
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KEPT_S = 0.5  # for so long the same text answers again: a flood costs no more than two scrapes
@@ -29,6 +30,7 @@ class Monitor:
         """
         self._sources: Sources | None = None
         self._sampler: Sampler | None = None
+        self._main: Heartbeat | None = None  # of the main thread
         self._reloads: Counter[str] = Counter({"done": 0, "refused": 0})
         self._kept: tuple[float, bytes] | None = None
         self._registry = CollectorRegistry()
@@ -44,6 +46,11 @@ class Monitor:
         self._sources = sources
         self._sampler = Sampler(sources.journal_folder)
         self._sampler.start()
+
+    def beat(self) -> None:
+        """The main thread makes progress."""
+        self._main = self._main or Heartbeat()
+        self._main.beat()
 
     def reload_ended(self, *, done: bool) -> None:
         """Count a reload."""
@@ -63,7 +70,7 @@ class Monitor:
             case "/metrics":
                 return Reply(HTTPStatus.OK, self._metrics(), METRICS_TYPE)
             case "/healthz":
-                return health(self._sources)
+                return health(self._sources, self._main)
             case "/readyz":
                 return readiness(self._sources)
         return None

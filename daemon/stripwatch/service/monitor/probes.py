@@ -7,6 +7,7 @@ from http import HTTPStatus
 from stripwatch.service.health import state_line
 from stripwatch.service.monitor.server import Reply
 from stripwatch.service.monitor.sources import Sources
+from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.wire.state import State, Why
 
 # A line that stands still is ready; one of which a camera was never seen, or has stopped alone
@@ -14,9 +15,11 @@ from stripwatch.wire.state import State, Why
 _NOT_READY = frozenset({Why.SILENT_CAMERA, Why.CAMERA_STOPPED})
 
 
-def health(sources: Sources | None) -> Reply:
-    """200 while every thread makes progress."""
+def health(sources: Sources | None, main: Heartbeat | None = None) -> Reply:
+    """200 while every thread makes progress; `main` is of the main thread, once it ticks."""
     silent = sources.silent_threads() if sources else {}
+    if main and main.is_late():
+        silent["main"] = main.silent_s
     if not silent:
         return _reply(HTTPStatus.OK, "every thread makes progress")
     words = (f"{name} has made no progress for {time_s:.0f} s" for name, time_s in silent.items())

@@ -9,6 +9,7 @@ import pytest
 from stripwatch.config.sections import Camera
 from stripwatch.service.health import Facts
 from stripwatch.service.monitor.probes import health, readiness
+from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.testing import fake_line
 
 
@@ -53,3 +54,12 @@ def test_a_line_of_which_a_camera_was_never_seen_is_not_ready() -> None:
         line.wait(lambda: sources.telemetry.unseen_cameras == ("bottom",))
         reply = readiness(sources)
         assert (reply.status, reply.body) == (503, b"OK: no frame yet of camera bottom\n")
+
+
+def test_a_main_thread_that_hangs_is_not_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = Heartbeat()
+    assert health(None, main).status == HTTPStatus.OK
+    monkeypatch.setattr(Heartbeat, "is_late", lambda _beat: True)
+    reply = health(None, main)
+    assert reply.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert reply.body.startswith(b"thread main has made no progress for ")
