@@ -41,6 +41,8 @@ def load_config(path: Path) -> Config:
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
     if config.requests:
         endpoints.append(config.requests.endpoint)
+    if config.metrics:
+        endpoints.append(f"tcp://127.0.0.1:{config.metrics.port}")
     mistakes = [
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
         *_repeated("endpoint", endpoints),

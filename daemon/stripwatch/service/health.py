@@ -27,6 +27,7 @@ class Facts:
     late_ms: float = 0.0  # that frames stay in the daemon, where it is too long
     second_senders: tuple[tuple[str, str], ...] = ()  # camera, session
     silent_cameras: tuple[str, ...] = ()
+    stopped_cameras: tuple[str, ...] = ()
 
 
 def reasons_now(facts: Facts) -> Iterator[Reason]:
@@ -54,6 +55,12 @@ def reasons_now(facts: Facts) -> Iterator[Reason]:
     for camera in facts.silent_cameras:
         yield Reason(
             why=Why.SILENT_CAMERA, text="nothing has come from it since the start", camera=camera
+        )
+    for camera in facts.stopped_cameras:
+        yield Reason(
+            why=Why.CAMERA_STOPPED,
+            text="nothing has come from it for 30 s, while others have sent",
+            camera=camera,
         )
 
 

@@ -38,6 +38,7 @@ class Why(StrEnum):
     LATE = "late"  # frames stay in the daemon for too long
     SECOND_SENDER = "second_sender"  # two senders use one camera's name
     SILENT_CAMERA = "silent_camera"  # nothing has come from a camera since the start
+    CAMERA_STOPPED = "camera_stopped"  # nothing comes from a camera any more, but from others
 
 
 _FAILS = frozenset({Why.DAEMON_ENDS, Why.ENGINE_FAILED, Why.JOURNAL_FAILED})
