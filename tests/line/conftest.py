@@ -59,11 +59,12 @@ class Daemon:
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, *before: str) -> subprocess.Popen[bytes]:
+        """Start it; `before` is a command that runs it."""
         environment = os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stripwatch", "run", str(self.config)],
+                [*before, sys.executable, "-m", "stripwatch", "run", str(self.config)],
                 stderr=log,
                 env=environment,
             )

@@ -1,13 +1,12 @@
-"""The units of systemd/ as their readers see them: keys may repeat, and a drop-in adds or resets."""
+"""The units of systemd/ as systemd reads them: keys may repeat, a drop-in adds or resets."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.programs import program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "systemd"
@@ -36,13 +35,9 @@ def value_of(unit: Path, key: str) -> str:
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """systemd-analyze, where this machine has it; it needs no running systemd."""
-    tool = shutil.which("systemd-analyze")
-    if tool is None:
-        pytest.skip("no systemd-analyze here; Debian's package systemd has it")
-    return subprocess.run(
-        [tool, "--no-pager", *arguments], capture_output=True, text=True, check=False, timeout=60
-    )
+    """`systemd-analyze`, which needs no running systemd."""
+    command = [program("systemd-analyze", "systemd"), "--no-pager", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def systemd_version() -> int:
