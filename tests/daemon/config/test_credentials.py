@@ -20,7 +20,7 @@ def test_a_credential_is_where_systemd_put_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/unit")
-    assert mqtt(tmp_path, *ROWS).password_file == "/run/credentials/unit/mqtt-password"
+    assert mqtt(tmp_path, *ROWS).password_file == "/run/credentials/unit/mqtt-password"  # noqa: S105
     assert absolute_file("other/x", tmp_path) == tmp_path / "other" / "x"
     assert absolute_file("/credentials/x", tmp_path) == Path("/credentials/x")
     assert absolute_file(".", tmp_path) == tmp_path
