@@ -100,11 +100,9 @@ def confined(
 
 
 def start(daemon: Daemon, *files: Path) -> None:
-    daemon.start(
-        *("unshare", "--mount", "sh", "-c", CONFINE, str(daemon.folder)),
-        *WITHOUT_RIGHTS,
-        *restricted(*files),
-    )
+    confine = ("unshare", "--mount", "sh", "-c", CONFINE, str(daemon.folder))
+    daemon.program = (*confine, *WITHOUT_RIGHTS, *restricted(*files), *daemon.program)
+    daemon.start()
 
 
 @pytest.mark.slow
