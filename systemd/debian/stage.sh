@@ -45,6 +45,9 @@ cp "$SOURCE/README.md" "$SOURCE/CHANGELOG.md" "$doc"
 cp "$SOURCE"/docs/*.md "$SOURCE"/docs/*.json "$doc/docs"
 cp "$SOURCE/config.toml" "$SOURCE"/systemd/drop-ins/*.conf "$doc/examples"
 
+"$BIN/cyclonedx-py" environment --no-validate --output-reproducible \
+    --pyproject "$SOURCE/pyproject.toml" --output-file "$doc/sbom.json" "$home/bin/python3"
+
 install -D -m 644 -t "$units" "$SOURCE"/systemd/*.service "$SOURCE"/systemd/*.target
 # A drop-in whose name begins with a number is for that version of systemd and newer.
 systemd=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
