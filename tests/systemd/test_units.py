@@ -97,7 +97,7 @@ def test_stopping_may_take_as_long_as_draining() -> None:
     assert float(value_of(UNIT, "TimeoutStopSec")) > drain_s
 
 
-@pytest.mark.parametrize("unit", [UNIT, FORWARD], ids=by_name)
+@pytest.mark.parametrize("unit", SERVICES, ids=by_name)
 def test_the_process_itself_says_when_it_is_ready_and_that_it_lives(unit: Path) -> None:
     assert value_of(unit, "Type") == "notify"
     assert value_of(unit, "NotifyAccess") == "main"
