@@ -32,7 +32,15 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or breaks a rule.
     """
-    table = read_table(path)
+    return config_of(read_table(path), path)
+
+
+def config_of(table: dict[str, Any], path: Path) -> Config:
+    """The configuration that a file with this content, at this path, is.
+
+    Raises:
+        ConfigError: it breaks a rule.
+    """
     try:
         config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
