@@ -28,9 +28,10 @@ if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.lab.bench.figures import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "capacity", "journal", "memory")
-POINT_PARTS = ("periodic",)  # defects without images; only where asked for
+ASKED_PARTS = ("periodic", "cameras")  # only where asked for
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
+ALL_PARTS = (*PARTS, *ASKED_PARTS, *GPU_PARTS, RIVALS)
 WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
 ROWS = 4
 COLUMNS_MAX = 7  # of a table that fits 80 characters
@@ -54,8 +55,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add(
         "--only",
         action="append",
-        choices=(*PARTS, *POINT_PARTS, *GPU_PARTS, RIVALS),
-        help="one part; may be given more than once",
+        choices=ALL_PARTS,
+        metavar="PART",
+        help=f"one part; may be given more than once: {', '.join(ALL_PARTS)}",
     )
     add("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
     add("--rows", type=int, help=f"frames in a slot ({ROWS}; part gpu: 1, 4, 8 and 16)")
@@ -140,7 +142,16 @@ def _steps(
     from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
-    from stripwatch.lab.bench import capacity, gpu, journal_load, load, measure, rivals, roll_marks
+    from stripwatch.lab.bench import (
+        cameras,
+        capacity,
+        gpu,
+        journal_load,
+        load,
+        measure,
+        rivals,
+        roll_marks,
+    )
     from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
@@ -150,6 +161,7 @@ def _steps(
         "inspect": lambda: measure.inspection(setup),
         "capacity": lambda: capacity.capacity(setup),
         "journal": lambda: journal_load.journal(setup, args.journal_events),
+        "cameras": lambda: cameras.camera_load(setup),
         "periodic": lambda: roll_marks.roll_mark_figures(args.seed),
         "memory": lambda: measure.memory(setup, args.memory_frames),
     }

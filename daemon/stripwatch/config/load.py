@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.config.cameras import source_mistakes
 from stripwatch.config.errors import (
     explain,
     explain_all,
@@ -53,6 +54,11 @@ def config_of(table: dict[str, Any], path: Path) -> Config:
         endpoints.append(f"tcp://127.0.0.1:{config.metrics.port}")
     mistakes = [
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
+        *(
+            text
+            for camera in config.cameras
+            for text in source_mistakes(camera.name, camera.source)
+        ),
         *_repeated("endpoint", endpoints),
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
         *_wrong_edges(config.strip),

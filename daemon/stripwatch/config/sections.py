@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.config.cameras import CameraSource
 from stripwatch.config.errors import ENDPOINT_PATTERN, PATH_PATTERN
 from stripwatch.config.forward import Forward
 from stripwatch.config.grading import Grading
@@ -49,6 +50,7 @@ class Camera(_Section, frozen=True):
     crossweb_offset_mm: Offset = 0.0  # of the camera's first pixel from the strip's left edge
     mirrored: bool = False  # pixels run from right to left
     side: StripSide = "top"  # the side of the strip that it sees
+    source: CameraSource | None = None  # None: frames come from elsewhere
 
 
 class Strip(_Section, frozen=True):

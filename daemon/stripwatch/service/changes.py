@@ -36,8 +36,16 @@ def changes_now(old: tuple[Config, Model], new: tuple[Config, Model]) -> tuple[C
 
 def changes_with_restart(running: Config, config: Config) -> tuple[Change, ...]:
     """What differs between two configurations, but for what only other processes read."""
-    config = msgspec.structs.replace(config, forward=running.forward)
-    return tuple(_differences(msgspec.to_builtins(running), msgspec.to_builtins(config), ""))
+    return tuple(_differences(_of_daemon(running), _of_daemon(config), ""))
+
+
+def _of_daemon(config: Config) -> dict[str, Any]:
+    """What the daemon itself reads, as built-in values."""
+    tree: dict[str, Any] = msgspec.to_builtins(config)
+    del tree["forward"]
+    for camera in tree["cameras"]:
+        del camera["source"]
+    return tree
 
 
 def _in_force(config: Config, model: Model) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from stripwatch.errors import (
     AddressError,
+    CameraError,
     ConfigError,
     DeviceError,
     ExitCode,
@@ -29,6 +30,7 @@ _CODES: dict[type[StripwatchError], ExitCode] = {
     AddressError: ExitCode.ADDRESS,  # before its base class ConfigError
     ConfigError: ExitCode.CONFIG,
     ModelError: ExitCode.MODEL,
+    CameraError: ExitCode.CAMERA,  # before its base class DeviceError
     DeviceError: ExitCode.DEVICE,
     StorageError: ExitCode.STORAGE,
 }
