@@ -4,7 +4,10 @@
 # make soak              run the daemon under faults; SEEDS=1-200 chooses the schedules
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
-# make man             manual pages of the three programs, in build/man
+# make man              manual pages of the three programs, in build/man
+# make deb              a Debian package for this computer's Debian, in build/deb (docs/install.md)
+# make sbom             what the environment holds, as CycloneDX: build/sbom.json
+# make audit            ask PyPI for known vulnerabilities of it; needs the network
 # make constraints       pin the versions that are installed now
 # make clean             remove what the targets above have made
 #
@@ -27,7 +30,12 @@ MAN_FOLDER ?= build/man
 MAN_PAGE := $(BIN)/argparse-manpage --function make_parser \
     --project-name stripwatch --manual-title stripwatch
 
-.PHONY: demo check fast-tests test style types test-simulation bench man constraints clean
+DEB_FOLDER ?= build/deb
+DEB_PYTHON ?= /usr/bin/python3
+DEB_EXTRAS ?= build,mqtt,page
+
+.PHONY: demo check fast-tests test style types test-simulation bench man deb sbom audit \
+    constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
@@ -50,6 +58,7 @@ style: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive daemon engine_build train
 
 types: $(VENV)/.test
 	$(BIN)/mypy
@@ -75,6 +84,22 @@ man: $(VENV)/.test
 	    --description 'build inspection engines from models' --output $(MAN_FOLDER)/engine-build.1
 	$(MAN_PAGE) --module stripwatch_train.cli.main --prog stripwatch-train \
 	    --description 'train models for stripwatch' --output $(MAN_FOLDER)/stripwatch-train.1
+
+deb: man
+	FOLDER=$(abspath $(DEB_FOLDER)) MAN=$(abspath $(MAN_FOLDER)) BIN=$(abspath $(BIN)) \
+	    PYTHON=$(DEB_PYTHON) EXTRAS=$(DEB_EXTRAS) sh systemd/debian/build.sh
+
+# Of the environment of another Python: make sbom SBOM_PYTHON=/opt/stripwatch/bin/python3
+SBOM_FILE ?= build/sbom.json
+SBOM_PYTHON ?= $(BIN)/python
+sbom: $(VENV)/.test
+	mkdir -p $(dir $(SBOM_FILE))
+	$(BIN)/cyclonedx-py environment --no-validate --output-reproducible \
+	    --pyproject pyproject.toml --output-file $(SBOM_FILE) $(SBOM_PYTHON)
+
+# What could not be asked about is an error, too. docs/install.md says how without the internet.
+audit: $(VENV)/.test
+	$(BIN)/pip-audit --strict --local --skip-editable $(AUDIT_OPTIONS)
 
 # The daemon, OpenVINO and engine-build; no torch.
 $(VENV)/.base: pyproject.toml constraints.txt $(NATIVE)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stripwatch.client.position import Lost, Renumbered
     from stripwatch.client.subscriber import Subscriber
     from stripwatch.wire.event import (
+        DaemonReload,
         DaemonStart,
         DaemonStop,
         Defect,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "DaemonReload",
     "DaemonStart",
     "DaemonStop",
     "Defect",

@@ -35,7 +35,7 @@ from stripwatch.inspect.model import Model
 from stripwatch.journal.positions import Positions
 from stripwatch.net.sockets import Socket
 from stripwatch.pipeline import Pipeline
-from stripwatch.wire.event import DaemonStart, DaemonStop, Event, parse_event
+from stripwatch.wire.event import DaemonEvent, Event, parse_event
 from stripwatch.wire.frame import FrameHeader, build_frame
 
 CLASSES = tuple(DefectClass(id=index, name=f"kind{index}") for index in (1, 2, 3, 4))
@@ -102,7 +102,7 @@ class FakeLine:
                 self.images.append([topic, *parts])
             else:
                 event = parse_event(topic, parts[0])
-                of_daemon = isinstance(event, DaemonStart | DaemonStop)
+                of_daemon = isinstance(event, DaemonEvent)
                 (self.daemon_events if of_daemon else self.events).append(event)
 
     def wait(self, condition: Callable[[], bool]) -> None:

@@ -23,6 +23,7 @@ from stripwatch.errors import ExitCode
 from stripwatch.net.access import Access, open_access
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.monitor.server import HOST, metrics_url
 from stripwatch.view.verdict_text import grading_texts
 
 
@@ -50,6 +51,8 @@ def _check(args: argparse.Namespace) -> ExitCode:
     for end in ends:
         if end.attach == "bind":
             check_local(end.endpoint)
+    if config.metrics:
+        check_local(f"tcp://{HOST}:{config.metrics.port}")
     if config.requests:
         check_local(config.requests.endpoint)
     access = open_access(config.security)
@@ -83,6 +86,7 @@ def _summary(
         f"  events   {config.publish.attach} {config.publish.endpoint}",
         f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
         f"  security {_security(config, access)}",
+        f"  metrics  {metrics_url(config.metrics.port) if config.metrics else 'none'}",
     ]
     return "\n".join(rows) + "\n"
 
@@ -112,6 +116,7 @@ def _json(
         "publish": config.publish,
         "requests": config.requests,
         "security": {"curve": access is not None, "keys": access.names if access else ()},
+        "metrics": config.metrics and metrics_url(config.metrics.port),
         "batch": config.batch,
         "engine": {
             "folder": config.engine.folder,

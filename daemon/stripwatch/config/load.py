@@ -33,7 +33,15 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or breaks a rule.
     """
-    table = read_table(path)
+    return config_of(read_table(path), path)
+
+
+def config_of(table: dict[str, Any], path: Path) -> Config:
+    """The configuration that a file with this content, at this path, is.
+
+    Raises:
+        ConfigError: it breaks a rule.
+    """
     try:
         config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
@@ -42,6 +50,8 @@ def load_config(path: Path) -> Config:
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
     if config.requests:
         endpoints.append(config.requests.endpoint)
+    if config.metrics:
+        endpoints.append(f"tcp://127.0.0.1:{config.metrics.port}")
     mistakes = [
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
         *(

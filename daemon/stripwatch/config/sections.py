@@ -11,6 +11,7 @@ from stripwatch.config.cameras import CameraSource
 from stripwatch.config.errors import ENDPOINT_PATTERN, PATH_PATTERN
 from stripwatch.config.forward import Forward
 from stripwatch.config.grading import Grading
+from stripwatch.config.metrics import Metrics
 from stripwatch.config.rolls import Periodic, Roll
 from stripwatch.config.security import Security
 from stripwatch.engines.base import Resources
@@ -161,5 +162,6 @@ class Config(_Section, frozen=True):
     pictures: PicturesSection = PicturesSection()
     requests: RequestsSection | None = None
     security: Security = Security()
+    metrics: Metrics | None = None
     service: Service = Service()
     forward: Forward = Forward()

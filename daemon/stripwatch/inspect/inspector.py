@@ -73,6 +73,36 @@ class Inspector:
         tally.open_defects = []
         self._strips[camera] = tally
 
+    def follow(self, config: Config) -> tuple[list[Event], dict[str, bytes | None]]:
+        """Take other cameras and rolls from the next frame on.
+
+        The strip under a camera that has gone, or has been moved, ends. Open defects of the others
+        are cut where the cameras have changed, since they may overlap in another way.
+
+        Returns:
+            The ends of strips, and `open_strips` of all cameras.
+        """
+        old = {name: place.camera for name, place in self._places.items()}
+        new = {camera.name: camera for camera in config.cameras}
+        events: list[Event] = []
+        for name, camera in old.items():
+            if new.get(name) != camera:
+                events += self._end_strip(name) if name in self._strips else self._leave(name)
+        self._periodic.follow(config)
+        if old != new:
+            places = {name: CameraPlace(camera, config.line) for name, camera in new.items()}
+            self._places = places
+            self._edges.follow(places.values())
+            self.light.follow(places.values())
+            self._whole = self._whole.with_cameras(config)
+            events += self._closed()
+        return events, dict.fromkeys(old, None) | self.open_strips(new)
+
+    def _leave(self, camera: str) -> list[Event]:
+        """Close what is open under a camera that sees no named strip."""
+        self._whole.end(camera)
+        return [*self._closed(), *self._periodic.end_strip(camera)]
+
     def open_strips(self, cameras: Iterable[str]) -> dict[str, bytes | None]:
         """The tallies of the strips that cameras, and their neighbours, have begun, as JSON.
 
@@ -91,7 +121,8 @@ class Inspector:
         """The events of frames that were not inspected."""
         if miss.cause is Cause.SECOND_SENDER:  # not of the strip that this camera sees
             return [gap_event(miss, miss.strip, self._geometry)]
-        outputs = self._follow_strip(
+        outputs: list[Output] = []
+        outputs += self._follow_strip(
             miss.camera, miss.strip, miss.session, miss.first_seq, miss.t_ns
         )
         tally = self._strips.get(miss.camera)
@@ -164,7 +195,8 @@ class Inspector:
     ) -> list[Output]:
         """The events of an inspected frame, its image if it is defective, its result if enabled."""
         header = row.header
-        outputs = self._follow_strip(
+        outputs: list[Output] = []
+        outputs += self._follow_strip(
             header.camera, header.strip, header.session, header.seq, header.t_ns
         )
         tally = self._strips.get(header.camera)
@@ -198,9 +230,9 @@ class Inspector:
         self._whole.add(header, defects)
         return defects
 
-    def _closed(self) -> list[Output]:
+    def _closed(self) -> list[Event]:
         """The events of the defects that were closed by now, counted for their strips."""
-        events: list[Output] = []
+        events: list[Event] = []
         for defect, camera in self._whole.take_closed():
             events.append(defect.event(self._geometry))
             tally = self._strips.get(camera)
@@ -210,7 +242,7 @@ class Inspector:
 
     def _follow_strip(
         self, camera: str, strip: str | None, session: str, seq: int, t_ns: int
-    ) -> list[Output]:
+    ) -> list[Event]:
         """Open and close strips as their names change; frames without a name change nothing."""
         tally = self._strips.get(camera)
         if strip is None or (tally and tally.strip == strip):
@@ -219,9 +251,8 @@ class Inspector:
         self._strips[camera] = tally = StripTally(strip, session, seq, t_ns)
         return [*ended, tally.start(camera)]
 
-    def _end_strip(self, camera: str) -> list[Output]:
-        self._whole.end(camera)
-        ended = [*self._closed(), *self._periodic.end_strip(camera)]
+    def _end_strip(self, camera: str) -> list[Event]:
+        ended = self._leave(camera)
         return [*ended, self._strips.pop(camera).end(camera, self._geometry)]
 
 

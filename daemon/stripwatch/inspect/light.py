@@ -25,6 +25,14 @@ class LightFollower:
         self._grey: dict[str, float] = {}
         self._open: dict[str, tuple[OpenLightFault, ...]] = {}
 
+    def follow(self, places: Iterable[CameraPlace]) -> None:
+        """Take other cameras; a fault of one that was moved opens again where it is now."""
+        before, self._places = self._places, {place.camera.name: place for place in places}
+        for camera, place in before.items():
+            if self._places.get(camera) != place:
+                for known in (self._told, self._grey, self._open):
+                    known.pop(camera, None)
+
     def frame_events(self, header: FrameHeader, strip: str | None) -> list[Light]:
         """The events of a frame's header; a frame that says nothing changes nothing."""
         camera = header.camera

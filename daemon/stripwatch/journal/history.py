@@ -11,6 +11,7 @@ from stripwatch.inspect.coverage import Account, saturated
 from stripwatch.inspect.events import StripTally
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
+    DaemonReload,
     DaemonStart,
     DaemonStop,
     Defect,
@@ -68,6 +69,10 @@ class History:
             if self._runs is is_start:
                 yield f"{'daemon_start' if is_start else 'daemon_stop'} twice in a row"
             self._runs = is_start
+            return
+        if isinstance(event, DaemonReload):
+            if not self._runs:
+                yield "a daemon_reload while no daemon ran"
             return
         if self._runs is False:
             yield f"a {event.__struct_config__.tag} while no daemon ran"

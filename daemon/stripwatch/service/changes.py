@@ -26,7 +26,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes_now(old: tuple[Config, Model], new: tuple[Config, Model]) -> tuple[Change, ...]:
-    """What a reload changes: the engine and its folder, and what holds for each class.
+    """What a reload changes: the engine, what holds for each class, cameras, rolls, rules.
 
     Thresholds and minimum areas are those in force, wherever they come from: the configuration or
     the engine's manifest.
@@ -54,7 +54,15 @@ def _in_force(config: Config, model: Model) -> dict[str, Any]:
         for entry in model.classes
     }
     engine = {"engine.folder": config.engine.folder, "engine": model.name}
-    return {**engine, **classes, "gate": msgspec.to_builtins(model.gate)}
+    return {
+        **engine,
+        **classes,
+        "gate": msgspec.to_builtins(model.gate),
+        "cameras": msgspec.to_builtins(config.cameras),
+        "rolls": msgspec.to_builtins(config.rolls),
+        "grading": msgspec.to_builtins(config.grading),
+        "service.log_level": config.service.log_level,
+    }
 
 
 def _differences(old: Any, new: Any, place: str) -> Iterator[Change]:  # noqa: ANN401 - a tree

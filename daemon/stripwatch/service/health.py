@@ -28,6 +28,7 @@ class Facts:
     second_senders: tuple[tuple[str, str], ...] = ()  # camera, session
     silent_cameras: tuple[str, ...] = ()
     light_faults: tuple[tuple[str, str], ...] = ()  # camera, sentence
+    stopped_cameras: tuple[str, ...] = ()
 
 
 def reasons_now(facts: Facts) -> Iterator[Reason]:
@@ -57,6 +58,12 @@ def reasons_now(facts: Facts) -> Iterator[Reason]:
     for camera in facts.silent_cameras:
         yield Reason(
             why=Why.SILENT_CAMERA, text="nothing has come from it since the start", camera=camera
+        )
+    for camera in facts.stopped_cameras:
+        yield Reason(
+            why=Why.CAMERA_STOPPED,
+            text="nothing has come from it for 30 s, while others have sent",
+            camera=camera,
         )
 
 

@@ -1,4 +1,4 @@
-"""Changes that SIGHUP makes while frames flow: the engine, thresholds, minimum areas."""
+"""Changes that SIGHUP makes while frames flow, read from the file and checked."""
 
 from __future__ import annotations
 
@@ -74,6 +74,10 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
         running,
         engine=replaced(running.engine, folder=config.engine.folder),
         inspect=replaced(running.inspect, classes=config.inspect.classes),
+        cameras=config.cameras,
+        rolls=config.rolls,
+        grading=config.grading,
+        service=replaced(running.service, log_level=config.service.log_level),
     )
     wanted = model_of(manifest, resolve_classes(followed, manifest, path))
     names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))

@@ -70,6 +70,12 @@ class BatchQueue:
         return self._size
 
     @property
+    def oldest_ns(self) -> int:
+        """When the oldest batch that waits was inspected; 0: none waits."""
+        with self._changed:
+            return self._batches[0].inspected_ns if self._batches else 0
+
+    @property
     def over(self) -> bool:
         """Outbox thread: nothing waits, and nothing will follow."""
         return self._closed and not self._batches
@@ -80,6 +86,13 @@ class BatchQueue:
             while self._batches and self._size + batch.size > WAITING_MAX and not self._broken:
                 beat()
                 self._changed.wait(BEAT_S)
+            self._batches.append(batch)
+            self._size += batch.size
+            self._changed.notify_all()
+
+    def add(self, batch: Batch) -> None:
+        """Any thread: a batch of few events, for which there is always room."""
+        with self._changed:
             self._batches.append(batch)
             self._size += batch.size
             self._changed.notify_all()

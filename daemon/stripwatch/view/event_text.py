@@ -9,6 +9,8 @@ from rich.text import Text
 from stripwatch.client.position import Lost, Renumbered
 from stripwatch.view.overlay import class_colour
 from stripwatch.wire.event import (
+    DaemonEvent,
+    DaemonReload,
     DaemonStart,
     DaemonStop,
     Defect,
@@ -52,7 +54,7 @@ def format_event(  # noqa: PLR0911 - one for each type
             return _periodic(event)
         case StripStart() | StripEnd():
             return _strip(event)
-        case DaemonStart() | DaemonStop():
+        case DaemonStart() | DaemonStop() | DaemonReload():
             return _daemon(event)
         case Status():
             return _status(event)
@@ -136,10 +138,17 @@ def _strip(event: StripStart | StripEnd) -> Text:
     return line
 
 
-def _daemon(event: DaemonStart | DaemonStop) -> Text:
+def _daemon(event: DaemonEvent) -> Text:
     line = _front(event.t_ns, "", None)
     if isinstance(event, DaemonStart):
         return line.append(f"daemon {event.version} starts", "bold")
+    if isinstance(event, DaemonReload):
+        if event.result == "refused":
+            return line.append(f"daemon does not reload: {event.detail}", "bold red")
+        changes = ", ".join(event.changes) or "no changes"
+        line.append(f"daemon reloads: {changes}", "bold")
+        need_restart = ", ".join(event.need_restart)
+        return line.append(f"; needs a restart: {need_restart}" if need_restart else "")
     if event.reason == "unclean":
         return line.append("the daemon before was killed, or power was lost", "bold red")
     line.append(f"daemon stops: {event.reason}", "bold")

@@ -3,9 +3,9 @@
     [topic, payload]
 
 The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py`,
-of `light.py` or of `periodic.py`. Journalled events (defect, defect_closed, gap, light, periodic,
-strip_start, strip_end, daemon_start, daemon_stop) are numbered: `stream` names the journal and
-`seq` counts from 1 without a hole. Telemetry (status, frame) is not numbered.
+of `light.py`, `periodic.py` or `daemon.py`. Journalled events (defect, defect_closed, gap, light,
+periodic, strip_start, strip_end, daemon_start, daemon_stop, daemon_reload) are numbered: `stream`
+names the journal and `seq` counts from 1 without a hole. Telemetry (status, frame) is not numbered.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.daemon import DaemonReload as DaemonReload
+from stripwatch.wire.daemon import DaemonStart as DaemonStart
+from stripwatch.wire.daemon import DaemonStop as DaemonStop
 from stripwatch.wire.defect import Box as Box
 from stripwatch.wire.defect import Defect as Defect
 from stripwatch.wire.defect import DefectClosed as DefectClosed
@@ -29,7 +32,7 @@ from stripwatch.wire.names import CameraName, Count, SessionId, StripId
 from stripwatch.wire.numbered import NO_SEQ as NO_SEQ
 from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
 from stripwatch.wire.numbered import Millimetres as Millimetres
-from stripwatch.wire.numbered import Numbered, Seq
+from stripwatch.wire.numbered import Numbered
 from stripwatch.wire.numbered import Stream as Stream
 from stripwatch.wire.periodic import Periodic as Periodic
 from stripwatch.wire.state import Reason as Reason
@@ -82,32 +85,6 @@ class StripEnd(Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip
     verdict: Annotated[
         Verdict | msgspec.UnsetType, Meta(description="there where the configuration has rules")
     ] = msgspec.UNSET
-
-
-class DaemonStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_start"):
-    """The daemon has started. Topic `daemon`."""
-
-    stream: Stream
-    seq: Seq
-    t_ns: int
-    version: Annotated[str, Meta(description="of stripwatch")]
-    model: Annotated[str, Meta(description="hash of the engine")]
-    config: Annotated[str, Meta(description="SHA-256 of the configuration in force")]
-    v: Literal[1] = 1
-
-
-class DaemonStop(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_stop"):
-    """The daemon has stopped. Topic `daemon`."""
-
-    stream: Stream
-    seq: Seq
-    t_ns: Annotated[int, Meta(description="of the stop; of the next start where it is unclean")]
-    reason: Annotated[
-        Literal["stopped", "failed", "unclean"],
-        Meta(description="unclean: killed, or power was lost; written by the next start"),
-    ]
-    detail: Annotated[str, Meta(description="the error, where it failed; else empty")]
-    v: Literal[1] = 1
 
 
 class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +161,8 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
 
 
 StripEvent = Defect | DefectClosed | Gap | Light | Periodic | StripStart | StripEnd
-NumberedEvent = StripEvent | DaemonStart | DaemonStop
+DaemonEvent = DaemonStart | DaemonStop | DaemonReload
+NumberedEvent = StripEvent | DaemonEvent
 Event = NumberedEvent | Status | FrameResult
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -210,7 +188,7 @@ def topic_of(event: Event) -> str:  # noqa: PLR0911 - one for each type
             return f"strip.{event.camera}"
         case FrameResult():
             return f"frame.{event.camera}"
-        case DaemonStart() | DaemonStop():
+        case DaemonStart() | DaemonStop() | DaemonReload():
             return "daemon"
         case Status():
             return "status"

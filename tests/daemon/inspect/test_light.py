@@ -91,6 +91,16 @@ def test_status_and_reasons_have_what_is_open_now() -> None:
     assert light.reasons() == ()
 
 
+def test_a_camera_that_was_moved_tells_its_faults_at_the_new_place() -> None:
+    """After a reload; one that has gone is no reason any more."""
+    light = follower()
+    tell(light, 0, DIRT)
+    tell(light, 0, DIRT, camera="mirror")
+    light.follow([CameraPlace(Camera(name="top", crossweb_offset_mm=500.0), LINE)])
+    assert light.reasons() == ()
+    assert tell(light, 1, DIRT) == [("opened", "line", (520.0, 524.0))]
+
+
 def test_every_kind_has_its_words() -> None:
     """An operator reads what to look at."""
     for kind, share, part in (

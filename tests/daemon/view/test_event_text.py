@@ -10,6 +10,7 @@ from stripwatch.view.event_text import format_event
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
     Box,
+    DaemonReload,
     Defect,
     DefectClosed,
     FrameRange,
@@ -198,3 +199,24 @@ def test_a_status_shows_state_rate_and_drops() -> None:
 def test_a_position_that_is_unknown_is_a_dash(make_defect: MakeDefect) -> None:
     defect = make_defect(position=Position(downweb_mm=None, crossweb_mm=88.8))
     assert "  - m  " in format_event(defect).plain
+
+
+def test_a_reload_shows_what_it_changed_or_why_not() -> None:
+    reload = DaemonReload(
+        stream="a",
+        seq=1,
+        t_ns=1,
+        result="done",
+        model="m",
+        config="c",
+        changes=("pits.threshold 0.5 -> 0.95",),
+        need_restart=("batch.rows 4 -> 8",),
+        detail="",
+    )
+    assert format_event(reload).plain.endswith(
+        "daemon reloads: pits.threshold 0.5 -> 0.95; needs a restart: batch.rows 4 -> 8"
+    )
+    nothing = msgspec.structs.replace(reload, changes=(), need_restart=())
+    assert format_event(nothing).plain.endswith("daemon reloads: no changes")
+    refused = msgspec.structs.replace(nothing, result="refused", detail="it is no TOML")
+    assert format_event(refused).plain.endswith("daemon does not reload: it is no TOML")

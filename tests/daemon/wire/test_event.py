@@ -17,6 +17,7 @@ from stripwatch.wire.event import (
     EVENT_BYTES_MAX,
     Box,
     CameraStatus,
+    DaemonReload,
     DaemonStart,
     DaemonStop,
     Defect,
@@ -187,6 +188,17 @@ EXAMPLES: dict[str, Event] = {
         model="fa29fef7543bbb59",
         config="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     ),
+    "daemon_reload": DaemonReload(
+        stream="5d0c",
+        seq=102,
+        t_ns=7,
+        result="done",
+        model="fa29fef7543bbb59",
+        config="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        changes=("pits.threshold 0.5 -> 0.95",),
+        need_restart=("batch.rows 4 -> 8",),
+        detail="",
+    ),
     "daemon_stop": DaemonStop(
         stream="5d0c", seq=101, t_ns=6, reason="failed", detail="the device failed"
     ),
@@ -232,6 +244,7 @@ def test_topics() -> None:
         "strip_start": "strip.top",
         "strip_end": "strip.top",
         "daemon_start": "daemon",
+        "daemon_reload": "daemon",
         "daemon_stop": "daemon",
         "status": "status",
         "frame": "frame.top",

@@ -111,6 +111,7 @@ def isolated_config(config: Config, folder: Path) -> Config:
         journal=replace(config.journal, folder=f"{folder}/journal"),
         requests=None,
         security=Security(),  # the paths are in a folder that only this user can enter
+        metrics=None,
         service=replace(config.service, log_level="warning"),
     )
 
