@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config.sections import Config
+from stripwatch.config.sections import Camera, Config
 from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
@@ -82,8 +82,8 @@ class Inspector:
         Returns:
             The ends of strips, and `open_strips` of all cameras.
         """
-        old = {name: place.camera for name, place in self._places.items()}
-        new = {camera.name: camera for camera in config.cameras}
+        old = {name: _place_of(place.camera) for name, place in self._places.items()}
+        new = {camera.name: _place_of(camera) for camera in config.cameras}
         events: list[Event] = []
         for name, camera in old.items():
             if new.get(name) != camera:
@@ -254,6 +254,11 @@ class Inspector:
     def _end_strip(self, camera: str) -> list[Event]:
         ended = self._leave(camera)
         return [*ended, self._strips.pop(camera).end(camera, self._geometry)]
+
+
+def _place_of(camera: Camera) -> Camera:
+    """A camera without its source, which only its own process reads."""
+    return msgspec.structs.replace(camera, source=None)
 
 
 def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:

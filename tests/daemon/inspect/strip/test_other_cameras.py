@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 from tests.daemon.inspect.strip.moving_strip import Sent, View, config_of, outputs_of, with_misses
 
+from stripwatch.config.cameras import CameraSource
 from stripwatch.config.sections import Camera
 from stripwatch.inspect.inspector import Inspector, Output
 from stripwatch.wire.event import Defect, DefectClosed, StripEnd, StripStart
@@ -84,3 +86,16 @@ def test_every_defect_is_told_when_the_cameras_change(
     check_all_told(outputs)
     starts = Counter(one.camera for one in outputs if isinstance(one, StripStart))
     assert starts == Counter(one.camera for one in outputs if isinstance(one, StripEnd))
+
+
+def test_another_source_of_a_camera_does_not_end_its_strip() -> None:
+    """Only its own process reads where its frames come from."""
+    inspector = Inspector(config_of((LEFT,), WIDTH))
+    mask = np.ones((LINES, WIDTH), np.uint8)
+    view = View(LEFT, mask, [HEIGHT] * (LINES // HEIGHT), strip="coil")
+    outputs_of(inspector, with_misses(view), 1)
+    source = CameraSource(kind="aravis", id="GV01")
+    moved = msgspec.structs.replace(LEFT, source=source)
+    events, states = inspector.follow(config_of((moved,), WIDTH))
+    assert events == []
+    assert states["left"] is not None
