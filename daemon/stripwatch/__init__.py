@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         Gap,
         NumberedEvent,
         Periodic,
+        Review,
         Status,
         StripEnd,
         StripStart,
+        Threshold,
     )
 
 __all__ = [
@@ -40,10 +42,12 @@ __all__ = [
     "NumberedEvent",
     "Periodic",
     "Renumbered",
+    "Review",
     "Status",
     "StripEnd",
     "StripStart",
     "Subscriber",
+    "Threshold",
     "__version__",
 ]
 _OF_CLIENT = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,13 +13,14 @@ import structlog
 from stripwatch._version import __version__
 from stripwatch.config.sections import Config
 from stripwatch.engines.load import engine_factory
-from stripwatch.engines.manifest import load_manifest
+from stripwatch.engines.manifest import DefectClass, load_manifest
 from stripwatch.errors import ExitCode
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.journal.mounts import network_file_system_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.health import state_line
+from stripwatch.service.kept_thresholds import Kept, applied, holding, load_kept
 from stripwatch.service.reload import Reading, Reload
 from stripwatch.service.running import Running, RunningNote
 from stripwatch.service.sdnotify import Notifier
@@ -39,6 +40,7 @@ class App:
         self._config = config  # that the daemon follows; a reload replaces it
         self._notifier = notifier
         self._note = RunningNote()
+        self._noted: Model | None = None  # that the note tells
         self._reloads = 0  # that have ended
         self._log = structlog.get_logger()
         self._stop = SignalEvent()
@@ -68,9 +70,11 @@ class App:
         manifest = load_manifest(folder)
         classes = resolve_classes(self._config, manifest, self._path)
         factory = engine_factory(folder, manifest, self._config.engine)
-        model = model_of(manifest, classes)
+        kept = load_kept(Path(self._config.journal.folder or "journal"))
+        model = model_of(manifest, applied(kept, classes))
         self._look_at_journal_folder()
-        pipeline = Pipeline(self._config, model, factory)
+        self._log_kept(kept, classes)
+        pipeline = Pipeline(self._config, model, factory, classes)
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
             if not pipeline.deliverer.inspector.is_native:
@@ -91,6 +95,20 @@ class App:
             self._notifier.ready()
         return pipeline
 
+    def _log_kept(self, kept: Sequence[Kept], configured: Sequence[DefectClass]) -> None:
+        """Say which thresholds are those of an operator, and which of them hold no more."""
+        held = holding(kept, configured)
+        for one in kept:
+            setting = {"class_name": one.class_name, "key": one.key, "value": one.value}
+            if one in held:
+                self._log.info("set by an operator", **setting, who=one.who)
+            else:
+                self._log.warning(
+                    "what an operator set holds no more: the configuration has changed",
+                    **setting,
+                    who=one.who,
+                )
+
     def _look_at_journal_folder(self) -> None:
         """Warn where the journal may seem to work and be damaged one day."""
         folder = Path(self._config.journal.folder or "journal")
@@ -108,6 +126,7 @@ class App:
         while not self._stop.wait(TICK_S) and pipeline.failure is None:
             ticks += 1
             self._follow_reload(pipeline)
+            self._follow_model(pipeline.model)
             if ticks % NOTIFY_TICKS:
                 continue
             if not pipeline.is_late():
@@ -132,6 +151,7 @@ class App:
         elif self._reload_wanted:
             self._reload_wanted = False
             self._notifier.reloading()
+            pipeline.desk.begin_reload()
             self._reading = Reading(self._path, self._config, pipeline.model)
 
     def _apply(self, pipeline: Pipeline, reading: Reading) -> None:
@@ -157,16 +177,24 @@ class App:
         if error is None:
             assert reload is not None
             self._config = reload.config
+            pipeline.desk.end_reload(reload.model, reload.configured)
             changes = [*map(str, reload.changes)]
             self._log.info("reloaded", model=reload.model.name, changes=changes)
             self._write_note(reload.model)
         else:
+            pipeline.desk.end_reload(None)
             self._log.error("not reloaded; the running engine and settings stay", error=str(error))
             self._write_note(pipeline.model, refusal=str(error))
         self._notifier.ready()
 
+    def _follow_model(self, model: Model) -> None:
+        """A request may have changed thresholds."""
+        if self._noted is not None and model is not self._noted:
+            self._write_note(model)
+
     def _write_note(self, model: Model, refusal: str = "") -> None:
         """Tell `stripwatch reload` what runs; without the note SIGHUP works as ever."""
+        self._noted = model
         running = Running(
             path=str(self._path.resolve()),
             config=self._config,

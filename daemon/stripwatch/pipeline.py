@@ -10,7 +10,7 @@ import functools
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ import zmq
 from stripwatch._version import __version__
 from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
 from stripwatch.journal.reader import JournalReader
@@ -30,6 +31,7 @@ from stripwatch.net.door import Door, open_door
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
+from stripwatch.service.desk import OperatorDesk
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
 from stripwatch.stages.decode import Decoders
@@ -56,6 +58,7 @@ class Pipeline:
         config: Config,
         model: Model,
         factory: EngineFactory,
+        configured: Sequence[DefectClass] = (),
     ) -> None:
         """Allocate all frame memory and open all sockets.
 
@@ -63,6 +66,7 @@ class Pipeline:
             config: the whole of it.
             model: that the engine runs.
             factory: makes the engine on the slots' memory.
+            configured: the model's classes as the configuration alone gives them; (): its own.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -85,6 +89,15 @@ class Pipeline:
             limits = limits_of(config.journal)
             self.outbox = Outbox(
                 self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
+            )
+            self._beats["requests"] = Heartbeat()
+            self.desk = OperatorDesk(
+                self.outbox,
+                self.set_model,
+                model,
+                configured or model.classes,
+                self._journal.path.parent,
+                self._beats["requests"].beat,
             )
             self._requests = self._open_requests()
             decoders = Decoders(self._ring)
@@ -226,9 +239,9 @@ class Pipeline:
         """The end for clients that ask for events again, where one is configured."""
         settings = self._config.requests
         if settings is None:
+            del self._beats["requests"]
             return None
-        self._beats["requests"] = Heartbeat()
-        answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest)
+        answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest, self.desk)
         return RequestServer(self._context, settings.endpoint, answers, self.door)
 
     def _resume(self, past: Past) -> None:

@@ -23,6 +23,7 @@ from stripwatch.errors import ExitCode
 from stripwatch.net.access import Access, open_access
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.kept_thresholds import Kept, applied, holding, load_kept
 from stripwatch.view.verdict_text import grading_texts
 
 
@@ -44,7 +45,9 @@ def _check(args: argparse.Namespace) -> ExitCode:
     config = load_config(args.config)
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
-    classes = resolve_classes(config, manifest, args.config)
+    configured = resolve_classes(config, manifest, args.config)
+    kept = holding(load_kept(Path(config.journal.folder or "journal")), configured)
+    classes = applied(kept, configured)
     engine_factory(folder, manifest, config.engine)  # loads nothing
     ends: tuple[Input | Publish, ...] = (*config.inputs, config.publish)
     for end in ends:
@@ -54,7 +57,7 @@ def _check(args: argparse.Namespace) -> ExitCode:
         check_local(config.requests.endpoint)
     access = open_access(config.security)
     show = _json if args.json else _summary
-    sys.stdout.write(show(args.config, config, manifest, classes, access))
+    sys.stdout.write(show(args.config, config, manifest, classes, access, kept))
     return ExitCode.OK
 
 
@@ -64,6 +67,7 @@ def _summary(
     manifest: Manifest,
     classes: tuple[DefectClass, ...],
     access: Access | None,
+    kept: tuple[Kept, ...],
 ) -> str:
     lines, pixels = config.line.frame_shape
     rows = [
@@ -79,6 +83,11 @@ def _summary(
         f"  batch    {config.batch.rows} frames; the engine takes {batch_text(manifest.batch)}",
         f"  gate     {gate_text(manifest.gate)}",
         *(f"  class {entry.id}  {class_text(entry)}" for entry in classes),
+        *(
+            f"  set by {one.who}: {one.class_name} {one.key} {one.value:g}, "
+            f"in place of {one.configured:g}"
+            for one in kept
+        ),
         *(f"  grading  {text}" for text in grading_texts(config)),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
         f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
@@ -101,6 +110,7 @@ def _json(
     manifest: Manifest,
     classes: tuple[DefectClass, ...],
     access: Access | None,
+    kept: tuple[Kept, ...],
 ) -> str:
     """The summary as one JSON object, for scripts."""
     verification = manifest.verification
@@ -125,6 +135,7 @@ def _json(
             "not_judged": classes_not_judged(verification) if verification else (),
         },
         "classes": classes,
+        "set_by_operators": kept,
         "grading": {"rule_set": config.grading.rule_set, "remarks": grading_texts(config)},
     }
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"

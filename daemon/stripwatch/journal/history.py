@@ -16,8 +16,10 @@ from stripwatch.wire.event import (
     Defect,
     Gap,
     NumberedEvent,
+    Review,
     StripEnd,
     StripStart,
+    Threshold,
 )
 
 _Key = TypeVar("_Key", bound=str)
@@ -71,6 +73,8 @@ class History:
             return
         if self._runs is False:
             yield f"a {event.__struct_config__.tag} while no daemon ran"
+        if isinstance(event, Review | Threshold):
+            return  # they say nothing about frames
         strip = self._strips.get(event.camera)
         match event:
             case Gap():

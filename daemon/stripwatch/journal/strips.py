@@ -14,7 +14,7 @@ from stripwatch.inspect.grading.record import StripRecord
 from stripwatch.journal.query import Query, find
 from stripwatch.journal.reader import JournalReader
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.event import DaemonStart, DaemonStop, NumberedEvent, parse_event
+from stripwatch.wire.event import DaemonStart, LineEvent, NumberedEvent, Review, parse_event
 
 LOOKED_BACK_ROWS = 100_000  # of one statement that uses no index
 STRIPS_NAMED_MAX = 5
@@ -83,7 +83,9 @@ def strip_events(reader: JournalReader, strip: str) -> Iterator[tuple[NumberedEv
     for page in find(reader, query):
         for stored in page:
             event = _parse(stored.seq, stored.topic, stored.payload)
-            assert not isinstance(event, DaemonStart | DaemonStop), "they are of no strip"
+            assert not isinstance(event, LineEvent), "they are of no strip"
+            if isinstance(event, Review):
+                continue  # what is known of the strip stays as it is when somebody looks at it
             if event.seq >= begins.get(event.camera, 0):
                 yield event, stored.payload
 

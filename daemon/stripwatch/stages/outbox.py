@@ -21,7 +21,7 @@ from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
-from stripwatch.stages.batches import Batch, BatchQueue
+from stripwatch.stages.batches import Batch, BatchQueue, Ticket
 from stripwatch.stages.bookings import Bookings, book
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.latency import LatencyWindow
@@ -31,6 +31,7 @@ from stripwatch.wire.event import (
     DaemonStart,
     DaemonStop,
     FrameResult,
+    NumberedEvent,
     Status,
     build_event,
     with_number,
@@ -99,6 +100,19 @@ class Outbox:
     def put(self, batch: Batch, beat: Callable[[], None]) -> None:
         """Deliver thread: hand over a batch; waits while too much waits already."""
         self._queue.put(batch, beat)
+
+    def offer(self, event: NumberedEvent) -> Ticket:
+        """Any thread: hand over an event that is not of frames.
+
+        Raises:
+            StorageError: the journal cannot be written, or too much waits for it.
+        """
+        ticket = Ticket()
+        if self.fault:
+            raise StorageError(self.fault)
+        if not self._queue.offer(Batch([event], ticket=ticket)):
+            raise StorageError("too many events wait for the journal; try again")
+        return ticket
 
     def close(self) -> None:
         """Deliver thread: nothing will follow."""
@@ -196,6 +210,8 @@ class Outbox:
         self.stream, self.last_seq = self._journal.stream, self._journal.last_seq
         published_ns = time.monotonic_ns()
         for batch in batches:
+            if batch.ticket:
+                batch.ticket.written.set()
             book(self.ledger, batch.entries)
             if batch.outputs:
                 self.latency.add_all(batch.latencies_ms(published_ns))
@@ -257,6 +273,8 @@ class Outbox:
                         topic, payload = message = build_event(event)
                         messages.append(message)
                         transaction.events.append(event_record(event, topic, payload, t_ns))
+            if batch.ticket:
+                batch.ticket.seq = seq
         return messages
 
     def _hold(self, error: StorageError, wait_s: float) -> None:
