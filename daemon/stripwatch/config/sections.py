@@ -10,6 +10,7 @@ from msgspec import Meta
 from stripwatch.config.errors import ENDPOINT_PATTERN, PATH_PATTERN
 from stripwatch.config.forward import Forward
 from stripwatch.config.grading import Grading
+from stripwatch.config.page import Page
 from stripwatch.config.rolls import Periodic, Roll
 from stripwatch.config.security import Security
 from stripwatch.engines.base import Resources
@@ -161,3 +162,4 @@ class Config(_Section, frozen=True):
     security: Security = Security()
     service: Service = Service()
     forward: Forward = Forward()
+    page: Page = Page()

@@ -66,22 +66,24 @@ def read_strip(reader: JournalReader, strip: str, config: Config) -> StoredStrip
     return StoredStrip(builder.record(), signature, starts)
 
 
-def strip_events(reader: JournalReader, strip: str) -> Iterator[tuple[NumberedEvent, bytes]]:
+def strip_events(
+    reader: JournalReader, strip: str, after_seq: int = 0
+) -> Iterator[tuple[NumberedEvent, bytes]]:
     """The events of the latest passage of a strip with their payloads, in order.
 
     Where a camera began the strip more than once, what it told before its latest begin is left out.
 
+    Args:
+        reader: of the journal.
+        strip: its name.
+        after_seq: only those with a larger number.
+
     Raises:
         StorageError: the journal cannot be read, or an event is damaged.
     """
-    begins = dict(
-        reader.rows(
-            "SELECT camera, max(seq) FROM event "
-            "WHERE strip = ? AND type = 'strip_start' GROUP BY camera",
-            (strip,),
-        )
-    )
-    query = Query(strip=strip, after_seq=min(begins.values(), default=1) - 1)
+    begins = strip_begins(reader, strip)
+    first_seq = min(begins.values(), default=1)
+    query = Query(strip=strip, after_seq=max(first_seq - 1, after_seq))
     for page in find(reader, query):
         for stored in page:
             event = _parse(stored.seq, stored.topic, stored.payload)
@@ -90,6 +92,21 @@ def strip_events(reader: JournalReader, strip: str) -> Iterator[tuple[NumberedEv
                 continue  # what is known of the strip stays as it is when somebody looks at it
             if event.seq >= begins.get(event.camera, 0):
                 yield event, stored.payload
+
+
+def strip_begins(reader: JournalReader, strip: str) -> dict[str, int]:
+    """The number of the latest `strip_start` of each camera.
+
+    Raises:
+        StorageError: the journal cannot be read.
+    """
+    return dict(
+        reader.rows(
+            "SELECT camera, max(seq) FROM event "
+            "WHERE strip = ? AND type = 'strip_start' GROUP BY camera",
+            (strip,),
+        )
+    )
 
 
 def last_strip(reader: JournalReader) -> str:

@@ -36,7 +36,7 @@ def changes_now(old: tuple[Config, Model], new: tuple[Config, Model]) -> tuple[C
 
 def changes_with_restart(running: Config, config: Config) -> tuple[Change, ...]:
     """What differs between two configurations, but for what only other processes read."""
-    config = msgspec.structs.replace(config, forward=running.forward)
+    config = msgspec.structs.replace(config, forward=running.forward, page=running.page)
     return tuple(_differences(msgspec.to_builtins(running), msgspec.to_builtins(config), ""))
 
 

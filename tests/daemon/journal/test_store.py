@@ -182,8 +182,14 @@ def test_a_journal_of_schema_1_gets_what_is_missing_and_keeps_its_events(tmp_pat
     """Its stream and numbers go on; an index finds strips and judgements from then on."""
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         database.executescript(
-            f"{MIGRATIONS[0]}; INSERT INTO journal VALUES ('old', 1); PRAGMA user_version = 1;"
-            f"PRAGMA application_id = {APPLICATION_ID};"
+            ";".join(
+                [
+                    MIGRATIONS[0],
+                    "INSERT INTO journal VALUES ('old', 1)",
+                    "PRAGMA user_version = 1",
+                    f"PRAGMA application_id = {APPLICATION_ID}",
+                ]
+            )
         )
         database.execute(
             "INSERT INTO event VALUES (1, 'strip_start', 'strip.top', 1, 'top', 'C', 1, '', x'00')"
@@ -193,5 +199,5 @@ def test_a_journal_of_schema_1_gets_what_is_missing_and_keeps_its_events(tmp_pat
         assert journal.end == ("old", 1)
     with closing(sqlite3.connect(tmp_path / FILE)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
-        query = f"EXPLAIN QUERY PLAN SELECT * FROM event WHERE type = 'review' AND {IS_RARE}"
-        assert "event_of_rare_type" in database.execute(query).fetchone()[3]
+        query = " ".join(["EXPLAIN QUERY PLAN SELECT * FROM event WHERE type = ? AND", IS_RARE])
+        assert "event_of_rare_type" in database.execute(query, ("review",)).fetchone()[3]
