@@ -119,10 +119,10 @@ def make_application(config: Config, static: Path = STATIC) -> Application:
 
     app = Starlette(
         routes=[
-            Route("/", Gate(page, "look", refused=login_page), methods=["GET"]),
+            Route("/", Gate(page, "look", refused=login_page).answer, methods=["GET"]),
             Mount("/static", _Static(directory=static, check_dir=False), name="static"),
             *(
-                Route(path, Gate(handler, role), methods=[method])
+                Route(path, Gate(handler, role).answer, methods=[method])
                 for method, path, role, handler in TABLE
             ),
         ],

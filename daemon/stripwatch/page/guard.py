@@ -51,7 +51,7 @@ class Gate:
     role: Role | None  # None: nobody has to be known
     refused: Handler | None = None  # answers in place of the error to those who are not known
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer, or refuse."""
         access: Access = request.app.state.access
         try:

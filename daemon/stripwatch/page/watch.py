@@ -192,7 +192,8 @@ class Watch:
         """Cameras that send nothing while others do; or all of them."""
         if self.status is None:
             return
-        for name in self.status.silent_cameras:
+        is_fresh = self.status.uptime_s < STANDSTILL_S_MAX
+        for name in () if is_fresh else self.status.silent_cameras:
             yield Blind(
                 what="camera",
                 camera=name,
