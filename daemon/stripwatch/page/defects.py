@@ -83,12 +83,9 @@ def scan(reader: JournalReader, wanted: Filter, reviews: Mapping[int, Review]) -
         is_full = len(events) >= wanted.limit
         if scanned > SCANNED_MAX or (is_full and (not awaited or scanned % PAGE_ROWS == 0)):
             break
-        if wanted.from_ns is not None and t_ns < wanted.from_ns:
-            seq = None
-            break
         if not is_full:
             seq = number
-        if event is None:
+        if event is None or not _is_of_time(wanted, t_ns):
             continue
         if isinstance(event, Defect) and event.part_of in awaited:
             whole = awaited[event.part_of]
@@ -102,6 +99,12 @@ def scan(reader: JournalReader, wanted: Filter, reviews: Mapping[int, Review]) -
     return Found(events, {seq: piece for seq, (_, piece) in largest.items()}, seq)
 
 
+def _is_of_time(wanted: Filter, t_ns: int) -> bool:
+    return (wanted.from_ns is None or t_ns >= wanted.from_ns) and (
+        wanted.to_ns is None or t_ns < wanted.to_ns
+    )
+
+
 def _backward(reader: JournalReader, wanted: Filter) -> Iterator[tuple[int, int, Told | None]]:
     """Number, time and defect of the events from the newest back; None for other events."""
     before = wanted.before if wanted.before is not None else reader.bounds().last_seq + 1
@@ -111,13 +114,19 @@ def _backward(reader: JournalReader, wanted: Filter) -> Iterator[tuple[int, int,
             (wanted.to_ns,),
         )
         before = min(before, rows[0][0] + 1 if rows else 0)
+    first = 0
+    if wanted.from_ns is not None:
+        rows = reader.rows(
+            "SELECT seq FROM event WHERE t_ns >= ? ORDER BY t_ns, seq LIMIT 1", (wanted.from_ns,)
+        )
+        first = rows[0][0] if rows else before
     of_strip = "strip = ? AND " if wanted.strip is not None else ""
     statement = (
         "SELECT seq, type, topic, t_ns, class_name, payload FROM event "  # noqa: S608 - constants
-        f"WHERE {of_strip}seq < ? ORDER BY seq DESC LIMIT ?"
+        f"WHERE {of_strip}seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?"
     )
     strip = () if wanted.strip is None else (wanted.strip,)
-    while rows := reader.rows(statement, (*strip, before, PAGE_ROWS)):
+    while rows := reader.rows(statement, (*strip, before, first, PAGE_ROWS)):
         for seq, kind, topic, t_ns, _class, payload in rows:
             is_defect = kind in ("defect", "defect_closed")
             yield seq, t_ns, _parsed(seq, topic, payload) if is_defect else None

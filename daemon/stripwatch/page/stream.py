@@ -89,6 +89,8 @@ class Streams:
         self.listeners += 1
         try:
             place = start
+            if place is None:
+                _, place = await self._next(None)  # the end as it is now
             yield b"retry: 1000\n\n"
             shown, quiet_s = 0, 0.0
             while not self._is_over:

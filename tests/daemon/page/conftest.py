@@ -48,7 +48,9 @@ def journal_config(tmp_path: Path) -> Config:
 def opened(tmp_path: Path, journal_config: Config) -> Opened:
     """Opens the page of that journal."""
 
-    def open_it(page: Page = OPEN, **changes: Any) -> AbstractContextManager[TestClient]:
-        return opened_page(journal_config, tmp_path, page, **changes)
+    def open_it(
+        page: Page = OPEN, config: Config = journal_config, **changes: Any
+    ) -> AbstractContextManager[TestClient]:
+        return opened_page(config, tmp_path, page, **changes)
 
     return open_it
