@@ -90,16 +90,7 @@ class Pipeline:
             self.outbox = Outbox(
                 self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
             )
-            self._beats["requests"] = Heartbeat()
-            self.desk = OperatorDesk(
-                self.outbox,
-                self.set_model,
-                model,
-                configured or model.classes,
-                self._journal.path.parent,
-                self._beats["requests"].beat,
-            )
-            self._requests = self._open_requests()
+            self.desk, self._requests = self._open_requests(model, configured or model.classes)
             decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
@@ -235,14 +226,19 @@ class Pipeline:
             self._beats["door"] = Heartbeat()
         return door
 
-    def _open_requests(self) -> RequestServer | None:
-        """The end for clients that ask for events again, where one is configured."""
+    def _open_requests(
+        self, model: Model, configured: Sequence[DefectClass]
+    ) -> tuple[OperatorDesk, RequestServer | None]:
+        """Where operators decide, and the end for clients where one is configured."""
         settings = self._config.requests
+        beat = Heartbeat()
+        folder = self._journal.path.parent
+        desk = OperatorDesk(self.outbox, self.set_model, model, configured, folder, beat.beat)
         if settings is None:
-            del self._beats["requests"]
-            return None
-        answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest, self.desk)
-        return RequestServer(self._context, settings.endpoint, answers, self.door)
+            return desk, None
+        self._beats["requests"] = beat
+        answers = Answers(folder, lambda: self.telemetry.latest, desk)
+        return desk, RequestServer(self._context, settings.endpoint, answers, self.door)
 
     def _resume(self, past: Past) -> None:
         """Continue the sessions and strips of the daemon before this one."""
