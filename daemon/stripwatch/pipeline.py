@@ -66,7 +66,7 @@ class Pipeline:
             config: the whole of it.
             model: that the engine runs.
             factory: makes the engine on the slots' memory.
-            configured: the model's classes as the configuration alone gives them; (): its own.
+            configured: its classes as the configuration alone gives them; (): the model's.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
