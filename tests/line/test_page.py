@@ -87,7 +87,7 @@ def test_the_state_is_that_of_the_daemon(line: FakeLine, page: TestClient) -> No
     send(line, 0, 1)
     until(lambda: state(page)["strips"][0]["strip"] == "C/1")
     found = state(page)
-    assert found["status"]["state"] == "running"
+    assert found["status"]["state"] == "OK"
     assert found["stream"] == line.pipeline.outbox.stream
     assert [entry["name"] for entry in found["config"]["classes"]] == [
         f"kind{number}" for number in (1, 2, 3, 4)

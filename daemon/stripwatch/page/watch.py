@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.wire.event import CameraStatus, Status
+from stripwatch.wire.event import CameraStatus, State, Status
 
 SILENT_S_MAX = 3.0  # without a status; without a frame of one camera while others send
 STANDSTILL_S_MAX = 5.0  # without a frame of any camera
@@ -89,7 +89,7 @@ class Watch:
             missed += self._add_camera(name, camera, now_ns)
         if self._misses and now_ns - self._misses.last_ns > MISSED_S_MAX * 1e9:
             self._misses = None
-        if status.state != "failed":
+        if status.state is not State.FAILED:
             self._failed_since_ns = None
         elif self._failed_since_ns is None:
             self._failed_since_ns = now_ns
@@ -127,7 +127,7 @@ class Watch:
             ]
         found: list[Blind] = []
         if self._failed_since_ns is not None and self.status is not None:
-            reasons = "; ".join(self.status.reasons)
+            reasons = "; ".join(map(str, self.status.reasons))
             found.append(
                 Blind(
                     what="failed",

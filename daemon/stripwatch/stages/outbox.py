@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Ledger
 from stripwatch.inspect.inspector import DefectiveFrame
-from stripwatch.journal.records import Transaction, event_record
+from stripwatch.journal.records import Transaction
 from stripwatch.journal.retention import Limits, Retention
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
-from stripwatch.outputs.pictures import Pictures, View
+from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch, BatchQueue, Ticket
 from stripwatch.stages.bookings import Bookings, book
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.latency import LatencyWindow
+from stripwatch.stages.numbering import Message, NumberedView, number_events
 from stripwatch.wire.event import (
     NO_SEQ,
     NO_STREAM,
     DaemonStart,
     DaemonStop,
-    FrameResult,
     NumberedEvent,
     Status,
     build_event,
-    with_number,
 )
 
 STATUS_PERIOD_S = 1.0
@@ -46,15 +45,6 @@ RETRY_S_MAX = 2.0
 
 class JournalReplaced(StorageError):
     """Another journal has taken the place of the one that this daemon writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _NumberedView:
-    seq: int  # of its defect
-    view: View
-
-
-Message = list[bytes] | DefectiveFrame | _NumberedView
 
 
 class Outbox:
@@ -203,7 +193,7 @@ class Outbox:
         for message in messages:
             if isinstance(message, DefectiveFrame):
                 self._images.put(message)
-            elif isinstance(message, _NumberedView):
+            elif isinstance(message, NumberedView):
                 self._pictures.put(self._journal.stream, message.seq, message.view)
             else:
                 self._publisher.send(message)
@@ -226,7 +216,7 @@ class Outbox:
         """
         transaction = self._bookings.transaction(batches)
         end = self._journal.end
-        messages = self._number(batches, transaction)
+        messages = number_events(batches, transaction, self._journal.end)
         wait_s = RETRY_S_MIN
         while transaction:
             try:
@@ -238,7 +228,7 @@ class Outbox:
                     if self._journal.end != end:
                         transaction = self._begin_anew(batches)
                         end = self._journal.end
-                        messages = self._number(batches, transaction)
+                        messages = number_events(batches, transaction, self._journal.end)
                 self._journal.append(transaction)
                 break
             except JournalReplaced:
@@ -250,31 +240,6 @@ class Outbox:
             self._log.info("journal can be written again")
             self.fault = ""
         self._bookings.written(transaction)
-        return messages
-
-    def _number(self, batches: Sequence[Batch], transaction: Transaction) -> list[Message]:
-        """Number the events of these batches; fills in `transaction.events`."""
-        stream, seq = self._journal.stream, self._journal.last_seq
-        t_ns = time.time_ns()
-        messages: list[Message] = []
-        transaction.events.clear()
-        for batch in batches:
-            for output in batch.outputs:
-                match output:
-                    case DefectiveFrame():
-                        messages.append(output)
-                    case View():  # of the defect before it
-                        messages.append(_NumberedView(seq, output))
-                    case Status() | FrameResult():
-                        messages.append(build_event(output))
-                    case _:
-                        seq += 1
-                        event = with_number(output, stream, seq)
-                        topic, payload = message = build_event(event)
-                        messages.append(message)
-                        transaction.events.append(event_record(event, topic, payload, t_ns))
-            if batch.ticket:
-                batch.ticket.seq = seq
         return messages
 
     def _hold(self, error: StorageError, wait_s: float) -> None:

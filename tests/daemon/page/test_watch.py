@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stripwatch.page.watch import HOUR_STEP_S, SECONDS, Blind, Watch
 from stripwatch.wire.causes import Cause
-from stripwatch.wire.event import CameraStatus, Status
+from stripwatch.wire.event import CameraStatus, Reason, State, Status
 
 S = 1_000_000_000
 FRAME_M = 0.5
@@ -22,7 +22,7 @@ def camera(last: int, session: str = "s", **missed: int) -> CameraStatus:
     )
 
 
-def status(t_s: int, state: str = "running", **changes: object) -> Status:
+def status(t_s: int, state: State = State.OK, **changes: object) -> Status:
     keys: dict[str, object] = {
         "stream": "s",
         "t_ns": t_s * S,
@@ -72,10 +72,15 @@ def test_a_failed_daemon_tells_its_reasons() -> None:
     watch = Watch(FRAME_M, 0)
     run(watch, 3, top=10)
     for t_s in (3, 4):
-        failed = status(t_s, "failed", reasons=("the disk is full",), cameras={"top": camera(40)})
+        failed = status(
+            t_s,
+            State.FAILED,
+            reasons=(Reason(why="journal_failed", text="the disk is full"),),
+            cameras={"top": camera(40)},
+        )
         watch.add(failed, t_s * S, 0)
     blind = watch.blind(4 * S)[0]
-    assert (blind.what, blind.message) == ("failed", "failed: the disk is full")
+    assert (blind.what, blind.message) == ("failed", "FAILED: the disk is full")
     assert blind.since_ns == 3 * S
 
 
