@@ -28,7 +28,7 @@ from stripwatch.page.desk import Desk
 from stripwatch.page.strip_table import StripTable
 from stripwatch.page.strips import list_strips, strip_items
 from stripwatch.service.strip_report import strip_report as report_of
-from stripwatch.wire.names import Count, StripSide
+from stripwatch.wire.names import COUNT_MAX, Count, StripSide
 from stripwatch.wire.operator import ClassInForce, ClassSetting
 
 LIST_MAX = 500
@@ -40,6 +40,7 @@ REPORT_POLICY = (
 )
 
 Limit = Annotated[int, Meta(ge=1, le=LIST_MAX)]
+Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # as SQLite keeps them
 
 
 def desk_of(request: Request) -> Desk:
@@ -137,8 +138,8 @@ class _Wanted(msgspec.Struct, frozen=True, rename={"classes": "class"}):
     side: StripSide | None = None
     camera: str | None = None
     strip: str | None = None
-    from_ns: int | None = None
-    to_ns: int | None = None
+    from_ns: Nanoseconds | None = None
+    to_ns: Nanoseconds | None = None
     score_min: float = 0.0
     area_mm2_min: float = 0.0
     length_mm_min: float = 0.0
@@ -169,10 +170,17 @@ async def defects(request: Request) -> Response:
     return Response(await desk.reading.run(read), media_type="application/json")
 
 
+def _seq_of(request: Request) -> int:
+    seq: int = request.path_params["seq"]
+    if seq > COUNT_MAX:
+        raise not_found(f"event {seq} is not a defect, or was removed")
+    return seq
+
+
 async def defect(request: Request) -> Response:
     """One defect."""
     desk = desk_of(request)
-    seq: int = request.path_params["seq"]
+    seq = _seq_of(request)
     found = await desk.reading.run(lambda reader: detail(reader, seq))
     if found is None:
         raise not_found(f"event {seq} is not a defect, or was removed")
@@ -195,7 +203,7 @@ async def defect(request: Request) -> Response:
 async def defect_picture(request: Request) -> Response:
     """A picture of a defect."""
     desk = desk_of(request)
-    seq, kind = request.path_params["seq"], request.path_params["kind"]
+    seq, kind = _seq_of(request), request.path_params["kind"]
     if kind not in MEDIA:
         raise not_found(f"no pictures {kind!r}; there are: {', '.join(MEDIA)}")
     stream = await desk.reading.run(lambda reader: reader.bounds().stream)

@@ -258,7 +258,14 @@ def test_a_list_goes_on_where_it_ended(opened: Opened) -> None:
                 break
             query = f"&before={page['next']}"
         assert found == at_once
-        for wrong in ("limit=0", "limit=501", "side=left", "score_min=x", "before=-1"):
+        for wrong in (
+            "limit=0",
+            "limit=501",
+            "side=left",
+            "score_min=x",
+            "before=-1",
+            f"to_ns={10**30}",
+        ):
             assert client.get(f"/api/defects?{wrong}").status_code == 400, wrong
 
 
@@ -289,6 +296,8 @@ def test_a_defect_comes_with_pieces_reviews_and_pictures(
         assert client.get(f"/api/defects/{first}/other").status_code == 404
         assert client.get("/api/defects/1").status_code == 404
         assert client.get("/api/defects/10000").status_code == 404
+        assert client.get(f"/api/defects/{10**30}").status_code == 404
+        assert client.get(f"/api/defects/{10**30}/crop").status_code == 404
 
 
 def test_a_journal_that_is_not_there_is_said(opened: Opened) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import multiprocessing
+import statistics
 import tempfile
 import time
 import urllib.request
@@ -26,9 +27,10 @@ from stripwatch.lab.bench.canned import canned_factory
 from stripwatch.lab.bench.feed import SEED, feed_process, make_frames
 from stripwatch.lab.bench.figures import Figures, goal_row, ratio_figures
 from stripwatch.lab.bench.harness import BenchSetup, bench_config, frames_per_s, running_config
+from stripwatch.lab.bench.load_monitor import process_cpu_s
 from stripwatch.lab.bench.measure import DENSE, as_segmentation
 from stripwatch.lab.demo import free_port
-from stripwatch.lab.processes import command_process
+from stripwatch.lab.processes import Process, command_process
 from stripwatch.synthetic import CLASSES
 
 ROUNDS = 5  # of with and without in turn
@@ -55,6 +57,7 @@ def page_cost(setup: BenchSetup, engine: tuple[Model, EngineFactory] | None = No
     found = [as_segmentation(frame) for frame in frames if frame.mask.any()]
     model, factory = engine or (Model("canned", CLASSES), canned_factory(found, SHARE))
     rates: dict[bool, list[float]] = {False: [], True: []}
+    shares: list[float] = []  # of a core, that the page's process uses
     for _ in range(ROUNDS):
         for with_page, readings in rates.items():
             with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder, ExitStack() as stack:
@@ -62,15 +65,21 @@ def page_cost(setup: BenchSetup, engine: tuple[Model, EngineFactory] | None = No
                 pipeline = stack.enter_context(running_config(config, model, factory))
                 stack.enter_context(feed_process(setup.frames_at, pixels))
                 frames_per_s(pipeline, 0)  # until frames flow
-                if with_page:
-                    stack.enter_context(_open_page(config, Path(folder)))
+                if not with_page:
+                    readings.append(frames_per_s(pipeline, setup.seconds))
+                    continue
+                page = stack.enter_context(_open_page(config, Path(folder)))
+                before_s, began_s = process_cpu_s(page.pid), time.monotonic()
                 readings.append(frames_per_s(pipeline, setup.seconds))
+                taken_s = time.monotonic() - began_s
+                shares.append((process_cpu_s(page.pid) - before_s) / taken_s)
     figures = ratio_figures(
         "without_page_frames_per_s", rates[False], "with_page_frames_per_s", rates[True]
     )
     return {
         "engine": "real" if engine else "costs nothing",
         "browsers": BROWSERS,
+        "page_percent_of_a_core": round(100 * statistics.median(shares), 1),
         **figures,
         "goals": [
             goal_row(
@@ -85,8 +94,8 @@ def page_cost(setup: BenchSetup, engine: tuple[Model, EngineFactory] | None = No
 
 
 @contextmanager
-def _open_page(config: Config, folder: Path) -> Iterator[None]:
-    """The page, and browsers that look at it.
+def _open_page(config: Config, folder: Path) -> Iterator[Process]:
+    """The page's process, and browsers that look at it.
 
     Raises:
         StripwatchError: it does not open.
@@ -99,7 +108,7 @@ def _open_page(config: Config, folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         arguments = ["page", "--config", str(path)]
         log = folder / "page.log"
-        stack.enter_context(command_process("stripwatch", arguments, STOP_S, log))
+        process = stack.enter_context(command_process("stripwatch", arguments, STOP_S, log))
         _wait_for(page.url)
         for _ in range(BROWSERS):
             browser = context.Process(target=_browse, args=(page.address,), daemon=True)
@@ -107,7 +116,7 @@ def _open_page(config: Config, folder: Path) -> Iterator[None]:
             stack.callback(browser.join)
             stack.callback(browser.terminate)
         _wait_for(page.url, lookers=BROWSERS)
-        yield
+        yield process
 
 
 def _wait_for(url: str, lookers: int = 0) -> None:
