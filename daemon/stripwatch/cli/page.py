@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from stripwatch.cli.address import add_key, curve_of
 from stripwatch.config.page import ROLES
 from stripwatch.errors import ConfigError, ExitCode
 
@@ -23,6 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "Ctrl-C.",
     )
     _add_config(parser)
+    add_key(parser)
     parser.set_defaults(command=_page)
     inner = parser.add_subparsers(title="commands", metavar="COMMAND")
     user = inner.add_parser(
@@ -73,7 +75,7 @@ def _page(args: argparse.Namespace) -> ExitCode:
     try:
         with ExitStack() as stack:
             stop = stack.enter_context(stop_on_signals())
-            return serve(config, stop, notifier)
+            return serve(config, stop, notifier, curve_of(args.key, config))
     finally:
         notifier.close()
         log.close()  # before an error is printed

@@ -40,6 +40,7 @@ from stripwatch.wire.requests import (
     Request,
     Since,
     StatusAnswer,
+    Write,
     Written,
     parse_request,
     request_id,
@@ -73,12 +74,19 @@ class Answers:
         self._pictures: PictureStore | None = None
         self._files: tuple[int | None, ...] = ()  # that are open
 
-    def answer(self, body: bytes) -> list[bytes]:
-        """The parts of the answer to a request; an error object where there is no other."""
+    def answer(self, body: bytes, *, may_write: bool = True) -> list[bytes]:
+        """The parts of the answer to a request; an error object where there is no other.
+
+        Args:
+            body: as it came.
+            may_write: whether its sender may change something.
+        """
         try:
             request = parse_request(body)
         except WireError as error:
             return refusal(body, error.detail)
+        if isinstance(request, Write) and not may_write:
+            return _error(request.id, "forbidden", "this key has no right to write")
         try:
             return self._answer(request)
         except TooManyReaders as error:

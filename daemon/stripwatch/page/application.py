@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Scope
 from stripwatch.config.page import Role
 from stripwatch.config.sections import Config
 from stripwatch.errors import StorageError
+from stripwatch.net.curve import ClientCurve
 from stripwatch.page import answers, live_answers, login, writes
 from stripwatch.page.access import Access
 from stripwatch.page.bodies import not_found
@@ -80,8 +81,10 @@ class Application:
             self.desk.end_streams()
 
 
-def make_application(config: Config, static: Path = STATIC) -> Application:
-    """The application.
+def make_application(
+    config: Config, static: Path = STATIC, curve: ClientCurve | None = None
+) -> Application:
+    """The application; `curve` is its key, where the daemon wants one.
 
     Raises:
         ConfigError: the file of users cannot be used.
@@ -96,9 +99,9 @@ def make_application(config: Config, static: Path = STATIC) -> Application:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        desk = Desk(config)
+        desk = Desk(config, curve)
         app.state.desk = desk
-        status = StatusThread(config, asyncio.get_running_loop(), desk.now.take)
+        status = StatusThread(config, asyncio.get_running_loop(), desk.now.take, curve)
         tasks = [
             asyncio.create_task(task)
             for task in (

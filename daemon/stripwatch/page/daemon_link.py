@@ -17,6 +17,7 @@ from stripwatch.client.requester import Requester
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError, StripwatchError
+from stripwatch.net.curve import ClientCurve
 from stripwatch.net.peer import peer_endpoint
 from stripwatch.wire.event import Status
 from stripwatch.wire.requests import Answer, AskStatus, Request, StatusAnswer
@@ -30,15 +31,19 @@ class NoAnswerError(StripwatchError):
     """The daemon does not answer a request."""
 
 
-def open_subscriber(config: Config, topics: Iterable[str], queue_events: int) -> Subscriber | None:
+def open_subscriber(
+    config: Config, topics: Iterable[str], queue_events: int, curve: ClientCurve | None
+) -> Subscriber | None:
     """A subscriber to the daemon; None where the daemon connects to its one subscriber."""
     if config.publish.attach != "bind":
         return None
     endpoint, _ = peer_endpoint(config.publish.endpoint, "bind")
-    return Subscriber(endpoint, tuple(topics), queue_events=queue_events)
+    return Subscriber(endpoint, tuple(topics), queue_events=queue_events, curve=curve)
 
 
-def open_requester(config: Config, context: zmq.Context[zmq.Socket[bytes]]) -> Requester:
+def open_requester(
+    config: Config, context: zmq.Context[zmq.Socket[bytes]], curve: ClientCurve | None
+) -> Requester:
     """A requester to the daemon.
 
     Raises:
@@ -49,15 +54,16 @@ def open_requester(config: Config, context: zmq.Context[zmq.Socket[bytes]]) -> R
             "the daemon takes no requests; add [requests] with an endpoint to its configuration"
         )
     endpoint, _ = peer_endpoint(config.requests.endpoint, "bind")
-    return Requester(context, endpoint)
+    return Requester(context, endpoint, curve)
 
 
 class Asking:
     """Sends requests one after the other, in a thread of their own."""
 
-    def __init__(self, config: Config) -> None:
-        """Connect with the first request."""
+    def __init__(self, config: Config, curve: ClientCurve | None = None) -> None:
+        """Connect with the first request, with a key where the daemon wants one."""
         self._config = config
+        self._curve = curve
         self._thread = ThreadPoolExecutor(1, "requests")
         self._context = zmq.Context()
         self._requester: Requester | None = None
@@ -84,7 +90,7 @@ class Asking:
     def now(self, request: Request) -> Answer:
         """The same, in the calling thread."""
         if self._requester is None:
-            self._requester = open_requester(self._config, self._context)
+            self._requester = open_requester(self._config, self._context, self._curve)
         self._requester.ask(request)
         reply = self._requester.reply(ANSWER_S_MAX)
         if reply is None:
@@ -97,10 +103,15 @@ class StatusThread:
     """Receives the daemon's status and hands it to the event loop."""
 
     def __init__(
-        self, config: Config, loop: asyncio.AbstractEventLoop, take: Callable[[Status], None]
+        self,
+        config: Config,
+        loop: asyncio.AbstractEventLoop,
+        take: Callable[[Status], None],
+        curve: ClientCurve | None = None,
     ) -> None:
         """Start."""
         self._config = config
+        self._curve = curve
         self._loop = loop
         self._take = take
         self._stop = threading.Event()
@@ -113,7 +124,7 @@ class StatusThread:
         self._thread.join()
 
     def _run(self) -> None:
-        subscriber = open_subscriber(self._config, ("status",), 100)
+        subscriber = open_subscriber(self._config, ("status",), 100, self._curve)
         if subscriber is None:
             self._ask()
             return
@@ -125,7 +136,7 @@ class StatusThread:
 
     def _ask(self) -> None:
         """Where nothing is published for us, each status is asked for."""
-        asking = Asking(self._config)
+        asking = Asking(self._config, self._curve)
         try:
             last_ns = 0
             while not self._stop.wait(ASK_S):

@@ -11,6 +11,7 @@ from typing import TypeVar
 from stripwatch.config.sections import Config
 from stripwatch.errors import StorageError
 from stripwatch.journal.reader import JournalReader
+from stripwatch.net.curve import ClientCurve
 from stripwatch.page.bodies import not_found
 from stripwatch.page.daemon_link import Asking
 from stripwatch.page.live import LiveCamera
@@ -29,14 +30,14 @@ T = TypeVar("T")
 class Desk:
     """Belongs to the event loop; what takes long it does in threads."""
 
-    def __init__(self, config: Config) -> None:
-        """Connect; the daemon may start later."""
+    def __init__(self, config: Config, curve: ClientCurve | None = None) -> None:
+        """Connect, with a key where the daemon wants one; it may start later."""
         self.config = config
         self.reading = Reading(Path(config.journal.folder or "journal"))
-        self.asking = Asking(config)
+        self.asking = Asking(config, curve)
         self.now = Now(config, self.reading, self.asking)
         self.streams = Streams(self.reading, lambda: self.now.class_index)
-        self._cameras = {camera.name: LiveCamera(config, camera.name) for camera in config.cameras}
+        self._cameras = {one.name: LiveCamera(config, one.name, curve) for one in config.cameras}
         self._reviews = Reviews()
         self._reviews_lock = asyncio.Lock()
         self._strips: OrderedDict[str, tuple[StripTable, asyncio.Lock]] = OrderedDict()

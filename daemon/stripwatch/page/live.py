@@ -18,6 +18,7 @@ import msgspec
 from stripwatch.client.messages import FrameImage
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.config.sections import Config
+from stripwatch.net.curve import ClientCurve
 from stripwatch.page.daemon_link import open_subscriber
 from stripwatch.view.overlay import draw_masks
 from stripwatch.wire.causes import WireError
@@ -47,9 +48,10 @@ class LivePicture(msgspec.Struct, frozen=True, kw_only=True):
 class LiveCamera:
     """One camera's pictures; `look` belongs to the event loop."""
 
-    def __init__(self, config: Config, camera: str) -> None:
+    def __init__(self, config: Config, camera: str, curve: ClientCurve | None = None) -> None:
         """Nothing is subscribed to yet."""
         self._config = config
+        self._curve = curve
         self._camera = camera
         self._pulse = asyncio.Event()  # set with each picture, and made anew
         self._latest: LivePicture | None = None
@@ -92,7 +94,10 @@ class LiveCamera:
 
     def _run(self) -> None:
         subscriber = open_subscriber(
-            self._config, (f"image.{self._camera}", f"defect.{self._camera}."), QUEUE
+            self._config,
+            (f"image.{self._camera}", f"defect.{self._camera}."),
+            QUEUE,
+            self._curve,
         )
         if subscriber is None:
             return

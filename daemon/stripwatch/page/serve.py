@@ -14,6 +14,7 @@ import uvicorn
 
 from stripwatch.config.sections import Config
 from stripwatch.errors import AddressError, ConfigError, ExitCode, StripwatchError
+from stripwatch.net.curve import ClientCurve
 from stripwatch.page.application import Application, make_application
 from stripwatch.service.sdnotify import Notifier
 
@@ -48,14 +49,16 @@ class _Server(uvicorn.Server):
         await super().serve(sockets)
 
 
-def serve(config: Config, stop: threading.Event, notifier: Notifier) -> ExitCode:
-    """Serve the page until `stop`.
+def serve(
+    config: Config, stop: threading.Event, notifier: Notifier, curve: ClientCurve | None = None
+) -> ExitCode:
+    """Serve the page until `stop`; `curve` is its key, where the daemon wants one.
 
     Raises:
         ConfigError: users or certificates cannot be used.
         AddressError: the address cannot be bound.
     """
-    application = make_application(config)
+    application = make_application(config, curve=curve)
     server = _Server(_settings(config, application))
     log = structlog.get_logger()
     with _bound(config) as listener:

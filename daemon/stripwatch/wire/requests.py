@@ -207,7 +207,14 @@ class Classes(_Answer, frozen=True, kw_only=True, tag_field="type", tag="classes
 
 
 ErrorCode = Literal[
-    "bad_request", "other_stream", "ahead", "too_many_readers", "storage", "not_found", "busy"
+    "bad_request",
+    "other_stream",
+    "ahead",
+    "too_many_readers",
+    "storage",
+    "not_found",
+    "busy",
+    "forbidden",
 ]
 
 

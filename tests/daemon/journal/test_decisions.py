@@ -140,3 +140,15 @@ def test_a_change_is_answered_with_what_holds(journal: Journal, desk: Desk) -> N
     assert isinstance(answer, Classes)
     assert (answer.seq, answer.stream) == (7, journal.stream)
     assert [entry.name for entry in answer.classes] == list(NAMES)
+
+
+def test_a_client_that_may_not_write_is_refused(journal: Journal, desk: Desk) -> None:
+    """It may still ask."""
+    with closing(Answers(journal.path.parent, lambda: None, desk)) as answers:
+        change = {"type": "thresholds", "id": "7", "who": "eva", "classes": []}
+        (refused,) = answers.answer(msgspec.json.encode(change), may_write=False)
+        answer = parse_answer(refused)
+        assert isinstance(answer, Error)
+        assert answer.error == "forbidden"
+        (told,) = answers.answer(b'{"type":"status","id":"7"}', may_write=False)
+        assert not isinstance(parse_answer(told), Error)
