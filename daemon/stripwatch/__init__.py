@@ -25,9 +25,11 @@ if TYPE_CHECKING:
         Light,
         NumberedEvent,
         Periodic,
+        Review,
         Status,
         StripEnd,
         StripStart,
+        Threshold,
     )
 
 __all__ = [
@@ -44,10 +46,12 @@ __all__ = [
     "NumberedEvent",
     "Periodic",
     "Renumbered",
+    "Review",
     "Status",
     "StripEnd",
     "StripStart",
     "Subscriber",
+    "Threshold",
     "__version__",
 ]
 _OF_CLIENT = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,13 +13,14 @@ import structlog
 from stripwatch._version import __version__
 from stripwatch.config.sections import Config
 from stripwatch.engines.load import engine_factory
-from stripwatch.engines.manifest import load_manifest
+from stripwatch.engines.manifest import DefectClass, load_manifest
 from stripwatch.errors import ExitCode
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.journal.mounts import network_file_system_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.health import state_line
+from stripwatch.service.kept_thresholds import Kept, applied, holding, load_kept
 from stripwatch.service.monitor.monitor import Monitor
 from stripwatch.service.reload_steps import ReloadSteps
 from stripwatch.service.running import Running, RunningNote
@@ -40,6 +41,7 @@ class App:
         self._notifier = notifier
         self._note = RunningNote()
         self._monitor: Monitor | None = None
+        self._noted: Model | None = None  # that the note tells
         self._log = structlog.get_logger()
         self._stop = SignalEvent()
         self._abort = False
@@ -72,9 +74,11 @@ class App:
         manifest = load_manifest(folder)
         classes = resolve_classes(self._config, manifest, self._path)
         factory = engine_factory(folder, manifest, self._config.engine)
-        model = model_of(manifest, classes)
+        kept = load_kept(Path(self._config.journal.folder or "journal"))
+        model = model_of(manifest, applied(kept, classes))
         self._look_at_journal_folder()
-        pipeline = Pipeline(self._config, model, factory)
+        self._log_kept(kept, classes)
+        pipeline = Pipeline(self._config, model, factory, classes)
         if self._monitor:
             self._monitor.watch(pipeline.sources())
         pipeline.start(self._stop.is_set)
@@ -97,6 +101,20 @@ class App:
             self._notifier.ready()
         return pipeline
 
+    def _log_kept(self, kept: Sequence[Kept], configured: Sequence[DefectClass]) -> None:
+        """Say which thresholds are those of an operator, and which of them hold no more."""
+        held = holding(kept, configured)
+        for one in kept:
+            setting = {"class_name": one.class_name, "key": one.key, "value": one.value}
+            if one in held:
+                self._log.info("set by an operator", **setting, who=one.who)
+            else:
+                self._log.warning(
+                    "what an operator set holds no more: the configuration has changed",
+                    **setting,
+                    who=one.who,
+                )
+
     def _look_at_journal_folder(self) -> None:
         """Warn where the journal may seem to work and be damaged one day."""
         folder = Path(self._config.journal.folder or "journal")
@@ -115,6 +133,7 @@ class App:
             ticks += 1
             self._beat()
             self._follow_reload(pipeline)
+            self._follow_model(pipeline.model)
             if ticks % NOTIFY_TICKS:
                 continue
             if not pipeline.is_late():
@@ -145,8 +164,14 @@ class App:
             self._notifier.reloading()
             self._reload.begin(pipeline)
 
+    def _follow_model(self, model: Model) -> None:
+        """A request may have changed thresholds."""
+        if self._noted is not None and model is not self._noted:
+            self._write_note(model)
+
     def _write_note(self, model: Model) -> None:
         """Tell `stripwatch reload` what runs; without the note SIGHUP works as ever."""
+        self._noted = model
         running = Running(
             path=str(self._path.resolve()),
             config=self._reload.config,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zmq
@@ -18,6 +18,7 @@ from stripwatch._version import __version__
 from stripwatch.config.fingerprint import config_hash
 from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
 from stripwatch.journal.requests import RequestServer
@@ -27,6 +28,7 @@ from stripwatch.net.door import Door, open_door
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
+from stripwatch.service.desk import OperatorDesk
 from stripwatch.service.monitor.sources import Sources
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
@@ -56,6 +58,7 @@ class Pipeline:
         config: Config,
         model: Model,
         factory: EngineFactory,
+        configured: Sequence[DefectClass] = (),
     ) -> None:
         """Allocate all frame memory and open all sockets.
 
@@ -63,6 +66,7 @@ class Pipeline:
             config: the whole of it.
             model: that the engine runs.
             factory: makes the engine on the slots' memory.
+            configured: its classes as the configuration alone gives them; (): the model's.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -86,7 +90,7 @@ class Pipeline:
             self.outbox = Outbox(
                 self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
             )
-            self._requests = self._open_requests()
+            self.desk, self._requests = self._open_requests(model, configured or model.classes)
             decoders = self._decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
@@ -248,14 +252,19 @@ class Pipeline:
             self._beats["door"] = Heartbeat()
         return door
 
-    def _open_requests(self) -> RequestServer | None:
-        """The end for clients that ask for events again, where one is configured."""
+    def _open_requests(
+        self, model: Model, configured: Sequence[DefectClass]
+    ) -> tuple[OperatorDesk, RequestServer | None]:
+        """Where operators decide, and the end for clients where one is configured."""
         settings = self._config.requests
+        beat = Heartbeat()
+        folder = self._journal.path.parent
+        desk = OperatorDesk(self.outbox, self.set_model, model, configured, folder, beat.beat)
         if settings is None:
-            return None
-        self._beats["requests"] = Heartbeat()
-        answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest)
-        return RequestServer(self._context, settings.endpoint, answers, self.door)
+            return desk, None
+        self._beats["requests"] = beat
+        answers = Answers(folder, lambda: self.telemetry.latest, desk)
+        return desk, RequestServer(self._context, settings.endpoint, answers, self.door)
 
     def _start_event(self) -> DaemonStart:
         return DaemonStart(

@@ -86,6 +86,7 @@ class FakeLine:
     ) -> None:
         self.pipeline = pipeline
         self.camera = camera
+        self.config = config
         self.events_endpoint = config.publish.endpoint  # for subscribers of one's own
         self._folder = Path(config.journal.folder or "")
         self.requests_endpoint = config.requests.endpoint if config.requests else ""

@@ -21,7 +21,7 @@ from tests.line.cameras import (
     receiving,
     wait,
 )
-from tests.line.forwarding import program
+from tests.programs import program
 
 from stripwatch.config.cameras import CameraSource
 from stripwatch.errors import ExitCode

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.line.forwarding import program
+from tests.programs import program
 
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.lab.bench.figures import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "capacity", "journal", "memory")
-ASKED_PARTS = ("periodic", "cameras")  # only where asked for
+ASKED_PARTS = ("cameras", "page", "periodic")  # only where asked for
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
 ALL_PARTS = (*PARTS, *ASKED_PARTS, *GPU_PARTS, RIVALS)
@@ -46,8 +46,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, the daemon's own capacity, and memory "
-        "over many frames; or, with --only periodic, how soon roll marks are found; or, with "
-        "--gpu, a GPU engine bare and in the daemon, a steady load, and a hot-swap.",
+        "over many frames; with --only page, what the operator's page costs the line; with --only "
+        "periodic, how soon roll marks are found; or, with --gpu, a GPU engine bare and in the "
+        "daemon, a steady load, and a hot-swap.",
     )
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
@@ -149,6 +150,7 @@ def _steps(
         journal_load,
         load,
         measure,
+        page,
         rivals,
         roll_marks,
     )
@@ -164,6 +166,7 @@ def _steps(
         "cameras": lambda: cameras.camera_load(setup),
         "periodic": lambda: roll_marks.roll_mark_figures(args.seed),
         "memory": lambda: measure.memory(setup, args.memory_frames),
+        "page": lambda: page.page_cost(setup),
     }
     if manifest is None:
         return steps
@@ -180,6 +183,7 @@ def _steps(
 
     return steps | {
         "end-to-end": lambda: measure.end_to_end(setup, args.engine, manifest, resources),
+        "page": lambda: page.page_cost(setup, (model, factory())),
         "gpu": lambda: gpu.modes(
             [replace(setup, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], engine
         ),

@@ -18,6 +18,7 @@ from stripwatch.config.errors import (
 )
 from stripwatch.config.forward import forward_mistakes, with_absolute_files
 from stripwatch.config.grading import wrong_grading
+from stripwatch.config.page import page_mistakes, with_absolute_page_files
 from stripwatch.config.rolls import range_mistakes
 from stripwatch.config.sections import Config, JournalSection, Strip
 from stripwatch.config.security import security_mistakes, with_absolute_keys
@@ -63,6 +64,7 @@ def config_of(table: dict[str, Any], path: Path) -> Config:
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
         *_wrong_edges(config.strip),
         *forward_mistakes(config.forward),
+        *page_mistakes(config.page),
         *_repeated("rolls.name", [roll.name for roll in config.rolls]),
         *range_mistakes(config.periodic, config.rolls),
         *security_mistakes(config.security, _bound(config)),
@@ -132,6 +134,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         and replaced(config.requests, endpoint=_absolute(config.requests.endpoint, folder)),
         forward=with_absolute_files(config.forward, folder),
         security=with_absolute_keys(config.security, folder),
+        page=with_absolute_page_files(config.page, folder),
     )
 
 

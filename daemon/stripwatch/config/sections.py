@@ -12,6 +12,7 @@ from stripwatch.config.errors import ENDPOINT_PATTERN, PATH_PATTERN
 from stripwatch.config.forward import Forward
 from stripwatch.config.grading import Grading
 from stripwatch.config.metrics import Metrics
+from stripwatch.config.page import Page
 from stripwatch.config.rolls import Periodic, Roll
 from stripwatch.config.security import Security
 from stripwatch.engines.base import Resources
@@ -165,3 +166,4 @@ class Config(_Section, frozen=True):
     metrics: Metrics | None = None
     service: Service = Service()
     forward: Forward = Forward()
+    page: Page = Page()

@@ -42,7 +42,7 @@ def changes_with_restart(running: Config, config: Config) -> tuple[Change, ...]:
 def _of_daemon(config: Config) -> dict[str, Any]:
     """What the daemon itself reads, as built-in values."""
     tree: dict[str, Any] = msgspec.to_builtins(config)
-    del tree["forward"]
+    del tree["forward"], tree["page"]
     for camera in tree["cameras"]:
         del camera["source"]
     return tree

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _TRAIN = "train"
 _EXTRAS = {  # extra of pyproject.toml, by the first part of the module's name
+    "argon2": "page",
     "asyncua": "opcua",
     "genicam": "genicam",
     "google": "build",  # protobuf
@@ -15,9 +16,11 @@ _EXTRAS = {  # extra of pyproject.toml, by the first part of the module's name
     "pyarrow": "parquet",
     "pycuda": "cuda",
     "pypylon": "pylon",
+    "starlette": "page",
     "tensorboard": "tensorboard",
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
+    "uvicorn": "page",
     "jinja2": _TRAIN,
     "lightning": _TRAIN,
     "matplotlib": _TRAIN,

@@ -20,6 +20,7 @@ from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.inspect.model import Model
 from stripwatch.service.changes import Change
+from stripwatch.service.desk import OperatorDesk
 from stripwatch.service.logs import set_log_level
 from stripwatch.service.reload import Reading, Reload
 from stripwatch.stages.engine_swap import Swap
@@ -31,6 +32,8 @@ CHANGES_MAX = 100  # in one event
 
 class Line(Protocol):
     """What a reload changes: the pipeline."""
+
+    desk: OperatorDesk
 
     @property
     def model(self) -> Model: ...
@@ -60,7 +63,8 @@ class ReloadSteps:
         return bool(self._reading or self._reload)
 
     def begin(self, line: Line) -> None:
-        """Read the file again."""
+        """Read the file again; operators change nothing meanwhile."""
+        line.desk.begin_reload()
         self._reading = Reading(self._path, self.config, line.model)
 
     def advance(self, line: Line) -> bool:
@@ -107,11 +111,13 @@ class ReloadSteps:
         assert reload is not None
         self._follow = None
         self.config = reload.config
+        line.desk.end_reload(reload.model, reload.configured)
         changes = [*map(str, reload.changes)]
         self._log.info("reloaded", model=reload.model.name, changes=changes)
         return self._end(line, reload.model, reload.changes, reload.ignored)
 
     def _refused(self, line: Line, error: Exception | None) -> bool:
+        line.desk.end_reload(None)
         self._log.error("not reloaded; the running engine and settings stay", error=str(error))
         return self._end(line, line.model, refusal=str(error) or "unknown")
 

@@ -15,24 +15,26 @@ import structlog
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Ledger
 from stripwatch.inspect.inspector import DefectiveFrame
+from stripwatch.journal.faults import JournalReplaced
 from stripwatch.journal.records import Transaction
 from stripwatch.journal.retention import Limits, Retention
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
-from stripwatch.stages.batches import Batch, BatchQueue
+from stripwatch.stages.batches import Batch, BatchQueue, Ticket
 from stripwatch.stages.bookings import Bookings, book
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.histogram import Histogram
 from stripwatch.stages.latency import LatencyWindow
-from stripwatch.stages.numbers import Message, NumberedView, number
+from stripwatch.stages.numbering import Message, NumberedView, number_events
 from stripwatch.wire.event import (
     NO_SEQ,
     NO_STREAM,
     DaemonReload,
     DaemonStart,
     DaemonStop,
+    NumberedEvent,
     Status,
     build_event,
 )
@@ -42,10 +44,6 @@ POLL_S = 0.05  # longest wait for a batch, so that subscriptions are read
 BOOK_S = 0.1  # clean frames wait so long for events, to share a commit with them
 RETRY_S_MIN = 0.1  # after a fault of the journal, growing
 RETRY_S_MAX = 2.0
-
-
-class JournalReplaced(StorageError):
-    """Another journal has taken the place of the one that this daemon writes."""
 
 
 class Outbox:
@@ -86,9 +84,8 @@ class Outbox:
         self._writing_ns = 0  # when the oldest batch that is being written was inspected
         self.fault = ""  # why the journal cannot be written; read by other threads
         self._is_after_crash = past.is_unclean
-        for record in past.coverage:
-            account = record.account
-            self.ledger.restore(record.camera, replace(account, missed=account.missed.copy()))
+        for camera, account in ((record.camera, record.account) for record in past.coverage):
+            self.ledger.restore(camera, replace(account, missed=account.missed.copy()))
 
     def put(self, batch: Batch, beat: Callable[[], None]) -> None:
         """Deliver thread: hand over a batch; waits while too much waits already."""
@@ -97,6 +94,19 @@ class Outbox:
     def tell(self, event: DaemonReload) -> None:
         """Any thread: journal and publish an event of the daemon itself."""
         self._queue.add(Batch([event]))
+
+    def offer(self, event: NumberedEvent) -> Ticket:
+        """Any thread: hand over an event that is not of frames.
+
+        Raises:
+            StorageError: the journal cannot be written, or too much waits for it.
+        """
+        ticket = Ticket()
+        if self.fault:
+            raise StorageError(self.fault)
+        if not self._queue.offer(Batch([event], ticket=ticket)):
+            raise StorageError("too many events wait for the journal; try again")
+        return ticket
 
     def close(self) -> None:
         """Deliver thread: nothing will follow."""
@@ -207,6 +217,8 @@ class Outbox:
         self.stream, self.last_seq = self._journal.stream, self._journal.last_seq
         published_ns = time.monotonic_ns()
         for batch in batches:
+            if batch.ticket:
+                batch.ticket.written.set()
             book(self.ledger, batch.entries)
             if batch.outputs:
                 self.latency.add_all(batch.latencies_ms(published_ns))
@@ -221,7 +233,7 @@ class Outbox:
         """
         transaction = self._bookings.transaction(batches)
         end = self._journal.end
-        messages = number(batches, transaction, end)
+        messages = number_events(batches, transaction, end)
         wait_s = RETRY_S_MIN
         while transaction:
             try:
@@ -233,7 +245,7 @@ class Outbox:
                     if self._journal.end != end:
                         transaction = self._begin_anew(batches)
                         end = self._journal.end
-                        messages = number(batches, transaction, end)
+                        messages = number_events(batches, transaction, end)
                 begun_s = time.monotonic()
                 self._journal.append(transaction)
                 self.commit_s.add(time.monotonic() - begun_s)

@@ -20,10 +20,12 @@ from stripwatch.wire.event import (
     Gap,
     Light,
     Periodic,
+    Review,
     State,
     Status,
     StripEnd,
     StripStart,
+    Threshold,
 )
 from stripwatch.wire.verdict import Verdict
 
@@ -54,6 +56,10 @@ def format_event(  # noqa: PLR0911 - one for each type
             return _periodic(event)
         case StripStart() | StripEnd():
             return _strip(event)
+        case Review():
+            return _review(event)
+        case Threshold():
+            return _threshold(event)
         case DaemonStart() | DaemonStop() | DaemonReload():
             return _daemon(event)
         case Status():
@@ -153,6 +159,22 @@ def _daemon(event: DaemonEvent) -> Text:
         return line.append("the daemon before was killed, or power was lost", "bold red")
     line.append(f"daemon stops: {event.reason}", "bold")
     return line.append(f", {event.detail}" if event.detail else "")
+
+
+def _review(event: Review) -> Text:
+    line = _front(event.t_ns, event.camera, event.strip)
+    what = f"{event.class_name} is {event.verdict}"
+    if event.said:
+        what = f"{event.class_name} is {event.said}"
+    line.append(f"review of defect {event.defect_seq} by {event.who}: ")
+    line.append(what, "bold")
+    return line.append(f"; {event.note}" if event.note else "")
+
+
+def _threshold(event: Threshold) -> Text:
+    line = _front(event.t_ns, "", None)
+    changes = [f"{one.class_name} {one.key} {one.old:g} -> {one.new:g}" for one in event.changes]
+    return line.append(f"changed by {event.who}: ").append(", ".join(changes), "bold")
 
 
 def _notice(event: Lost | Renumbered) -> Text:

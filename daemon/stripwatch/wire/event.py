@@ -3,9 +3,10 @@
     [topic, payload]
 
 The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py`,
-of `light.py`, `periodic.py` or `daemon.py`. Journalled events (defect, defect_closed, gap, light,
-periodic, strip_start, strip_end, daemon_start, daemon_stop, daemon_reload) are numbered: `stream`
-names the journal and `seq` counts from 1 without a hole. Telemetry (status, frame) is not numbered.
+of `light.py`, `periodic.py`, `operator.py` or `daemon.py`. Journalled events (defect,
+defect_closed, gap, light, periodic, strip_start, strip_end, review, threshold, daemon_start,
+daemon_stop, daemon_reload) are numbered: `stream` names the journal and `seq` counts from 1 without
+a hole. Telemetry (status, frame) is not numbered.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
 from stripwatch.wire.numbered import Millimetres as Millimetres
 from stripwatch.wire.numbered import Numbered
 from stripwatch.wire.numbered import Stream as Stream
+from stripwatch.wire.operator import Review as Review
+from stripwatch.wire.operator import Threshold as Threshold
 from stripwatch.wire.periodic import Periodic as Periodic
 from stripwatch.wire.state import Reason as Reason
 from stripwatch.wire.state import State as State
@@ -162,7 +165,8 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
 
 StripEvent = Defect | DefectClosed | Gap | Light | Periodic | StripStart | StripEnd
 DaemonEvent = DaemonStart | DaemonStop | DaemonReload
-NumberedEvent = StripEvent | DaemonEvent
+LineEvent = DaemonEvent | Threshold  # of no camera
+NumberedEvent = StripEvent | Review | LineEvent
 Event = NumberedEvent | Status | FrameResult
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -186,6 +190,10 @@ def topic_of(event: Event) -> str:  # noqa: PLR0911 - one for each type
             return f"periodic.{event.side}"
         case StripStart() | StripEnd():
             return f"strip.{event.camera}"
+        case Review():
+            return f"review.{event.camera}"
+        case Threshold():
+            return "threshold"
         case FrameResult():
             return f"frame.{event.camera}"
         case DaemonStart() | DaemonStop() | DaemonReload():

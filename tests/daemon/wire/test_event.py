@@ -30,14 +30,17 @@ from stripwatch.wire.event import (
     Periodic,
     Position,
     Reason,
+    Review,
     State,
     Status,
     StripEnd,
     StripStart,
+    Threshold,
     build_event,
     parse_event,
     topic_of,
 )
+from stripwatch.wire.operator import ThresholdChange
 from stripwatch.wire.schema import schema
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -180,6 +183,31 @@ EXAMPLES: dict[str, Event] = {
         subscribers=2,
         last_event_seq=99,
     ),
+    "review": Review(
+        stream="5d0c",
+        seq=98,
+        camera="top",
+        strip="COIL-4711",
+        t_ns=7,
+        who="Eva Müller",
+        defect_seq=17,
+        class_name="scratches",
+        verdict="other",
+        said="cracks",
+        box_px=(3, 4, 50, 60),
+        note="at the edge",
+    ),
+    "threshold": Threshold(
+        stream="5d0c",
+        seq=99,
+        t_ns=8,
+        who="eva",
+        changes=(
+            ThresholdChange(class_name="scratches", key="threshold", old=0.5, new=0.625),
+            ThresholdChange(class_name="pits", key="min_area_px", old=30, new=40),
+        ),
+        note="",
+    ),
     "daemon_start": DaemonStart(
         stream="5d0c",
         seq=100,
@@ -217,6 +245,7 @@ EXAMPLES: dict[str, Event] = {
 # Added to version 1: an event that was kept before still parses.
 ADDED_KEYS = {
     *("images_dropped", "pictures_dropped", "mask_block_px"),
+    *("said", "box_px", "note"),
     *("is_whole", "reasons", "silent_cameras", "whole_defects"),
 }
 
@@ -243,6 +272,8 @@ def test_topics() -> None:
         "periodic": "periodic.top",
         "strip_start": "strip.top",
         "strip_end": "strip.top",
+        "review": "review.top",
+        "threshold": "threshold",
         "daemon_start": "daemon",
         "daemon_reload": "daemon",
         "daemon_stop": "daemon",

@@ -1,4 +1,4 @@
-"""Numbers for events, and what is journalled and published of them."""
+"""Numbers for the events of batches: what is journalled, and what is to be published after it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from stripwatch.wire.event import FrameResult, Status, build_event, with_number
 
 @dataclass(frozen=True, slots=True)
 class NumberedView:
-    """A view of a defect, now that its event has a number."""
+    """What the picture of a defect is made from."""
 
-    seq: int
+    seq: int  # of its defect
     view: View
 
 
 Message = list[bytes] | DefectiveFrame | NumberedView
 
 
-def number(
+def number_events(
     batches: Sequence[Batch], transaction: Transaction, end: tuple[str, int]
 ) -> list[Message]:
-    """Number the events of these batches; fills in `transaction.events`.
+    """Number the events of these batches; fills in `transaction.events` and the tickets.
 
     Args:
         batches: in order.
-        transaction: in which they are going to be written.
-        end: stream of the journal, and number of its newest event.
+        transaction: that writes them.
+        end: of the journal: its stream, and the number of its newest event.
 
-    Returns what is to be published, in order.
+    Returns:
+        What is to be published, in order.
     """
     stream, seq = end
     t_ns = time.time_ns()
@@ -55,4 +56,6 @@ def number(
                     topic, payload = message = build_event(event)
                     messages.append(message)
                     transaction.events.append(event_record(event, topic, payload, t_ns))
+        if batch.ticket:
+            batch.ticket.seq = seq
     return messages
