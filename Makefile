@@ -8,6 +8,8 @@
 # make deb              a Debian package for this computer's Debian, in build/deb (docs/install.md)
 # make sbom             what the environment holds, as CycloneDX: build/sbom.json
 # make audit            ask PyPI for known vulnerabilities of it; needs the network
+# make screenshots     pictures of the operator's page, in docs/images
+# make man             manual pages of the three programs, in build/man
 # make constraints       pin the versions that are installed now
 # make clean             remove what the targets above have made
 #
@@ -26,6 +28,9 @@ IN_PARALLEL := -n 2 --dist loadfile
 # Compiled when the package is installed.
 NATIVE := daemon/build_native.py daemon/stripwatch/inspect/native/findings.c
 
+# The pictures that the documents show; all: make screenshots PICTURES=
+PICTURES ?= --views live line strip review thresholds --themes dark
+
 MAN_FOLDER ?= build/man
 MAN_PAGE := $(BIN)/argparse-manpage --function make_parser \
     --project-name stripwatch --manual-title stripwatch
@@ -36,6 +41,7 @@ DEB_EXTRAS ?= build,mqtt,page
 
 .PHONY: demo check fast-tests test style types test-simulation bench man deb sbom audit \
     constraints clean
+.PHONY: demo check fast-tests test style types test-simulation bench screenshots man constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
@@ -75,6 +81,10 @@ test-simulation: $(VENV)/.gpu-simulation
 bench: $(VENV)/.base
 	$(BIN)/engine-build models/edge/model.onnx
 	$(BIN)/stripwatch bench --engine models/edge/openvino
+
+# They need Debian's chromium and nodejs.
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.page.screenshots docs/images $(PICTURES)
 
 man: $(VENV)/.test
 	mkdir -p $(MAN_FOLDER)
