@@ -14,7 +14,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 PACKAGES = FOLDER / "package.json"
-INSTALLED = FOLDER.parents[1] / "build" / "page-tests"
+INSTALLED = FOLDER.parents[1] / "build" / ".page-tests"
 INSTALL_S_MAX = 120
 
 

@@ -2,7 +2,7 @@
  * Frames per second of the strip map in a headless Chromium without a GPU: 200,000 defects on a
  * strip of 15 km, zoomed and panned from 10 m to the whole strip.
  *
- *   node tests/page/frame_rate.mjs build/page-tests /usr/bin/chromium
+ *   node tests/page/frame_rate.mjs build/.page-tests /usr/bin/chromium
  */
 
 import { createRequire } from "node:module";
