@@ -5,6 +5,10 @@
 # make fuzz              damaged input for every parser; CASES=1000000 and SEED=7 choose
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
+# make deb               a Debian package for this computer's Debian, in build/deb (docs/install.md)
+# make sbom              what the environment holds, as CycloneDX: build/sbom.json
+# make audit             ask PyPI for known vulnerabilities of it; needs the network
+# make screenshots       pictures of the operator's page, in docs/images
 # make man             manual pages of the three programs, in build/man
 # make constraints       pin the versions that are installed now
 # make clean             remove what the targets above have made
@@ -24,13 +28,21 @@ IN_PARALLEL := -n 2 --dist loadfile
 # Compiled when the package is installed.
 NATIVE := daemon/build_native.py daemon/stripwatch/inspect/native/findings.c
 
+# The pictures that the documents show; all: make screenshots PICTURES=
+PICTURES ?= --views live line strip review thresholds --themes dark
+
 MAN_FOLDER ?= build/man
 MAN_PAGE := $(BIN)/argparse-manpage --function make_parser \
     --project-name stripwatch --manual-title stripwatch
 
+DEB_FOLDER ?= build/deb
+DEB_PYTHON ?= /usr/bin/python3
+DEB_EXTRAS ?= build,mqtt,page
+
 CASES ?= 100000
 
-.PHONY: demo check fast-tests test style types soak fuzz test-simulation bench man constraints clean
+.PHONY: demo check fast-tests test style types soak fuzz test-simulation bench screenshots man \
+    deb sbom audit constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
@@ -53,6 +65,7 @@ style: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive daemon engine_build train
 
 types: $(VENV)/.test
 	$(BIN)/mypy
@@ -73,6 +86,10 @@ bench: $(VENV)/.base
 	$(BIN)/engine-build models/edge/model.onnx
 	$(BIN)/stripwatch bench --engine models/edge/openvino
 
+# They need Debian's chromium and nodejs.
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.page.screenshots docs/images $(PICTURES)
+
 man: $(VENV)/.test
 	mkdir -p $(MAN_FOLDER)
 	$(MAN_PAGE) --module stripwatch.cli.main --prog stripwatch \
@@ -81,6 +98,22 @@ man: $(VENV)/.test
 	    --description 'build inspection engines from models' --output $(MAN_FOLDER)/engine-build.1
 	$(MAN_PAGE) --module stripwatch_train.cli.main --prog stripwatch-train \
 	    --description 'train models for stripwatch' --output $(MAN_FOLDER)/stripwatch-train.1
+
+deb: man
+	FOLDER=$(abspath $(DEB_FOLDER)) MAN=$(abspath $(MAN_FOLDER)) BIN=$(abspath $(BIN)) \
+	    PYTHON=$(DEB_PYTHON) EXTRAS=$(DEB_EXTRAS) sh systemd/debian/build.sh
+
+# Of the environment of another Python: make sbom SBOM_PYTHON=/opt/stripwatch/bin/python3
+SBOM_FILE ?= build/sbom.json
+SBOM_PYTHON ?= $(BIN)/python
+sbom: $(VENV)/.test
+	mkdir -p $(dir $(SBOM_FILE))
+	$(BIN)/cyclonedx-py environment --no-validate --output-reproducible \
+	    --pyproject pyproject.toml --output-file $(SBOM_FILE) $(SBOM_PYTHON)
+
+# What could not be asked about is an error, too. docs/install.md says how without the internet.
+audit: $(VENV)/.test
+	$(BIN)/pip-audit --strict --local --skip-editable $(AUDIT_OPTIONS)
 
 # The daemon, OpenVINO and engine-build; no torch.
 $(VENV)/.base: pyproject.toml constraints.txt $(NATIVE)

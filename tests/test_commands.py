@@ -33,7 +33,7 @@ PARSERS = {
 }
 COMMANDS = (
     *("run", "init", "check", "reload", "demo", "replay", "record", "events", "journal"),
-    *("grade", "report", "audit", "forward", "keys", "bench"),
+    *("grade", "report", "audit", "camera", "forward", "keys", "bench"),
 )
 
 

@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from stripwatch.client.position import Lost, Renumbered
     from stripwatch.client.subscriber import Subscriber
     from stripwatch.wire.event import (
+        DaemonReload,
         DaemonStart,
         DaemonStop,
         Defect,
         Event,
         FrameResult,
         Gap,
+        Light,
         NumberedEvent,
         Periodic,
+        Review,
         Status,
         StripEnd,
         StripStart,
+        Threshold,
     )
 
 __all__ = [
+    "DaemonReload",
     "DaemonStart",
     "DaemonStop",
     "Defect",
@@ -36,14 +41,17 @@ __all__ = [
     "FrameImage",
     "FrameResult",
     "Gap",
+    "Light",
     "Lost",
     "NumberedEvent",
     "Periodic",
     "Renumbered",
+    "Review",
     "Status",
     "StripEnd",
     "StripStart",
     "Subscriber",
+    "Threshold",
     "__version__",
 ]
 _OF_CLIENT = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,18 +13,19 @@ import structlog
 from stripwatch._version import __version__
 from stripwatch.config.sections import Config
 from stripwatch.engines.load import engine_factory
-from stripwatch.engines.manifest import load_manifest
+from stripwatch.engines.manifest import DefectClass, load_manifest
 from stripwatch.errors import ExitCode
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.journal.mounts import network_file_system_of
 from stripwatch.pipeline import Pipeline
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.health import state_line
-from stripwatch.service.reload import Reading, Reload
+from stripwatch.service.kept_thresholds import Kept, applied, holding, load_kept
+from stripwatch.service.monitor.monitor import Monitor
+from stripwatch.service.reload_steps import ReloadSteps
 from stripwatch.service.running import Running, RunningNote
 from stripwatch.service.sdnotify import Notifier
 from stripwatch.service.signals import SignalEvent
-from stripwatch.stages.engine_swap import Swap
 from stripwatch.wire.state import State
 
 TICK_S = 0.1
@@ -36,17 +37,16 @@ class App:
 
     def __init__(self, path: Path, config: Config, notifier: Notifier) -> None:
         self._path = path  # of the configuration, to read it again
-        self._config = config  # that the daemon follows; a reload replaces it
+        self._config = config  # with which it starts
         self._notifier = notifier
         self._note = RunningNote()
-        self._reloads = 0  # that have ended
+        self._monitor: Monitor | None = None
+        self._noted: Model | None = None  # that the note tells
         self._log = structlog.get_logger()
         self._stop = SignalEvent()
         self._abort = False
         self._reload_wanted = False
-        self._reading: Reading | None = None  # of the configuration and the engine's files
-        self._reload: Reload | None = None  # that is being made
-        self._swap: Swap | None = None
+        self._reload = ReloadSteps(path, config)
 
     def run(self) -> ExitCode:
         """Run until SIGTERM, SIGINT or a failure.
@@ -58,9 +58,15 @@ class App:
             StorageError: the journal cannot be opened, or belongs to another daemon.
         """
         with self._signals():
-            pipeline = self._start_up()
-            self._main_loop(pipeline)
-            return self._shut_down(pipeline)
+            if self._config.metrics:
+                self._monitor = Monitor(self._config.metrics.port)
+            try:
+                pipeline = self._start_up()
+                self._main_loop(pipeline)
+                return self._shut_down(pipeline)
+            finally:
+                if self._monitor:
+                    self._monitor.close()
 
     def _start_up(self) -> Pipeline:
         self._notifier.status(f"{State.STARTING}: loading the engine")
@@ -68,9 +74,13 @@ class App:
         manifest = load_manifest(folder)
         classes = resolve_classes(self._config, manifest, self._path)
         factory = engine_factory(folder, manifest, self._config.engine)
-        model = model_of(manifest, classes)
+        kept = load_kept(Path(self._config.journal.folder or "journal"))
+        model = model_of(manifest, applied(kept, classes))
         self._look_at_journal_folder()
-        pipeline = Pipeline(self._config, model, factory)
+        self._log_kept(kept, classes)
+        pipeline = Pipeline(self._config, model, factory, classes)
+        if self._monitor:
+            self._monitor.watch(pipeline.sources())
         pipeline.start(self._stop.is_set)
         if pipeline.failure is None and not self._stop.is_set():
             if not pipeline.deliverer.inspector.is_native:
@@ -91,6 +101,20 @@ class App:
             self._notifier.ready()
         return pipeline
 
+    def _log_kept(self, kept: Sequence[Kept], configured: Sequence[DefectClass]) -> None:
+        """Say which thresholds are those of an operator, and which of them hold no more."""
+        held = holding(kept, configured)
+        for one in kept:
+            setting = {"class_name": one.class_name, "key": one.key, "value": one.value}
+            if one in held:
+                self._log.info("set by an operator", **setting, who=one.who)
+            else:
+                self._log.warning(
+                    "what an operator set holds no more: the configuration has changed",
+                    **setting,
+                    who=one.who,
+                )
+
     def _look_at_journal_folder(self) -> None:
         """Warn where the journal may seem to work and be damaged one day."""
         folder = Path(self._config.journal.folder or "journal")
@@ -107,7 +131,9 @@ class App:
         ticks = 0
         while not self._stop.wait(TICK_S) and pipeline.failure is None:
             ticks += 1
+            self._beat()
             self._follow_reload(pipeline)
+            self._follow_model(pipeline.model)
             if ticks % NOTIFY_TICKS:
                 continue
             if not pipeline.is_late():
@@ -121,60 +147,39 @@ class App:
                     f"{missed} missed or rejected"
                 )
 
+    def _beat(self) -> None:
+        if self._monitor:
+            self._monitor.beat()
+
     def _follow_reload(self, pipeline: Pipeline) -> None:
         """Begin a reload that SIGHUP asked for, or complete one that is under way."""
-        if self._swap is not None:
-            if self._swap.over.is_set():
-                self._end_reload(pipeline, self._swap.error)
-        elif self._reading is not None:
-            if self._reading.over.is_set():
-                self._apply(pipeline, self._reading)
+        if self._reload.under_way:
+            if self._reload.advance(pipeline):
+                self._write_note(pipeline.model)
+                if self._monitor:
+                    self._monitor.reload_ended(done=not self._reload.refusal)
+                self._notifier.ready()
         elif self._reload_wanted:
             self._reload_wanted = False
             self._notifier.reloading()
-            self._reading = Reading(self._path, self._config, pipeline.model)
+            self._reload.begin(pipeline)
 
-    def _apply(self, pipeline: Pipeline, reading: Reading) -> None:
-        """Ask the engine thread for what was read."""
-        self._reading = None
-        reload = reading.reload
-        if reload is None:
-            self._end_reload(pipeline, reading.error)
-            return
-        self._reload = reload
-        if reload.ignored:
-            self._log.warning("these changes need a restart", changes=[*map(str, reload.ignored)])
-        if reload.factory is None:
-            pipeline.set_model(reload.model)
-            self._end_reload(pipeline, None)
-            return
-        self._log.info("loading the new engine", model=reload.model.name)
-        self._swap = pipeline.swap(reload.model, reload.factory)
+    def _follow_model(self, model: Model) -> None:
+        """A request may have changed thresholds."""
+        if self._noted is not None and model is not self._noted:
+            self._write_note(model)
 
-    def _end_reload(self, pipeline: Pipeline, error: Exception | None) -> None:
-        reload, self._reload, self._swap = self._reload, None, None
-        self._reloads += 1
-        if error is None:
-            assert reload is not None
-            self._config = reload.config
-            changes = [*map(str, reload.changes)]
-            self._log.info("reloaded", model=reload.model.name, changes=changes)
-            self._write_note(reload.model)
-        else:
-            self._log.error("not reloaded; the running engine and settings stay", error=str(error))
-            self._write_note(pipeline.model, refusal=str(error))
-        self._notifier.ready()
-
-    def _write_note(self, model: Model, refusal: str = "") -> None:
+    def _write_note(self, model: Model) -> None:
         """Tell `stripwatch reload` what runs; without the note SIGHUP works as ever."""
+        self._noted = model
         running = Running(
             path=str(self._path.resolve()),
-            config=self._config,
+            config=self._reload.config,
             engine_hash=model.engine_hash,
             classes=model.classes,
             gate=model.gate,
-            reloads=self._reloads,
-            refusal=refusal,
+            reloads=self._reload.ended,
+            refusal=self._reload.refusal,
         )
         try:
             self._note.write(running)
@@ -199,6 +204,7 @@ class App:
         waited_s = 0.0
         while not pipeline.join(TICK_S):
             waited_s += TICK_S
+            self._beat()
             if self._abort or waited_s >= self._config.service.drain_timeout_s:
                 self._log.error("stopped before everything was inspected", waited_s=waited_s)
                 if pipeline.failure is None:

@@ -31,6 +31,10 @@ class DeviceError(StripwatchError):
     """The device that runs the engine failed."""
 
 
+class CameraError(DeviceError):
+    """A camera stopped, or does not answer; a new process connects it again."""
+
+
 class BrokenDeviceError(DeviceError):
     """The device failed so that, by its maker's word, only a new process can use it again."""
 
@@ -56,4 +60,5 @@ class ExitCode(IntEnum):
     ADDRESS = 7  # an endpoint could not be bound or connected
     DIFFERENT = 8  # `replay --expect` found differences
     DRAIN_TIMEOUT = 9  # stopping took longer than `drain_timeout_s`
+    CAMERA = 10  # a camera stopped, or does not answer; a new process connects it again
     INTERRUPTED = 130  # Ctrl-C, as shells report it

@@ -7,41 +7,43 @@ makes the pipeline only watches them.
 from __future__ import annotations
 
 import functools
-import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import zmq
 
 from stripwatch._version import __version__
+from stripwatch.config.fingerprint import config_hash
 from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
+from stripwatch.engines.manifest import DefectClass
 from stripwatch.inspect.model import Model
 from stripwatch.journal.answers import Answers
-from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.requests import RequestServer
 from stripwatch.journal.retention import limits_of
-from stripwatch.journal.store import Journal, Past
-from stripwatch.journal.strips import strip_events
+from stripwatch.journal.store import Journal
 from stripwatch.net.door import Door, open_door
 from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
+from stripwatch.service.desk import OperatorDesk
+from stripwatch.service.monitor.sources import Sources
 from stripwatch.service.status import Telemetry
 from stripwatch.stages.decode import THREADS as DECODE_THREADS
 from stripwatch.stages.decode import Decoders
 from stripwatch.stages.deliver import Deliverer
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.engine_swap import Swap
+from stripwatch.stages.follow import Follow
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.receive import Receiver
+from stripwatch.stages.resume import resume, resume_grades
 from stripwatch.stages.slots import SlotRing
 from stripwatch.stages.warm import warm_up
-from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonStart, DaemonStop
+from stripwatch.wire.event import NO_SEQ, NO_STREAM, DaemonReload, DaemonStart, DaemonStop
 
 THREADS = ("receive", "engine", "deliver", "outbox", "images", "pictures")  # and those that decode
 DECODERS = tuple(f"decode-{number}" for number in range(1, DECODE_THREADS + 1))
@@ -56,6 +58,7 @@ class Pipeline:
         config: Config,
         model: Model,
         factory: EngineFactory,
+        configured: Sequence[DefectClass] = (),
     ) -> None:
         """Allocate all frame memory and open all sockets.
 
@@ -63,6 +66,7 @@ class Pipeline:
             config: the whole of it.
             model: that the engine runs.
             factory: makes the engine on the slots' memory.
+            configured: its classes as the configuration alone gives them; (): the model's.
 
         Raises:
             AddressError: an endpoint cannot be bound or connected.
@@ -80,14 +84,14 @@ class Pipeline:
             past = self._journal.past()
             names = [camera.name for camera in config.cameras]
             self.publisher = Publisher(self._context, config.publish, names, self.door)
-            images = Images()
-            pictures = Pictures(config.pictures, self._journal.path.parent)
+            images = self._images = Images()
+            pictures = self._pictures = Pictures(config.pictures, self._journal.path.parent)
             limits = limits_of(config.journal)
             self.outbox = Outbox(
                 self._journal, past, self.publisher, images, pictures, limits, self._beats["outbox"]
             )
-            self._requests = self._open_requests()
-            decoders = Decoders(self._ring)
+            self.desk, self._requests = self._open_requests(model, configured or model.classes)
+            decoders = self._decoders = Decoders(self._ring)
             self.receiver = Receiver(
                 config,
                 self._ring,
@@ -114,11 +118,25 @@ class Pipeline:
             self._beats["deliver"],
         )
         self.telemetry = self._make_telemetry()
-        self._resume(past)
+        resume(past, self.receiver, self.deliverer.inspector)
         if config.grading.rules:
-            self._resume_grades(past)
-        self._threads = self._make_threads(decoders, images, pictures)
+            resume_grades(past, self.deliverer.grades, self._journal.path.parent)
+        self._threads = self._make_threads()
         self._failures: list[BaseException] = []  # what ended threads; each appends its own
+
+    def sources(self) -> Sources:
+        """What metrics and health are read from."""
+        return Sources(
+            self._beats,
+            self._ring,
+            self._decoders,
+            self._engine_loop,
+            self.outbox,
+            self._images,
+            self._pictures,
+            self.telemetry,
+            self._journal.path.parent,
+        )
 
     def start(self, should_stop: Callable[[], bool] = lambda: False) -> None:
         """Start the threads; return when the engine is warm, failed, or a stop is asked for."""
@@ -130,6 +148,8 @@ class Pipeline:
         while not self._engine_loop.ready.wait(0.1):
             if self.failure or should_stop():
                 break
+        for beat in self._beats.values():
+            beat.beat()
         for thread in others:
             thread.start()
 
@@ -145,6 +165,17 @@ class Pipeline:
     def swap(self, model: Model, factory: EngineFactory) -> Swap:
         """Change the engine while frames flow; see `EngineLoop.swap`."""
         return self._engine_loop.swap(model, factory)
+
+    def follow(self, config: Config) -> Follow:
+        """Take other cameras, rolls and rules of grading while frames flow."""
+        change = Follow(config)
+        self.publisher.follow(change.cameras)
+        self.receiver.follow(change)
+        return change
+
+    def tell(self, event: DaemonReload) -> None:
+        """Journal and publish an event of the daemon itself."""
+        self.outbox.tell(event)
 
     @property
     def failure(self) -> BaseException | None:
@@ -183,14 +214,13 @@ class Pipeline:
             self._engine_loop,
             self.outbox,
             self.publisher,
+            self.deliverer.inspector.light,
             self._stop,
             lambda: self.failure,
             self.door,
         )
 
-    def _make_threads(
-        self, decoders: Decoders, images: Images, pictures: Pictures
-    ) -> list[threading.Thread]:
+    def _make_threads(self) -> list[threading.Thread]:
         """All threads of the pipeline; the engine's is the first."""
         threads = [
             self._thread("engine", self._engine_loop.run),
@@ -201,11 +231,11 @@ class Pipeline:
                 lambda: self.outbox.run(self._start_event(), self._stop_event, self.telemetry.tick),
             ),
             self._thread(
-                "images", lambda: images.run(self._beats["images"].beat, self.outbox.wake)
+                "images", lambda: self._images.run(self._beats["images"].beat, self.outbox.wake)
             ),
-            self._thread("pictures", lambda: pictures.run(self._beats["pictures"].beat)),
+            self._thread("pictures", lambda: self._pictures.run(self._beats["pictures"].beat)),
             *(
-                self._thread(name, functools.partial(decoders.run, beat))
+                self._thread(name, functools.partial(self._decoders.run, beat))
                 for name, beat in self._beats.items()
                 if name.startswith("decode-")
             ),
@@ -222,36 +252,19 @@ class Pipeline:
             self._beats["door"] = Heartbeat()
         return door
 
-    def _open_requests(self) -> RequestServer | None:
-        """The end for clients that ask for events again, where one is configured."""
+    def _open_requests(
+        self, model: Model, configured: Sequence[DefectClass]
+    ) -> tuple[OperatorDesk, RequestServer | None]:
+        """Where operators decide, and the end for clients where one is configured."""
         settings = self._config.requests
+        beat = Heartbeat()
+        folder = self._journal.path.parent
+        desk = OperatorDesk(self.outbox, self.set_model, model, configured, folder, beat.beat)
         if settings is None:
-            return None
-        self._beats["requests"] = Heartbeat()
-        answers = Answers(self._journal.path.parent, lambda: self.telemetry.latest)
-        return RequestServer(self._context, settings.endpoint, answers, self.door)
-
-    def _resume(self, past: Past) -> None:
-        """Continue the sessions and strips of the daemon before this one."""
-        trackers = self.receiver.arrivals.trackers
-        for record in past.coverage:
-            if record.camera in trackers:
-                account = record.account
-                trackers[record.camera].resume(
-                    account.session, account.last_seq, record.strip, record.line_end
-                )
-        for camera, state in past.open_strips.items():
-            if camera in trackers:
-                self.deliverer.inspector.resume(camera, state)
-
-    def _resume_grades(self, past: Past) -> None:
-        """Read what is known of the open strips from the journal."""
-        latest = {record.camera: record.strip for record in past.coverage}  # the oldest first
-        open_strips = {latest.get(camera) for camera in past.open_strips}
-        with JournalReader(self._journal.path.parent) as reader:
-            for strip in filter(None, open_strips):
-                events = (event for event, _ in strip_events(reader, strip))
-                self.deliverer.grades.resume(strip, events)
+            return desk, None
+        self._beats["requests"] = beat
+        answers = Answers(folder, lambda: self.telemetry.latest, desk)
+        return desk, RequestServer(self._context, settings.endpoint, answers, self.door)
 
     def _start_event(self) -> DaemonStart:
         return DaemonStart(
@@ -260,7 +273,7 @@ class Pipeline:
             t_ns=time.time_ns(),
             version=__version__,
             model=self.model.name,
-            config=hashlib.sha256(msgspec.json.encode(self._config)).hexdigest(),
+            config=config_hash(self._config),
         )
 
     def _stop_event(self) -> DaemonStop:

@@ -35,7 +35,7 @@ from stripwatch.inspect.model import Model
 from stripwatch.journal.positions import Positions
 from stripwatch.net.sockets import Socket
 from stripwatch.pipeline import Pipeline
-from stripwatch.wire.event import DaemonStart, DaemonStop, Event, parse_event
+from stripwatch.wire.event import DaemonEvent, Event, parse_event
 from stripwatch.wire.frame import FrameHeader, build_frame
 
 CLASSES = tuple(DefectClass(id=index, name=f"kind{index}") for index in (1, 2, 3, 4))
@@ -86,6 +86,7 @@ class FakeLine:
     ) -> None:
         self.pipeline = pipeline
         self.camera = camera
+        self.config = config
         self.events_endpoint = config.publish.endpoint  # for subscribers of one's own
         self._folder = Path(config.journal.folder or "")
         self.requests_endpoint = config.requests.endpoint if config.requests else ""
@@ -102,7 +103,7 @@ class FakeLine:
                 self.images.append([topic, *parts])
             else:
                 event = parse_event(topic, parts[0])
-                of_daemon = isinstance(event, DaemonStart | DaemonStop)
+                of_daemon = isinstance(event, DaemonEvent)
                 (self.daemon_events if of_daemon else self.events).append(event)
 
     def wait(self, condition: Callable[[], bool]) -> None:

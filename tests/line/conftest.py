@@ -58,12 +58,13 @@ class Daemon:
         self.messages: list[str] = []
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.program: tuple[str, ...] = (sys.executable, "-m", "stripwatch")
 
     def start(self) -> subprocess.Popen[bytes]:
         environment = os.environ | {"NOTIFY_SOCKET": str(self.folder / "notify")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stripwatch", "run", str(self.config)],
+                [*self.program, "run", str(self.config)],
                 stderr=log,
                 env=environment,
             )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from tests.line.conftest import CONFIG
+from tests.programs import program
 
 from stripwatch.journal.positions import Positions
 from stripwatch.journal.records import EventRecord, Transaction
@@ -36,23 +34,6 @@ def wait(condition: Callable[[], bool], what: Callable[[], str] = str) -> None:
     while not condition():
         assert time.monotonic() < until_s, what()
         time.sleep(0.02)
-
-
-def program(name: str, package: str) -> str:
-    """The path of a program; Debian's package is installed where that is allowed, else skipped."""
-    path = f"{os.environ['PATH']}:/usr/sbin"
-    apt_get = shutil.which("apt-get")
-    if shutil.which(name, path=path) is None and os.geteuid() == 0 and apt_get:
-        # Packages do not start their services in runlevel 1.
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run(
-                [apt_get, "-q", *command], env=environment, capture_output=True, check=False
-            )
-    found = shutil.which(name, path=path)
-    if found is None:
-        pytest.skip(f"no {name} here, and it cannot be installed: apt-get install {package}")
-    return found
 
 
 class Broker:

@@ -148,7 +148,7 @@ class Secured:
         """Refusals of these causes since the start, of connections and of frames."""
         door = self.pipeline.door
         assert door is not None
-        total = door.rejected + self.pipeline.receiver.rejected
+        total = door.rejected + self.pipeline.receiver.arrivals.rejected
         return sum(total[cause] for cause in causes)
 
     def send_until_inspected(self, camera: FakeCamera, session: str, frames: int = 20) -> None:

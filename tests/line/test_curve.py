@@ -148,7 +148,7 @@ def test_a_revoked_camera_is_cut_and_stays_out(line: Secured) -> None:
         for seq in range(20, 40):
             camera.send("top", "s1", seq)
         wait(lambda: door.rejected[Cause.REVOKED_KEY] > 0)  # it comes again, and is refused
-        assert line.pipeline.receiver.rejected[Cause.REVOKED_KEY] > 0
+        assert line.pipeline.receiver.arrivals.rejected[Cause.REVOKED_KEY] > 0
         assert line.inspected == before
 
 

@@ -331,14 +331,17 @@ def test_a_device_that_never_recovers_ends_with_its_own_exit_code(
 
 
 @pytest.mark.slow
-def test_a_second_signal_stops_at_once(daemon: Daemon, camera: FakeCamera) -> None:
-    """Ctrl-C drains; a second Ctrl-C does not wait for it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_second_signal_stops_at_once(
+    daemon: Daemon, camera: FakeCamera, number: signal.Signals
+) -> None:
+    """Ctrl-C, or systemd's SIGTERM, drains; a second one does not wait for it."""
     daemon.make_engine(FakeBehaviour(hang_after=1))
     process = daemon.start()
     daemon.wait_for("READY=1")
     camera.send("top", "s", 0)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     daemon.wait_for("STOPPING=1")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(20) == ExitCode.DRAIN_TIMEOUT

@@ -207,7 +207,7 @@ def test_a_message_of_endless_parts_costs_its_connection(pattern: str) -> None:
             seq += 1
             line.wait(lambda: True)
             time.sleep(0.02)
-        assert line.pipeline.receiver.rejected[Cause.BAD_PARTS] == 1
+        assert line.pipeline.receiver.arrivals.rejected[Cause.BAD_PARTS] == 1
     check_coverage(line.events)
 
 

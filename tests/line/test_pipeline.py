@@ -128,7 +128,7 @@ def test_every_frame_is_inspected_or_missed(
         for camera in state:
             send(camera, state[camera][1])
             line.wait_for_frame(camera, f"s{state[camera][0]}", state[camera][1])
-        rejected = line.pipeline.receiver.rejected
+        rejected = line.pipeline.receiver.arrivals.rejected
         assert rejected[Cause.LATE] == late
         assert rejected[Cause.BAD_HEADER] == sum(step == "rubbish" for _, (step, _) in schedule)
         missed = line.pipeline.outbox.ledger.missed

@@ -29,8 +29,11 @@ def reload(daemon: Daemon) -> str:
     assert daemon.process
     before = len(daemon.log.read_text())
     daemon.messages.clear()
+    asked_us = time.monotonic_ns() // 1000
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_for("RELOADING=1\nMONOTONIC_USEC=")
+    told = next(entry for entry in daemon.messages if entry.startswith("RELOADING=1"))
+    assert asked_us <= int(told.partition("MONOTONIC_USEC=")[2]) <= time.monotonic_ns() // 1000
     daemon.wait_for("READY=1")
     until_s = time.monotonic() + 10
     while "reloaded" not in (said := daemon.log.read_text()[before:]):

@@ -28,9 +28,10 @@ if TYPE_CHECKING:  # `--help` stays quick
     from stripwatch.lab.bench.figures import Figures
 
 PARTS = ("end-to-end", "transport", "inspect", "capacity", "journal", "memory")
-POINT_PARTS = ("periodic",)  # defects without images; only where asked for
+ASKED_PARTS = ("cameras", "page", "periodic")  # only where asked for
 GPU_PARTS = ("gpu", "load", "swap")  # load and swap measure any engine
 RIVALS = "rivals"
+ALL_PARTS = (*PARTS, *ASKED_PARTS, *GPU_PARTS, RIVALS)
 WITH_ENGINE = ("end-to-end", *GPU_PARTS, RIVALS)
 ROWS = 4
 COLUMNS_MAX = 7  # of a table that fits 80 characters
@@ -45,8 +46,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="measure this machine",
         description="Measure ratios in one run: the whole daemon over the bare engine, the "
         "pipeline over bare ZeroMQ, inspection per core, the daemon's own capacity, and memory "
-        "over many frames; or, with --only periodic, how soon roll marks are found; or, with "
-        "--gpu, a GPU engine bare and in the daemon, a steady load, and a hot-swap.",
+        "over many frames; with --only page, what the operator's page costs the line; with --only "
+        "periodic, how soon roll marks are found; or, with --gpu, a GPU engine bare and in the "
+        "daemon, a steady load, and a hot-swap.",
     )
     add = parser.add_argument
     add("--engine", type=Path, metavar="FOLDER", help=f"engine for {', '.join(WITH_ENGINE)}")
@@ -54,8 +56,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add(
         "--only",
         action="append",
-        choices=(*PARTS, *POINT_PARTS, *GPU_PARTS, RIVALS),
-        help="one part; may be given more than once",
+        choices=ALL_PARTS,
+        metavar="PART",
+        help=f"one part; may be given more than once: {', '.join(ALL_PARTS)}",
     )
     add("--seconds", type=float, default=8.0, help="of each reading (%(default)s)")
     add("--rows", type=int, help=f"frames in a slot ({ROWS}; part gpu: 1, 4, 8 and 16)")
@@ -140,7 +143,17 @@ def _steps(
     from stripwatch.engines.base import Resources
     from stripwatch.engines.load import engine_factory
     from stripwatch.inspect.model import model_of
-    from stripwatch.lab.bench import capacity, gpu, journal_load, load, measure, rivals, roll_marks
+    from stripwatch.lab.bench import (
+        cameras,
+        capacity,
+        gpu,
+        journal_load,
+        load,
+        measure,
+        page,
+        rivals,
+        roll_marks,
+    )
     from stripwatch.lab.bench.harness import BenchSetup
 
     shape = manifest.frame_shape if manifest else (256, 1600)
@@ -150,8 +163,10 @@ def _steps(
         "inspect": lambda: measure.inspection(setup),
         "capacity": lambda: capacity.capacity(setup),
         "journal": lambda: journal_load.journal(setup, args.journal_events),
+        "cameras": lambda: cameras.camera_load(setup),
         "periodic": lambda: roll_marks.roll_mark_figures(args.seed),
         "memory": lambda: measure.memory(setup, args.memory_frames),
+        "page": lambda: page.page_cost(setup),
     }
     if manifest is None:
         return steps
@@ -168,6 +183,7 @@ def _steps(
 
     return steps | {
         "end-to-end": lambda: measure.end_to_end(setup, args.engine, manifest, resources),
+        "page": lambda: page.page_cost(setup, (model, factory())),
         "gpu": lambda: gpu.modes(
             [replace(setup, rows=rows) for rows in gpu.batch_sizes(manifest, args.rows)], engine
         ),

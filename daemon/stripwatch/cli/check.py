@@ -23,6 +23,8 @@ from stripwatch.errors import ExitCode
 from stripwatch.net.access import Access, open_access
 from stripwatch.net.local_address import check_local
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.kept_thresholds import Kept, applied, holding, load_kept
+from stripwatch.service.monitor.server import HOST, metrics_url
 from stripwatch.view.verdict_text import grading_texts
 
 
@@ -44,17 +46,21 @@ def _check(args: argparse.Namespace) -> ExitCode:
     config = load_config(args.config)
     folder = Path(config.engine.folder)
     manifest = load_manifest(folder)
-    classes = resolve_classes(config, manifest, args.config)
+    configured = resolve_classes(config, manifest, args.config)
+    kept = holding(load_kept(Path(config.journal.folder or "journal")), configured)
+    classes = applied(kept, configured)
     engine_factory(folder, manifest, config.engine)  # loads nothing
     ends: tuple[Input | Publish, ...] = (*config.inputs, config.publish)
     for end in ends:
         if end.attach == "bind":
             check_local(end.endpoint)
+    if config.metrics:
+        check_local(f"tcp://{HOST}:{config.metrics.port}")
     if config.requests:
         check_local(config.requests.endpoint)
     access = open_access(config.security)
     show = _json if args.json else _summary
-    sys.stdout.write(show(args.config, config, manifest, classes, access))
+    sys.stdout.write(show(args.config, config, manifest, classes, access, kept))
     return ExitCode.OK
 
 
@@ -64,6 +70,7 @@ def _summary(
     manifest: Manifest,
     classes: tuple[DefectClass, ...],
     access: Access | None,
+    kept: tuple[Kept, ...],
 ) -> str:
     lines, pixels = config.line.frame_shape
     rows = [
@@ -79,10 +86,16 @@ def _summary(
         f"  batch    {config.batch.rows} frames; the engine takes {batch_text(manifest.batch)}",
         f"  gate     {gate_text(manifest.gate)}",
         *(f"  class {entry.id}  {class_text(entry)}" for entry in classes),
+        *(
+            f"  set by {one.who}: {one.class_name} {one.key} {one.value:g}, "
+            f"in place of {one.configured:g}"
+            for one in kept
+        ),
         *(f"  grading  {text}" for text in grading_texts(config)),
         f"  events   {config.publish.attach} {config.publish.endpoint}",
         f"  requests {'bind ' + config.requests.endpoint if config.requests else 'none'}",
         f"  security {_security(config, access)}",
+        f"  metrics  {metrics_url(config.metrics.port) if config.metrics else 'none'}",
     ]
     return "\n".join(rows) + "\n"
 
@@ -101,6 +114,7 @@ def _json(
     manifest: Manifest,
     classes: tuple[DefectClass, ...],
     access: Access | None,
+    kept: tuple[Kept, ...],
 ) -> str:
     """The summary as one JSON object, for scripts."""
     verification = manifest.verification
@@ -112,6 +126,7 @@ def _json(
         "publish": config.publish,
         "requests": config.requests,
         "security": {"curve": access is not None, "keys": access.names if access else ()},
+        "metrics": config.metrics and metrics_url(config.metrics.port),
         "batch": config.batch,
         "engine": {
             "folder": config.engine.folder,
@@ -125,6 +140,7 @@ def _json(
             "not_judged": classes_not_judged(verification) if verification else (),
         },
         "classes": classes,
+        "set_by_operators": kept,
         "grading": {"rule_set": config.grading.rule_set, "remarks": grading_texts(config)},
     }
     return msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n"

@@ -37,6 +37,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--rate", type=float, default=8.0, metavar="FRAMES/S", help="of each camera (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=7, help="of the strip (%(default)s)")
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="serve the operator's page of the demo's line, with one strip after the other, until "
+        "Ctrl-C; --duration is that of a strip",
+    )
     parser.set_defaults(command=_demo)
 
 
@@ -45,4 +51,8 @@ def _demo(args: argparse.Namespace) -> ExitCode:
 
     if args.duration <= 0 or args.rate <= 0:
         raise ConfigError("--duration and --rate must be greater than 0")
+    if args.page:
+        from stripwatch.lab.demo_page import run_page_demo
+
+        return run_page_demo(args.output, args.duration, args.rate, args.seed)
     return run_demo(args.output, args.duration, args.rate, args.seed)

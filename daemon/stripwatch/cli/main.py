@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stripwatch.cli import (
     audit,
     bench,
+    camera,
     check,
     demo,
     events,
@@ -16,6 +17,7 @@ from stripwatch.cli import (
     init,
     journal,
     keys,
+    page,
     record,
     reload,
     replay,
@@ -34,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     modules = (run, init, check, reload, demo, replay, record, events, journal, grade, report)
-    for module in (*modules, audit, forward, keys, bench):
+    for module in (*modules, audit, camera, page, forward, keys, bench):
         module.add_parser(commands)
     return parser
 

@@ -25,8 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
         help="let a running daemon take over a changed configuration",
         description="Print what has changed since the daemon read its configuration, check it, "
-        "send SIGHUP, and wait for the result. Engine, thresholds and minimum areas change while "
-        "frames flow; exit code 8 says that other changes still need a restart.",
+        "send SIGHUP, and wait for the result. Engine, classes, cameras, rolls, grading and log "
+        "level change while frames flow; exit code 8 says that other changes still need a restart.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.TOML", help="of the running daemon")
     parser.add_argument("--dry-run", action="store_true", help="print and check, change nothing")

@@ -18,8 +18,9 @@ from stripwatch.client.messages import Received
 from stripwatch.config.load import load_config
 from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError, ExitCode, StorageError
+from stripwatch.feed.link import Link, link_to
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
+from stripwatch.feed.sender import Schedule, send_frames
 from stripwatch.feed.sources import Source, open_source
 from stripwatch.feed.sources.choose import SYNTHETIC_FRAMES
 from stripwatch.files import write_whole

@@ -17,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         allow_abbrev=False,
         help="run the daemon",
         description="Receive frames, inspect them, publish defect events, until SIGTERM or "
-        "Ctrl-C. SIGHUP changes the engine, thresholds and minimum areas without a stop.",
+        "Ctrl-C. SIGHUP makes it read the file again; most changes take effect without a stop.",
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.TOML")
     parser.set_defaults(command=_run)

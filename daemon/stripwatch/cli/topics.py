@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from stripwatch.errors import ConfigError
 
 # The beginnings of all topics; docs/wire-formats.md.
-TOPICS = ("defect", "gap", "periodic", "strip", "daemon", "status", "frame", "image")
+TOPICS = (
+    *("defect", "gap", "light", "periodic", "strip", "review", "threshold"),
+    *("daemon", "status", "frame", "image"),
+)
 
 
 def topic_prefix(text: str) -> str:

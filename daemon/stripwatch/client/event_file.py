@@ -10,7 +10,8 @@ from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import read_utf8
 from stripwatch.wire.event import StripEvent
 
-_LEFT_OUT = ("status", "frame", "daemon_start", "daemon_stop")  # of the daemon, not of a strip
+# Of the daemon or of an operator, not of a strip as it passed.
+_LEFT_OUT = ("status", "frame", "daemon_start", "daemon_stop", "review", "threshold")
 
 
 class _TypeTag(msgspec.Struct, frozen=True):

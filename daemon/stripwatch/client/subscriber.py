@@ -28,8 +28,8 @@ from stripwatch.wire.event import EVENT_BYTES_MAX, Event, FrameResult
 from stripwatch.wire.names import ReaderName
 from stripwatch.wire.requests import Place
 
-STRIP_TOPICS = ("defect", "gap", "periodic", "strip")
-NUMBERED_TOPICS = (*STRIP_TOPICS, "daemon")
+STRIP_TOPICS = ("defect", "gap", "light", "periodic", "strip")
+NUMBERED_TOPICS = (*STRIP_TOPICS, "review", "threshold", "daemon")
 TOPIC_BYTES_MAX = 200
 TERM_LINGER_MS = 0  # a subscriber sends nothing but subscriptions
 CLOSE_S_MAX = 1.0  # for the daemon to confirm the last place

@@ -20,6 +20,8 @@ ENDPOINT_PATTERN = rf"^(tcp://{_HOST}:{_PORT}|ipc://(?!\*$)[^\s\x00]+)$(?!\n)"
 PATH_PATTERN = r"^[^\x00]+$"
 FILE_PATTERN = PATH_PATTERN + r"(?!\n)"
 MQTT_ENDPOINT_PATTERN = rf"^mqtts?://{_HOST}:{_PORT}$(?!\n)"
+ADDRESS_PATTERN = rf"^{_HOST}:{_PORT}$(?!\n)"
+HEADER_PATTERN = r"^[A-Za-z0-9-]{1,64}$(?!\n)"
 MQTT_TOPIC_PATTERN = r"^(?!\$)[^+#/\s\x00]+(/[^+#/\s\x00]+)*$(?!\n)"  # no wildcards
 PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     ENDPOINT_PATTERN: "tcp://HOST:PORT with a port from 1 to 65535 "
@@ -29,6 +31,8 @@ PATTERN_WORDS = {  # what each pattern allows, for readers of error messages
     STRIP_PATTERN: "1 to 64 printable ASCII characters",
     FILE_PATTERN: "the path of a file",
     CURVE_KEY_PATTERN: "a key of 40 characters, as stripwatch keys writes it",
+    ADDRESS_PATTERN: "HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:8350",
+    HEADER_PATTERN: "the name of an HTTP header, such as X-Forwarded-User",
     MQTT_ENDPOINT_PATTERN: "mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS",
     MQTT_TOPIC_PATTERN: "words with / between them, without + # $ and spaces",
 }

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from stripwatch.config.credentials import absolute_file
 from stripwatch.config.errors import FILE_PATTERN, MQTT_ENDPOINT_PATTERN, MQTT_TOPIC_PATTERN
 
 FilePath = Annotated[str, Meta(pattern=FILE_PATTERN)]  # relative to the configuration file
@@ -67,11 +68,11 @@ def forward_mistakes(forward: Forward) -> list[str]:
 
 
 def with_absolute_files(forward: Forward, folder: Path) -> Forward:
-    """The same with files that start at `folder`."""
+    """The same with files that start at `folder`, or at systemd's credentials."""
     if forward.mqtt is None:
         return forward
     files = {
-        name: str((folder / value).resolve())
+        name: str(absolute_file(value, folder))
         for name in _FILES
         if (value := getattr(forward.mqtt, name)) is not None
     }

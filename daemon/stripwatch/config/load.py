@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.config.cameras import source_mistakes, source_with_absolute_paths
 from stripwatch.config.errors import (
     explain,
     explain_all,
@@ -17,6 +18,7 @@ from stripwatch.config.errors import (
 )
 from stripwatch.config.forward import forward_mistakes, with_absolute_files
 from stripwatch.config.grading import wrong_grading
+from stripwatch.config.page import page_mistakes, with_absolute_page_files
 from stripwatch.config.rolls import range_mistakes
 from stripwatch.config.sections import Config, JournalSection, Strip
 from stripwatch.config.security import security_mistakes, with_absolute_keys
@@ -32,7 +34,15 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read, or breaks a rule.
     """
-    table = read_table(path)
+    return config_of(read_table(path), path)
+
+
+def config_of(table: dict[str, Any], path: Path) -> Config:
+    """The configuration that a file with this content, at this path, is.
+
+    Raises:
+        ConfigError: it breaks a rule.
+    """
     try:
         config = msgspec.convert(table, Config)
     except msgspec.ValidationError as error:
@@ -41,12 +51,20 @@ def load_config(path: Path) -> Config:
     endpoints = [entry.endpoint for entry in config.inputs] + [config.publish.endpoint]
     if config.requests:
         endpoints.append(config.requests.endpoint)
+    if config.metrics:
+        endpoints.append(f"tcp://127.0.0.1:{config.metrics.port}")
     mistakes = [
         *_repeated("cameras.name", [camera.name for camera in config.cameras]),
+        *(
+            text
+            for camera in config.cameras
+            for text in source_mistakes(camera.name, camera.source)
+        ),
         *_repeated("endpoint", endpoints),
         *_repeated("inspect.classes.name", [entry.name for entry in config.inspect.classes]),
         *_wrong_edges(config.strip),
         *forward_mistakes(config.forward),
+        *page_mistakes(config.page),
         *_repeated("rolls.name", [roll.name for roll in config.rolls]),
         *range_mistakes(config.periodic, config.rolls),
         *security_mistakes(config.security, _bound(config)),
@@ -100,6 +118,13 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
     return replaced(
         config,
         engine=replaced(config.engine, folder=str((folder / config.engine.folder).resolve())),
+        cameras=tuple(
+            replaced(
+                camera,
+                source=camera.source and source_with_absolute_paths(camera.source, folder),
+            )
+            for camera in config.cameras
+        ),
         journal=replaced(config.journal, folder=str(_journal_folder(config.journal, folder))),
         inputs=tuple(
             replaced(entry, endpoint=_absolute(entry.endpoint, folder)) for entry in config.inputs
@@ -109,6 +134,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         and replaced(config.requests, endpoint=_absolute(config.requests.endpoint, folder)),
         forward=with_absolute_files(config.forward, folder),
         security=with_absolute_keys(config.security, folder),
+        page=with_absolute_page_files(config.page, folder),
     )
 
 

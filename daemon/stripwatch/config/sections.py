@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.config.cameras import CameraSource
 from stripwatch.config.errors import ENDPOINT_PATTERN, PATH_PATTERN
 from stripwatch.config.forward import Forward
 from stripwatch.config.grading import Grading
+from stripwatch.config.metrics import Metrics
+from stripwatch.config.page import Page
 from stripwatch.config.rolls import Periodic, Roll
 from stripwatch.config.security import Security
 from stripwatch.engines.base import Resources
@@ -48,6 +51,7 @@ class Camera(_Section, frozen=True):
     crossweb_offset_mm: Offset = 0.0  # of the camera's first pixel from the strip's left edge
     mirrored: bool = False  # pixels run from right to left
     side: StripSide = "top"  # the side of the strip that it sees
+    source: CameraSource | None = None  # None: frames come from elsewhere
 
 
 class Strip(_Section, frozen=True):
@@ -159,5 +163,7 @@ class Config(_Section, frozen=True):
     pictures: PicturesSection = PicturesSection()
     requests: RequestsSection | None = None
     security: Security = Security()
+    metrics: Metrics | None = None
     service: Service = Service()
     forward: Forward = Forward()
+    page: Page = Page()

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from stripwatch.config.credentials import absolute_file
 from stripwatch.config.errors import FILE_PATTERN
 
 FilePath = Annotated[str, Meta(pattern=FILE_PATTERN)]  # relative to the configuration file
@@ -62,9 +63,9 @@ def is_exposed(endpoint: str) -> bool:
 
 
 def with_absolute_keys(security: Security, folder: Path) -> Security:
-    """The same with files that start at `folder`."""
+    """The same with files that start at `folder`, or at systemd's credentials."""
     files = {
-        name: str((folder / value).resolve())
+        name: str(absolute_file(value, folder))
         for name in ("key_file", "allow_list")
         if (value := getattr(security, name)) is not None
     }

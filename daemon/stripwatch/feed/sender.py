@@ -6,47 +6,21 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import msgspec
 import zmq
 
-from stripwatch.config.sections import Attach, Input
 from stripwatch.errors import AddressError, ConfigError, StripwatchError
+from stripwatch.feed.frame_sender import FrameSender
+from stripwatch.feed.link import Link
 from stripwatch.feed.numbering import Numbering, Renumbering, new_session
 from stripwatch.feed.pace import Pace, Pacer
 from stripwatch.feed.sources.frame import Source, SourceFrame
-from stripwatch.net.curve import ClientCurve
-from stripwatch.net.peer import peer_endpoint
-from stripwatch.net.sockets import Socket, open_socket
-from stripwatch.wire.frame import FrameHeader, build_frame
+from stripwatch.wire.frame import FrameHeader
 
 FULL_WAIT_S = 0.001  # between two tries while the queue is full
 POLL_MS = 100  # longest wait for a receiver, so that a stop is seen
-LINGER_MS = 5000  # for the last frames to leave
-SUBSCRIPTION_BYTES_MAX = 256
 STRIP_CHARACTERS_MAX = 64
-
-
-class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """The sending end of an input: pub sends to sub, push to pull."""
-
-    endpoint: str
-    pattern: Literal["pub", "push"] = "pub"
-    attach: Attach = "connect"
-    queue_frames: int = 32
-    curve: ClientCurve | None = None  # the key, where the receiver wants one
-
-
-def link_to(entry: Input) -> Link:
-    """The sending end of an input of a configuration."""
-    endpoint, attach = peer_endpoint(entry.endpoint, entry.attach)
-    return Link(
-        endpoint=endpoint,
-        pattern="pub" if entry.pattern == "sub" else "push",
-        attach=attach,
-        queue_frames=entry.queue_frames,
-    )
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,28 +71,12 @@ def send_frames(
         StorageError: a frame cannot be read.
     """
     _check(source, schedule)
-    context = zmq.Context()
-    # A PUSH socket is then writable only once a receiver has connected.
-    context.setsockopt(zmq.IMMEDIATE, 1)
-    try:
-        socket = open_socket(
-            context,
-            "xpub" if link.pattern == "pub" else "push",
-            link.endpoint,
-            attach=link.attach,
-            queue=link.queue_frames,
-            message_bytes_max=SUBSCRIPTION_BYTES_MAX,
-            curve=link.curve,
-        )
-        try:
-            if link.pattern == "pub":
-                socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is reported, not hidden
-            _await_receiver(socket, link, receiver_timeout_s, stop)
-            return _send(source, socket, schedule, stop, on_sent)
-        finally:
-            socket.close(0 if stop.is_set() else LINGER_MS)
-    finally:
-        context.term()
+    with FrameSender(link) as sender:
+        _await_receiver(sender, link, receiver_timeout_s, stop)
+        sent = _send(source, sender, schedule, stop, on_sent)
+        if not stop.is_set():
+            sender.finish()
+        return sent
 
 
 def strip_name(source: Source, schedule: Schedule, number: int) -> str:
@@ -142,17 +100,13 @@ def _check(source: Source, schedule: Schedule) -> None:
         raise ConfigError("no camera is named; give --camera NAME")
 
 
-def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threading.Event) -> None:
+def _await_receiver(
+    sender: FrameSender, link: Link, timeout_s: float, stop: threading.Event
+) -> None:
     """Wait for a connection (PUSH) or a subscription to frames (PUB)."""
     until_s = time.monotonic() + timeout_s
-    flag = zmq.POLLIN if link.pattern == "pub" else zmq.POLLOUT
-    while not stop.is_set():
-        if socket.poll(POLL_MS, flag):
-            if link.pattern == "push":
-                return
-            if socket.recv()[:1] == b"\x01":
-                return
-        elif time.monotonic() > until_s:
+    while not stop.is_set() and not sender.has_receiver(POLL_MS):
+        if time.monotonic() > until_s:
             raise AddressError(
                 f"no receiver at {link.endpoint} ({link.attach}, {link.pattern}) within "
                 f"{timeout_s:g} s; start stripwatch run first, and check endpoint, pattern "
@@ -163,7 +117,7 @@ def _await_receiver(socket: Socket, link: Link, timeout_s: float, stop: threadin
 
 def _send(
     source: Source,
-    socket: Socket,
+    sender: FrameSender,
     schedule: Schedule,
     stop: threading.Event,
     on_sent: Callable[[FrameHeader], None],
@@ -185,7 +139,7 @@ def _send(
             for header in _headers(frame, cameras, renumbering, schedule, strip, last=last):
                 if is_lost:
                     continue
-                if not _send_one(socket, header, frame, stop):
+                if not _send_one(sender, header, frame, stop):
                     return sent
                 before = sent.get(header.camera)
                 sent[header.camera] = Sent(header, before.frames + 1 if before else 1)
@@ -197,23 +151,16 @@ def _send(
 
 
 def _send_one(
-    socket: Socket, header: FrameHeader, frame: SourceFrame, stop: threading.Event
+    sender: FrameSender, header: FrameHeader, frame: SourceFrame, stop: threading.Event
 ) -> bool:
     """Send a frame, waiting while the queue is full; False: stopped before it was sent."""
-    parts = build_frame(header, frame.payload)
-    if socket.type == zmq.XPUB:
-        while socket.poll(0):  # libzmq keeps unread subscriptions without a limit
-            socket.recv()
     while not stop.is_set():
-        try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
-        except zmq.Again:
-            if socket.type == zmq.PUSH:
-                socket.poll(POLL_MS, zmq.POLLOUT)
-            else:  # polling does not help: XPUB always reports that it can be written to
-                stop.wait(FULL_WAIT_S)
-        else:
+        if sender.try_send(header, frame.payload):
             return True
+        if sender.socket.type == zmq.PUSH:
+            sender.socket.poll(POLL_MS, zmq.POLLOUT)
+        else:  # polling does not help: XPUB always reports that it can be written to
+            stop.wait(FULL_WAIT_S)
     return False
 
 

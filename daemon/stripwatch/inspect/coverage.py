@@ -128,6 +128,7 @@ class Ledger:
         self._present: dict[str, str] = {}  # session of each camera's latest frame
         self._sessions: Counter[str] = Counter()  # begun so far, by camera
         self.inspected = 0  # since the start, all cameras
+        self.inspected_of: Counter[str] = Counter()  # by camera
         self.missed: Counter[tuple[str, Cause]] = Counter()  # since the start
 
     def book_row(self, header: FrameHeader) -> None:
@@ -135,6 +136,7 @@ class Ledger:
         account = self._advance(header.camera, header.session, header.seq, header.seq)
         account.inspected += 1
         self.inspected += 1
+        self.inspected_of[header.camera] += 1
 
     def book_miss(self, miss: Miss) -> None:
         """Book frames that were not inspected."""
@@ -159,6 +161,13 @@ class Ledger:
     def cameras(self) -> frozenset[str]:
         """The cameras of which a frame was booked."""
         return frozenset(self._present)
+
+    def present(self) -> dict[str, tuple[str, int]]:
+        """The latest session of each camera, and the number of the last frame booked in it."""
+        return {
+            camera: (session, self._accounts[camera][session].last_seq)
+            for camera, session in self._present.items()
+        }
 
     def statuses(self) -> dict[str, CameraStatus]:
         """The counts of every camera's latest session, as published in `status`."""

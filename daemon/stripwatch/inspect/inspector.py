@@ -13,12 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config.sections import Config
+from stripwatch.config.sections import Camera, Config
 from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
 from stripwatch.inspect.events import StripTally, defect_event, gap_event
 from stripwatch.inspect.findings import Segmentation
+from stripwatch.inspect.light import LightFollower
 from stripwatch.inspect.masked import MaskedFinder
 from stripwatch.inspect.model import Model
 from stripwatch.inspect.native.finder import Masked
@@ -58,6 +59,7 @@ class Inspector:
         self._whole = WholeDefects(config)
         self._strips: dict[str, StripTally] = {}
         self._periodic = PeriodicDefects(config)
+        self.light = LightFollower(self._places.values())
 
     @property
     def is_native(self) -> bool:
@@ -70,6 +72,36 @@ class Inspector:
         self._whole.resume(camera, tally.strip, tally.open_defects)
         tally.open_defects = []
         self._strips[camera] = tally
+
+    def follow(self, config: Config) -> tuple[list[Event], dict[str, bytes | None]]:
+        """Take other cameras and rolls from the next frame on.
+
+        The strip under a camera that has gone, or has been moved, ends. Open defects of the others
+        are cut where the cameras have changed, since they may overlap in another way.
+
+        Returns:
+            The ends of strips, and `open_strips` of all cameras.
+        """
+        old = {name: _place_of(place.camera) for name, place in self._places.items()}
+        new = {camera.name: _place_of(camera) for camera in config.cameras}
+        events: list[Event] = []
+        for name, camera in old.items():
+            if new.get(name) != camera:
+                events += self._end_strip(name) if name in self._strips else self._leave(name)
+        self._periodic.follow(config)
+        if old != new:
+            places = {name: CameraPlace(camera, config.line) for name, camera in new.items()}
+            self._places = places
+            self._edges.follow(places.values())
+            self.light.follow(places.values())
+            self._whole = self._whole.with_cameras(config)
+            events += self._closed()
+        return events, dict.fromkeys(old, None) | self.open_strips(new)
+
+    def _leave(self, camera: str) -> list[Event]:
+        """Close what is open under a camera that sees no named strip."""
+        self._whole.end(camera)
+        return [*self._closed(), *self._periodic.end_strip(camera)]
 
     def open_strips(self, cameras: Iterable[str]) -> dict[str, bytes | None]:
         """The tallies of the strips that cameras, and their neighbours, have begun, as JSON.
@@ -89,7 +121,8 @@ class Inspector:
         """The events of frames that were not inspected."""
         if miss.cause is Cause.SECOND_SENDER:  # not of the strip that this camera sees
             return [gap_event(miss, miss.strip, self._geometry)]
-        outputs = self._follow_strip(
+        outputs: list[Output] = []
+        outputs += self._follow_strip(
             miss.camera, miss.strip, miss.session, miss.first_seq, miss.t_ns
         )
         tally = self._strips.get(miss.camera)
@@ -162,13 +195,15 @@ class Inspector:
     ) -> list[Output]:
         """The events of an inspected frame, its image if it is defective, its result if enabled."""
         header = row.header
-        outputs = self._follow_strip(
+        outputs: list[Output] = []
+        outputs += self._follow_strip(
             header.camera, header.strip, header.session, header.seq, header.t_ns
         )
         tally = self._strips.get(header.camera)
         pixels = frames[row.row, : header.shape[0]]
         self._edges.look(header, pixels)
         defects = self._defects(header, found, tally.strip if tally else None, model)
+        outputs += self.light.frame_events(header, tally.strip if tally else None)
         outputs += defects
         if tally:
             tally.add_frame(header, defects)
@@ -195,9 +230,9 @@ class Inspector:
         self._whole.add(header, defects)
         return defects
 
-    def _closed(self) -> list[Output]:
+    def _closed(self) -> list[Event]:
         """The events of the defects that were closed by now, counted for their strips."""
-        events: list[Output] = []
+        events: list[Event] = []
         for defect, camera in self._whole.take_closed():
             events.append(defect.event(self._geometry))
             tally = self._strips.get(camera)
@@ -207,7 +242,7 @@ class Inspector:
 
     def _follow_strip(
         self, camera: str, strip: str | None, session: str, seq: int, t_ns: int
-    ) -> list[Output]:
+    ) -> list[Event]:
         """Open and close strips as their names change; frames without a name change nothing."""
         tally = self._strips.get(camera)
         if strip is None or (tally and tally.strip == strip):
@@ -216,10 +251,14 @@ class Inspector:
         self._strips[camera] = tally = StripTally(strip, session, seq, t_ns)
         return [*ended, tally.start(camera)]
 
-    def _end_strip(self, camera: str) -> list[Output]:
-        self._whole.end(camera)
-        ended = [*self._closed(), *self._periodic.end_strip(camera)]
+    def _end_strip(self, camera: str) -> list[Event]:
+        ended = self._leave(camera)
         return [*ended, self._strips.pop(camera).end(camera, self._geometry)]
+
+
+def _place_of(camera: Camera) -> Camera:
+    """A camera without its source, which only its own process reads."""
+    return msgspec.structs.replace(camera, source=None)
 
 
 def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:

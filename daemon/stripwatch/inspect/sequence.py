@@ -65,7 +65,8 @@ class SequenceTracker:
         self._row = 0  # frames in a row of the latest
         self._away = 0  # frames of others since the current one sent
         self._returns = self._changes = 0
-        self._is_resumed = False  # no frame has come since the daemon started anew
+        # Why frames came that are not known, where none has come since; None: nothing is known.
+        self._unseen: Cause | None = None
         self.rivals: tuple[str, str] | None = None  # inspected and second sender, while there are
 
     def resume(self, name: str, last_seq: int, strip: str | None, next_line: int | None) -> None:
@@ -75,7 +76,7 @@ class SequenceTracker:
         """
         session = _Session(name, last_seq, strip=strip, next_line=next_line)
         self._sessions[name] = session
-        self._is_resumed = True
+        self._unseen = Cause.DAEMON_DOWN
         stem, _, again = name.rpartition("-")
         if not again.isdecimal() or int(again) < 2:
             return
@@ -83,6 +84,11 @@ class SequenceTracker:
         session.again = int(again) - 1
         sent_names = (key for key in self._sessions if key[:_STEM_CHARACTERS] == stem)
         self._sessions[next(sent_names, stem)] = session
+
+    def leave(self) -> None:
+        """The camera is not in the configuration any more; what it sends is not looked at."""
+        self._unseen = Cause.UNKNOWN_CAMERA
+        self.rivals = None
 
     def arrive(self, frame: FrameHeader | FrameId) -> Arrival:
         """Follow one frame.
@@ -105,9 +111,9 @@ class SequenceTracker:
             frame = with_values(frame, session=session.name)
         cause = self._follow(session, frame)
         lost = _lost_before(session, frame) if frame.seq > session.last_seq + 1 else None
-        if lost is not None and self._is_resumed:
-            lost = replace(lost, cause=Cause.DAEMON_DOWN)
-        self._is_resumed = False
+        if lost is not None and self._unseen:
+            lost = replace(lost, cause=self._unseen)
+        self._unseen = None
         session.frames += 1
         session.last_seq = frame.seq
         session.latest_ns = _captured_ns(frame)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.errors import StorageError
+from stripwatch.errors import ConfigError, StorageError
+from stripwatch.journal.decisions import BusyError, Desk, NotFoundError, review_of
 from stripwatch.journal.pictures import FILE as PICTURES_FILE
 from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.positions import FILE as POSITIONS_FILE
@@ -24,7 +25,10 @@ from stripwatch.wire.requests import (
     Acknowledged,
     AskPictures,
     AskPosition,
+    AskReview,
     AskStatus,
+    AskThresholds,
+    Classes,
     Error,
     ErrorCode,
     Events,
@@ -36,6 +40,8 @@ from stripwatch.wire.requests import (
     Request,
     Since,
     StatusAnswer,
+    Write,
+    Written,
     parse_request,
     request_id,
 )
@@ -50,30 +56,43 @@ class Answers:
     could not be read.
     """
 
-    def __init__(self, folder: Path, status: Callable[[], Status | None]) -> None:
+    def __init__(
+        self, folder: Path, status: Callable[[], Status | None], desk: Desk | None = None
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             folder: of the journal.
             status: the latest one; None before the first.
+            desk: where decisions of operators go; None: they are refused.
         """
         self._folder = folder
         self._status = status
+        self._desk = desk
         self._journal: JournalReader | None = None
         self._positions: Positions | None = None
         self._pictures: PictureStore | None = None
         self._files: tuple[int | None, ...] = ()  # that are open
 
-    def answer(self, body: bytes) -> list[bytes]:
-        """The parts of the answer to a request; an error object where there is no other."""
+    def answer(self, body: bytes, *, may_write: bool = True) -> list[bytes]:
+        """The parts of the answer to a request; an error object where there is no other.
+
+        Args:
+            body: as it came.
+            may_write: whether its sender may change something.
+        """
         try:
             request = parse_request(body)
         except WireError as error:
             return refusal(body, error.detail)
+        if isinstance(request, Write) and not may_write:
+            return _error(request.id, "forbidden", "this key has no right to write")
         try:
             return self._answer(request)
         except TooManyReaders as error:
             return _error(request.id, "too_many_readers", str(error))
+        except ConfigError as error:
+            return _error(request.id, _code_of(error), str(error))
         except StorageError as error:
             self.close()
             return _error(request.id, "storage", str(error))
@@ -114,7 +133,7 @@ class Answers:
         # A file that is removed and still open keeps its number.
         return tuple(_inode(self._folder / name) for name in (FILE, POSITIONS_FILE, PICTURES_FILE))
 
-    def _answer(self, request: Request) -> list[bytes]:
+    def _answer(self, request: Request) -> list[bytes]:  # noqa: PLR0911 - one for each type
         match request:
             case Since():
                 return self._since(request)
@@ -126,6 +145,10 @@ class Answers:
                 return self._pictures_of(request)
             case AskStatus():
                 return _encode(StatusAnswer(id=request.id, status=self._status()))
+            case AskReview():
+                return self._review(request, self._the_desk())
+            case AskThresholds():
+                return self._thresholds(request, self._the_desk())
 
     def _since(self, request: Since) -> list[bytes]:
         journal = self._open()
@@ -191,12 +214,37 @@ class Answers:
         answer = Pictures(id=request.id, pictures=tuple(shown))
         return [*_encode(answer), *(one.image for one in kept)]
 
+    def _the_desk(self) -> Desk:
+        if self._desk is None:
+            raise ConfigError("decisions are not taken here")
+        return self._desk
+
+    def _review(self, request: AskReview, desk: Desk) -> list[bytes]:
+        reader = self._open()
+        bounds = reader.bounds()
+        fault = _fault(request.id, request.stream, request.seq, bounds)
+        if fault:
+            return fault
+        review = review_of(request, reader, [one.name for one in desk.classes()])
+        return _encode(Written(id=request.id, stream=bounds.stream, seq=desk.journal(review)))
+
+    def _thresholds(self, request: AskThresholds, desk: Desk) -> list[bytes]:
+        seq = desk.change(request)
+        stream = self._open().bounds().stream
+        return _encode(Classes(id=request.id, classes=desk.classes(), stream=stream, seq=seq))
+
 
 def refusal(body: bytes, reason: str) -> list[bytes]:
     """The answer to what is not a request."""
     return _error(
         request_id(body), "bad_request", f"{reason}; docs/wire-formats.md describes requests"
     )
+
+
+def _code_of(error: ConfigError) -> ErrorCode:
+    if isinstance(error, NotFoundError):
+        return "not_found"
+    return "busy" if isinstance(error, BusyError) else "bad_request"
 
 
 def _fault(request_id: str, stream: str, seq: int, bounds: Bounds) -> list[bytes] | None:

@@ -71,3 +71,7 @@ def _is_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < _FREE_BYTES_MIN
     except OSError:
         return False
+
+
+class JournalReplaced(StorageError):
+    """Another journal has taken the place of the one that this daemon writes."""

@@ -11,13 +11,16 @@ from stripwatch.inspect.coverage import Account, saturated
 from stripwatch.inspect.events import StripTally
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
+    DaemonEvent,
+    DaemonReload,
     DaemonStart,
-    DaemonStop,
     Defect,
     Gap,
     NumberedEvent,
+    Review,
     StripEnd,
     StripStart,
+    Threshold,
 )
 
 _Key = TypeVar("_Key", bound=str)
@@ -63,14 +66,13 @@ class History:
 
     def follow(self, event: NumberedEvent) -> Iterator[str]:
         """Add the next event; yields what cannot follow from those before."""
-        if isinstance(event, DaemonStart | DaemonStop):
-            is_start = isinstance(event, DaemonStart)
-            if self._runs is is_start:
-                yield f"{'daemon_start' if is_start else 'daemon_stop'} twice in a row"
-            self._runs = is_start
+        if isinstance(event, DaemonEvent):
+            yield from self._follow_daemon(event)
             return
         if self._runs is False:
             yield f"a {event.__struct_config__.tag} while no daemon ran"
+        if isinstance(event, Review | Threshold):
+            return  # they say nothing about frames
         strip = self._strips.get(event.camera)
         match event:
             case Gap():
@@ -89,6 +91,16 @@ class History:
             case StripEnd():
                 yield from self._report_faults(event)
                 self._strips[event.camera] = _Strip()
+
+    def _follow_daemon(self, event: DaemonEvent) -> Iterator[str]:
+        if isinstance(event, DaemonReload):
+            if not self._runs:
+                yield "a daemon_reload while no daemon ran"
+            return
+        is_start = isinstance(event, DaemonStart)
+        if self._runs is is_start:
+            yield f"{'daemon_start' if is_start else 'daemon_stop'} twice in a row"
+        self._runs = is_start
 
     def account_faults(self, camera: str, account: Account) -> Iterator[str]:
         """Where an entry of the coverage table disagrees with itself or with the events."""

@@ -36,17 +36,24 @@ class Position:
 class Positions:
     """The file of positions; belongs to one thread. Any number of processes may have it open."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the file, made where it is missing.
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """Open the file, made where it is missing, unless it is only to be read.
 
         Raises:
             StorageError: it cannot be opened or written.
         """
         self.path = folder / FILE
         with as_storage_error(self.path):
+            mode = "ro" if read_only else "rwc"
             self._database = sqlite3.connect(
-                self.path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+                f"{self.path.absolute().as_uri()}?mode={mode}",
+                BUSY_TIMEOUT_S,
+                isolation_level=None,
+                uri=True,
+                check_same_thread=False,
             )
+            if read_only:
+                return
             try:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")

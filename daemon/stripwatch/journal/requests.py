@@ -14,6 +14,7 @@ from collections.abc import Callable
 import zmq
 
 from stripwatch.journal.answers import Answers, refusal
+from stripwatch.net.access import may_write
 from stripwatch.net.connections import cut, sender_of
 from stripwatch.net.door import Door
 from stripwatch.net.sockets import Context, Socket, discard_rest, has_more, open_socket, reopen
@@ -97,7 +98,8 @@ class RequestServer:
         if len(parts) > 1 and parts[0] == DELIMITER:
             envelope.append(parts.pop(0))
         if len(parts) == 1 and not has_rest:
-            answer = self._answers.answer(parts[0])
+            access = self._door.access if self._door else None
+            answer = self._answers.answer(parts[0], may_write=may_write(access, sender))
         else:
             answer = refusal(b"", "a request is one part, after the empty one of a REQ socket")
         self._socket.send_multipart([*envelope, *answer], zmq.NOBLOCK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,12 @@ from stripwatch.inspect.grading.build import RecordBuilder
 from stripwatch.inspect.grading.record import StripRecord
 from stripwatch.journal.query import Query, find
 from stripwatch.journal.reader import JournalReader
+from stripwatch.journal.schema import IS_RARE
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.event import DaemonStart, DaemonStop, NumberedEvent, parse_event
+from stripwatch.wire.event import DaemonStart, LineEvent, NumberedEvent, Review, parse_event
 
-LOOKED_BACK_ROWS = 100_000  # of one statement that uses no index
 STRIPS_NAMED_MAX = 5
+CAMERAS_MAX = 32  # that see a strip, for the names of the latest strips
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +66,47 @@ def read_strip(reader: JournalReader, strip: str, config: Config) -> StoredStrip
     return StoredStrip(builder.record(), signature, starts)
 
 
-def strip_events(reader: JournalReader, strip: str) -> Iterator[tuple[NumberedEvent, bytes]]:
+def strip_events(
+    reader: JournalReader, strip: str, after_seq: int = 0
+) -> Iterator[tuple[NumberedEvent, bytes]]:
     """The events of the latest passage of a strip with their payloads, in order.
 
     Where a camera began the strip more than once, what it told before its latest begin is left out.
 
+    Args:
+        reader: of the journal.
+        strip: its name.
+        after_seq: only those with a larger number.
+
     Raises:
         StorageError: the journal cannot be read, or an event is damaged.
     """
-    begins = dict(
+    begins = strip_begins(reader, strip)
+    first_seq = min(begins.values(), default=1)
+    query = Query(strip=strip, after_seq=max(first_seq - 1, after_seq))
+    for page in find(reader, query):
+        for stored in page:
+            event = _parse(stored.seq, stored.topic, stored.payload)
+            assert not isinstance(event, LineEvent), "they are of no strip"
+            if isinstance(event, Review):
+                continue  # what is known of the strip stays as it is when somebody looks at it
+            if event.seq >= begins.get(event.camera, 0):
+                yield event, stored.payload
+
+
+def strip_begins(reader: JournalReader, strip: str) -> dict[str, int]:
+    """The number of the latest `strip_start` of each camera.
+
+    Raises:
+        StorageError: the journal cannot be read.
+    """
+    return dict(
         reader.rows(
             "SELECT camera, max(seq) FROM event "
             "WHERE strip = ? AND type = 'strip_start' GROUP BY camera",
             (strip,),
         )
     )
-    query = Query(strip=strip, after_seq=min(begins.values(), default=1) - 1)
-    for page in find(reader, query):
-        for stored in page:
-            event = _parse(stored.seq, stored.topic, stored.payload)
-            assert not isinstance(event, DaemonStart | DaemonStop), "they are of no strip"
-            if event.seq >= begins.get(event.camera, 0):
-                yield event, stored.payload
 
 
 def last_strip(reader: JournalReader) -> str:
@@ -96,7 +117,7 @@ def last_strip(reader: JournalReader) -> str:
         StorageError: the journal cannot be read.
     """
     for kind in ("strip_end", "strip_start"):
-        for row in _backward(reader, kind, ("strip",), reader.bounds().last_seq):
+        for row in backward(reader, kind, ("strip",), 1):
             return str(row[0])
     raise ConfigError(
         "the journal has no strip: no camera has sent a coil id, the key strip of a frame's header"
@@ -105,40 +126,50 @@ def last_strip(reader: JournalReader) -> str:
 
 def latest_strips(reader: JournalReader) -> list[str]:
     """The names of the strips that began last, the latest first."""
-    names: list[str] = []
-    for (name,) in _backward(reader, "strip_start", ("strip",), reader.bounds().last_seq):
-        if name not in names:
-            names.append(name)
-        if len(names) == STRIPS_NAMED_MAX:
-            break
-    return names
+    rows = backward(reader, "strip_start", ("strip",), STRIPS_NAMED_MAX * CAMERAS_MAX)
+    return list(dict.fromkeys(str(name) for (name,) in rows))[:STRIPS_NAMED_MAX]
 
 
 def _daemon_starts(reader: JournalReader, first_seq: int, last_seq: int) -> list[DaemonStart]:
     """The start before the strip's first event and those up to its last, in order."""
     starts: list[DaemonStart] = []
-    for seq, topic, payload in _backward(
-        reader, "daemon_start", ("seq", "topic", "payload"), last_seq
-    ):
-        event = _parse(seq, topic, payload)
+    columns = ("seq", "topic", "payload")
+    before_seq = last_seq + 1
+    while before_seq > first_seq:
+        rows = backward(reader, "daemon_start", columns, 1, before_seq)
+        if not rows:
+            break
+        event = _parse(*rows[0])
         assert isinstance(event, DaemonStart)
         starts.append(event)
-        if seq < first_seq:
-            break
+        before_seq = event.seq
     return starts[::-1]
 
 
-def _backward(
-    reader: JournalReader, kind: str, columns: tuple[str, ...], last_seq: int
-) -> Iterator[tuple[Any, ...]]:
-    """The events of a type from a number back; they are few and have no index."""
-    first_seq = reader.bounds().first_seq
-    for end in range(last_seq, first_seq - 1, -LOOKED_BACK_ROWS):
-        yield from reader.rows(
-            f"SELECT {', '.join(columns)} FROM event "  # noqa: S608 - names of columns
-            "WHERE type = ? AND seq <= ? AND seq > ? ORDER BY seq DESC",
-            (kind, end, end - LOOKED_BACK_ROWS),
-        )
+def backward(
+    reader: JournalReader,
+    kind: str,
+    columns: tuple[str, ...],
+    count: int,
+    before_seq: int | None = None,
+) -> list[tuple[Any, ...]]:
+    """The newest events of a rare type, the newest first.
+
+    Args:
+        reader: of the journal.
+        kind: any but defect, defect_closed and gap.
+        columns: of the table of events.
+        count: at most so many.
+        before_seq: older than this one.
+
+    Raises:
+        StorageError: the journal cannot be read.
+    """
+    return reader.rows(
+        f"SELECT {', '.join(columns)} FROM event "  # noqa: S608 - names of columns
+        f"WHERE type = ? AND {IS_RARE} AND seq < ? ORDER BY seq DESC LIMIT ?",
+        (kind, sys.maxsize if before_seq is None else before_seq, count),
+    )
 
 
 def _parse(seq: int, topic: str, payload: bytes) -> NumberedEvent:

@@ -37,7 +37,7 @@ OVERLAY_NAME = re.compile(rf"demo--?\d+_({'|'.join(CAMERAS)})_\d+_[0-9a-f]+\.png
 COMMAND_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 30.0
-TOPICS = ("defect", "gap", "periodic", "strip", "status", "image")
+TOPICS = ("defect", "gap", "light", "periodic", "strip", "status", "image")
 
 
 def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCode:
@@ -48,19 +48,8 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     """
     console = Console()
     frame_count = max(1, round(duration_s * rate))
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        _remove_earlier_results(output)
-    except OSError as error:
-        raise StorageError(f"{output} cannot be written: {error.strerror}") from error
-    model = resource_path("models/edge/model.onnx")
-    engine = output / ENGINE_FOLDER
-    console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
-    with ProgressBar() as progress:
-        progress.show("building and verifying the engine, about 10 s", 0, 0)
-        arguments = [str(model), "--output", str(engine)]
-        _run_to_end("stripwatch_engine", arguments, output / "engine-build.log")
-    config, path = _demo_config(), output / "config.toml"
+    build_demo_engine(output, console)
+    config, path = demo_config(), output / "config.toml"
     view = DemoView(output, frame_count * len(CAMERAS))
     console.print(f"[bold]2.[/] stripwatch run {path}", soft_wrap=True)
     with (
@@ -70,14 +59,8 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
         _wait_until_running(events, daemon, view)
         with ExitStack() as cameras:
             processes = []
-            for number, camera in enumerate(CAMERAS):
-                # Another seed for each: the two sides of a strip have defects of their own.
-                replay = ["replay", "synthetic", "--config", str(path), "--camera", camera]
-                replay += ["--seed", str(seed + number), "--strip", f"demo-{seed}"]
-                replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
-                flaw = ("--roll-mark", ROLL_MARK) if camera == MARKED else ("--scratch", SCRATCH)
-                first = int(LOST_SHARE * frame_count)
-                replay += [*flaw, "--lose", f"{first}-{first + LOST_FRAMES - 1}"]
+            for camera in CAMERAS:
+                replay = camera_command(path, camera, f"demo-{seed}", seed, rate, frame_count)
                 console.print(f"[bold]3.[/] stripwatch {' '.join(replay)}", soft_wrap=True)
                 log = output / f"camera-{camera}.log"
                 process = command_process("stripwatch", replay, END_TIMEOUT_S, log)
@@ -97,6 +80,39 @@ def run_demo(output: Path, duration_s: float, rate: float, seed: int) -> ExitCod
     _run_to_end("stripwatch", arguments, output / "report.log")
     console.print(_next_steps(output, view.overlays.written), soft_wrap=True, highlight=False)
     return ExitCode.OK
+
+
+def build_demo_engine(output: Path, console: Console) -> None:
+    """Build the engine of the demo into its folder, and clear what an earlier demo found.
+
+    Raises:
+        StripwatchError: it cannot be built, or the folder cannot be written.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        _remove_earlier_results(output)
+    except OSError as error:
+        raise StorageError(f"{output} cannot be written: {error.strerror}") from error
+    model = resource_path("models/edge/model.onnx")
+    engine = output / ENGINE_FOLDER
+    console.print(f"[bold]1.[/] engine-build {model} --output {engine}", soft_wrap=True)
+    with ProgressBar() as progress:
+        progress.show("building and verifying the engine, about 10 s", 0, 0)
+        arguments = [str(model), "--output", str(engine)]
+        _run_to_end("stripwatch_engine", arguments, output / "engine-build.log")
+
+
+def camera_command(
+    config: Path, camera: str, strip: str, seed: int, rate: float, frame_count: int
+) -> list[str]:
+    """The arguments of `stripwatch` that send one side of a strip."""
+    # Another seed for each: the two sides of a strip have defects of their own.
+    replay = ["replay", "synthetic", "--config", str(config), "--camera", camera]
+    replay += ["--seed", str(seed + CAMERAS.index(camera)), "--strip", strip]
+    replay += ["--rate", f"{rate:g}", "--count", str(frame_count)]
+    flaw = ("--roll-mark", ROLL_MARK) if camera == MARKED else ("--scratch", SCRATCH)
+    first = int(LOST_SHARE * frame_count)
+    return [*replay, *flaw, "--lose", f"{first}-{first + LOST_FRAMES - 1}"]
 
 
 def _remove_earlier_results(output: Path) -> None:
@@ -121,14 +137,14 @@ def _next_steps(output: Path, overlays: int) -> str:
     )
 
 
-def _demo_config() -> Config:
+def demo_config() -> Config:
     """The shipped configuration with the demo's engine and free ports."""
     shipped = load_config(resource_path("config.toml"))
     replace = msgspec.structs.replace
     (frames,) = shipped.inputs
     return replace(
         shipped,
-        inputs=(replace(frames, endpoint=f"tcp://127.0.0.1:{_free_port(FRAMES_PORT)}"),),
+        inputs=(replace(frames, endpoint=f"tcp://127.0.0.1:{free_port(FRAMES_PORT)}"),),
         engine=replace(shipped.engine, folder=ENGINE_FOLDER),
         journal=replace(shipped.journal, folder="journal"),
         rolls=(Roll(name="work roll", diameter_mm=(590.0, 610.0)),),
@@ -141,12 +157,12 @@ def _demo_config() -> Config:
                 Rule(name="density", measure="count_per_100_m", limit=2000, grade="second"),
             ),
         ),
-        publish=replace(shipped.publish, endpoint=f"tcp://127.0.0.1:{_free_port(EVENTS_PORT)}"),
-        requests=RequestsSection(endpoint=f"tcp://127.0.0.1:{_free_port(REQUESTS_PORT)}"),
+        publish=replace(shipped.publish, endpoint=f"tcp://127.0.0.1:{free_port(EVENTS_PORT)}"),
+        requests=RequestsSection(endpoint=f"tcp://127.0.0.1:{free_port(REQUESTS_PORT)}"),
     )
 
 
-def _free_port(preferred: int) -> int:
+def free_port(preferred: int) -> int:
     """The preferred port, or any other where a running daemon has it.
 
     Raises:

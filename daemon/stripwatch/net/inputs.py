@@ -12,6 +12,7 @@ from stripwatch.net.connections import cut, sender_of
 from stripwatch.net.door import Door
 from stripwatch.net.sockets import Context, Socket, discard_rest, has_more, open_socket, reopen
 from stripwatch.wire.causes import Cause
+from stripwatch.wire.frame import BadFrame
 
 FRAME_TOPICS = b"frame."  # of every camera: frames of an unknown one are counted, too
 FRAME_PARTS = 3
@@ -82,6 +83,16 @@ class FrameInput:
     def has_more(self) -> bool:
         """Whether the message being read has another part."""
         return has_more(self.socket)
+
+    def receive_header(self) -> bytes:
+        """The second part of the message being read.
+
+        Raises:
+            BadFrame: there is none.
+        """
+        if not self.has_more():
+            raise BadFrame(Cause.BAD_PARTS, "one part; expected topic, header, payload", None)
+        return self.socket.recv()
 
     def discard_rest(self) -> bool:
         """Discard the rest of a message; False: it has so many parts that `reopen` is due."""

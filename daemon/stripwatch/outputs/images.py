@@ -44,6 +44,11 @@ class Images:
             return None
         return DefectiveFrame(frame.header, frame.pixels.copy())
 
+    @property
+    def waiting(self) -> int:
+        """Frames of which no image was made yet."""
+        return self._frames.qsize()
+
     def put(self, frame: DefectiveFrame) -> None:
         """Outbox thread: make an image of a copy, now that the defects before it are published."""
         self._frames.put(frame)

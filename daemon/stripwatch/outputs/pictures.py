@@ -88,6 +88,11 @@ class Pictures:
             return None
         return View(defect, (left, top), crop.copy(), pixels.copy() if whole else None)
 
+    @property
+    def waiting(self) -> int:
+        """Defects whose pictures are not kept yet."""
+        return self._views.qsize()
+
     def put(self, stream: str, seq: int, view: View) -> None:
         """Outbox thread: keep pictures of a defect, now that its event is published."""
         self._views.put((stream, seq, view))

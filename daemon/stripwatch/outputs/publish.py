@@ -53,8 +53,14 @@ class Publisher:
             self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._topics: set[bytes] = set()
         self._image_topics = {camera: image_topic(camera) for camera in cameras}
+        self._cameras_changed = False
         # Cameras whose images are wanted; replaced as a whole, so that any thread may read it.
         self.image_cameras: frozenset[str] = frozenset()
+
+    def follow(self, cameras: Sequence[CameraName]) -> None:
+        """Any thread: there are other cameras, whose images may be wanted."""
+        self._image_topics = {camera: image_topic(camera) for camera in cameras}
+        self._cameras_changed = True
 
     def send(self, message: Sequence[bytes]) -> None:
         """Send the parts of one message."""
@@ -79,7 +85,8 @@ class Publisher:
         """
         if self._readers is not None:
             self._readers.cut_refused()
-        concerns_images = False
+        concerns_images, self._cameras_changed = self._cameras_changed, False
+        image_topics = self._image_topics
         for _ in range(SUBSCRIPTIONS_PER_TURN):
             try:
                 message = self._receive()
@@ -91,13 +98,13 @@ class Publisher:
                 self._topics.add(topic)
             elif kind == b"\x00":
                 self._topics.discard(topic)
-            concerns_images |= any(image.startswith(topic) for image in self._image_topics.values())
+            concerns_images |= any(image.startswith(topic) for image in image_topics.values())
         else:
             more_waits = True
         if concerns_images:
             self.image_cameras = frozenset(
                 camera
-                for camera, image in self._image_topics.items()
+                for camera, image in image_topics.items()
                 if any(image.startswith(topic) for topic in self._topics)
             )
         return more_waits

@@ -26,7 +26,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def changes_now(old: tuple[Config, Model], new: tuple[Config, Model]) -> tuple[Change, ...]:
-    """What a reload changes: the engine and its folder, and what holds for each class.
+    """What a reload changes: the engine, what holds for each class, cameras, rolls, rules.
 
     Thresholds and minimum areas are those in force, wherever they come from: the configuration or
     the engine's manifest.
@@ -36,8 +36,16 @@ def changes_now(old: tuple[Config, Model], new: tuple[Config, Model]) -> tuple[C
 
 def changes_with_restart(running: Config, config: Config) -> tuple[Change, ...]:
     """What differs between two configurations, but for what only other processes read."""
-    config = msgspec.structs.replace(config, forward=running.forward)
-    return tuple(_differences(msgspec.to_builtins(running), msgspec.to_builtins(config), ""))
+    return tuple(_differences(_of_daemon(running), _of_daemon(config), ""))
+
+
+def _of_daemon(config: Config) -> dict[str, Any]:
+    """What the daemon itself reads, as built-in values."""
+    tree: dict[str, Any] = msgspec.to_builtins(config)
+    del tree["forward"], tree["page"]
+    for camera in tree["cameras"]:
+        del camera["source"]
+    return tree
 
 
 def _in_force(config: Config, model: Model) -> dict[str, Any]:
@@ -46,7 +54,15 @@ def _in_force(config: Config, model: Model) -> dict[str, Any]:
         for entry in model.classes
     }
     engine = {"engine.folder": config.engine.folder, "engine": model.name}
-    return {**engine, **classes, "gate": msgspec.to_builtins(model.gate)}
+    return {
+        **engine,
+        **classes,
+        "gate": msgspec.to_builtins(model.gate),
+        "cameras": msgspec.to_builtins(config.cameras),
+        "rolls": msgspec.to_builtins(config.rolls),
+        "grading": msgspec.to_builtins(config.grading),
+        "service.log_level": config.service.log_level,
+    }
 
 
 def _differences(old: Any, new: Any, place: str) -> Iterator[Change]:  # noqa: ANN401 - a tree

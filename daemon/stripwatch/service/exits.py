@@ -13,6 +13,7 @@ from typing import TextIO
 
 from stripwatch.errors import (
     AddressError,
+    CameraError,
     ConfigError,
     DeviceError,
     ExitCode,
@@ -21,11 +22,15 @@ from stripwatch.errors import (
     StripwatchError,
 )
 from stripwatch.service.extras import missing_extra
+from stripwatch.service.journald import is_journal, with_priority
+
+STDERR = 2
 
 _CODES: dict[type[StripwatchError], ExitCode] = {
     AddressError: ExitCode.ADDRESS,  # before its base class ConfigError
     ConfigError: ExitCode.CONFIG,
     ModelError: ExitCode.MODEL,
+    CameraError: ExitCode.CAMERA,  # before its base class DeviceError
     DeviceError: ExitCode.DEVICE,
     StorageError: ExitCode.STORAGE,
 }
@@ -104,7 +109,8 @@ def _words(error: OSError) -> str:
 
 def _failed(code: ExitCode, sentence: str) -> ExitCode:
     with suppress(OSError):  # stderr may be what cannot be written; the exit code remains
-        sys.stderr.write(f"error: {sentence}\n")
+        line = f"error: {sentence}\n"
+        sys.stderr.write(with_priority("error", line) if is_journal(STDERR) else line)
         sys.stderr.flush()
     return _discard_output(code) if _cannot_flush(sys.stdout) else code
 

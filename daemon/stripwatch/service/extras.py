@@ -4,16 +4,23 @@ from __future__ import annotations
 
 _TRAIN = "train"
 _EXTRAS = {  # extra of pyproject.toml, by the first part of the module's name
+    "argon2": "page",
+    "asyncua": "opcua",
+    "genicam": "genicam",
     "google": "build",  # protobuf
+    "harvesters": "genicam",
     "onnx": "build",
     "onnxruntime": "build",
     "nncf": "int8",
     "paho": "mqtt",
     "pyarrow": "parquet",
     "pycuda": "cuda",
+    "pypylon": "pylon",
+    "starlette": "page",
     "tensorboard": "tensorboard",
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
+    "uvicorn": "page",
     "jinja2": _TRAIN,
     "lightning": _TRAIN,
     "matplotlib": _TRAIN,

@@ -27,6 +27,8 @@ class Facts:
     late_ms: float = 0.0  # that frames stay in the daemon, where it is too long
     second_senders: tuple[tuple[str, str], ...] = ()  # camera, session
     silent_cameras: tuple[str, ...] = ()
+    light_faults: tuple[tuple[str, str], ...] = ()  # camera, sentence
+    stopped_cameras: tuple[str, ...] = ()
 
 
 def reasons_now(facts: Facts) -> Iterator[Reason]:
@@ -51,9 +53,17 @@ def reasons_now(facts: Facts) -> Iterator[Reason]:
     for camera, session in facts.second_senders:
         text = f"another session sends under its name: {session}"
         yield Reason(why=Why.SECOND_SENDER, text=text, camera=camera)
+    for camera, text in facts.light_faults:
+        yield Reason(why=Why.LIGHT, text=text, camera=camera)
     for camera in facts.silent_cameras:
         yield Reason(
             why=Why.SILENT_CAMERA, text="nothing has come from it since the start", camera=camera
+        )
+    for camera in facts.stopped_cameras:
+        yield Reason(
+            why=Why.CAMERA_STOPPED,
+            text="nothing has come from it for 30 s, while others have sent",
+            camera=camera,
         )
 
 

@@ -38,7 +38,8 @@ class _PrintCompletion(argparse.Action):
         for action in _actions(parser):
             if action.type is Path or action.dest == "source":
                 action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab looks for it
-        sys.stdout.write(shtab.complete(parser, shell=str(values)))
+        shell = str(values)
+        sys.stdout.write(shtab.complete(parser, shell=shell))
         parser.exit(0)
 
 

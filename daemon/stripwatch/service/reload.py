@@ -1,4 +1,4 @@
-"""Changes that SIGHUP makes while frames flow: the engine, thresholds, minimum areas."""
+"""Changes that SIGHUP makes while frames flow, read from the file and checked."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from stripwatch.config.load import load_config
 from stripwatch.config.sections import Config
 from stripwatch.engines.base import EngineFactory
 from stripwatch.engines.load import engine_factory
-from stripwatch.engines.manifest import load_manifest
+from stripwatch.engines.manifest import DefectClass, load_manifest
 from stripwatch.errors import ConfigError
 from stripwatch.inspect.model import Model, model_of
 from stripwatch.service.changes import Change, changes_now, changes_with_restart
 from stripwatch.service.engine_fit import resolve_classes
+from stripwatch.service.kept_thresholds import applied, load_kept
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Reload:
 
     config: Config  # that the daemon follows after the reload
     model: Model
+    configured: tuple[DefectClass, ...]  # its classes without what operators set
     factory: EngineFactory | None  # None: the engine stays the same
     changes: tuple[Change, ...]  # that the reload makes
     ignored: tuple[Change, ...]  # that need a restart
@@ -64,6 +66,7 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     Raises:
         ConfigError: the file breaks a rule, or the engine has other classes than the one that runs.
         ModelError: the engine is missing, damaged, or not for this machine.
+        StorageError: what operators set cannot be read.
     """
     config = load_config(path)
     folder = Path(config.engine.folder)
@@ -74,8 +77,14 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
         running,
         engine=replaced(running.engine, folder=config.engine.folder),
         inspect=replaced(running.inspect, classes=config.inspect.classes),
+        cameras=config.cameras,
+        rolls=config.rolls,
+        grading=config.grading,
+        service=replaced(running.service, log_level=config.service.log_level),
     )
-    wanted = model_of(manifest, resolve_classes(followed, manifest, path))
+    configured = resolve_classes(followed, manifest, path)
+    kept = load_kept(Path(running.journal.folder or "journal"))
+    wanted = model_of(manifest, applied(kept, configured))
     names, running_names = ([entry.name for entry in one.classes] for one in (wanted, model))
     if names != running_names:
         raise ConfigError(
@@ -86,4 +95,5 @@ def load_reload(path: Path, running: Config, model: Model) -> Reload:
     if wanted.engine_hash != model.engine_hash:
         factory = engine_factory(folder, manifest, running.engine)
     changes = changes_now((running, model), (followed, wanted))
-    return Reload(followed, wanted, factory, changes, changes_with_restart(followed, config))
+    ignored = changes_with_restart(followed, config)
+    return Reload(followed, wanted, configured, factory, changes, ignored)

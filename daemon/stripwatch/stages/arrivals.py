@@ -28,6 +28,7 @@ class Arrivals:
     def __init__(self, cameras: Sequence[str], overload: Overload) -> None:
         self._overload = overload
         self.trackers = {camera: SequenceTracker() for camera in cameras}
+        self._away: dict[str, SequenceTracker] = {}  # of cameras that a reload has removed
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.rejected_of: Counter[tuple[str, Cause]] = Counter()  # those whose camera is known
         self.remarks: Counter[tuple[str, Cause]] = Counter()  # frames inspected in spite of a fault
@@ -36,6 +37,17 @@ class Arrivals:
         self._row: dict[str, Counter[str]] = {}
         self._row_before: dict[str, Counter[str]] = {}
         self._idle = _IdleShare(time.monotonic_ns())
+
+    def follow(self, cameras: Sequence[str]) -> None:
+        """Take frames of these cameras from now on; one that comes back continues its sessions."""
+        for name in self.trackers.keys() - set(cameras):
+            self._away[name] = self.trackers[name]
+            self._away[name].leave()
+        trackers = {
+            name: self.trackers.get(name) or self._away.pop(name, None) or SequenceTracker()
+            for name in cameras
+        }
+        self.trackers = trackers  # as a whole: other threads read it
 
     def arrive(self, frame: FrameHeader | FrameId, frame_input: FrameInput) -> Arrival | None:
         """Follow a frame; None: it is outside the coverage identity, and counted."""

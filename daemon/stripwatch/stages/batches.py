@@ -18,6 +18,14 @@ GROUP_EVENTS_MAX = 2000  # written in one transaction, so that its first does no
 BEAT_S = 0.2
 
 
+class Ticket:
+    """What the thread that handed over an event by itself waits for."""
+
+    def __init__(self) -> None:
+        self.seq = 0  # of the event
+        self.written = threading.Event()  # it is in the journal
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Everything that a slot has come to. Times are monotonic nanoseconds."""
@@ -28,6 +36,7 @@ class Batch:
     submitted_ns: int = 0
     done_ns: int = 0
     inspected_ns: int = 0
+    ticket: Ticket | None = None  # for the last event
 
     @property
     def size(self) -> int:
@@ -70,6 +79,12 @@ class BatchQueue:
         return self._size
 
     @property
+    def oldest_ns(self) -> int:
+        """When the oldest batch that waits was inspected; 0: none waits."""
+        with self._changed:
+            return self._batches[0].inspected_ns if self._batches else 0
+
+    @property
     def over(self) -> bool:
         """Outbox thread: nothing waits, and nothing will follow."""
         return self._closed and not self._batches
@@ -83,6 +98,23 @@ class BatchQueue:
             self._batches.append(batch)
             self._size += batch.size
             self._changed.notify_all()
+
+    def add(self, batch: Batch) -> None:
+        """Any thread: a batch of few events, for which there is always room."""
+        with self._changed:
+            self._batches.append(batch)
+            self._size += batch.size
+            self._changed.notify_all()
+
+    def offer(self, batch: Batch) -> bool:
+        """Any thread: hand over a batch, if there is room."""
+        with self._changed:
+            if self._closed or self._broken or self._size + batch.size > WAITING_MAX:
+                return False
+            self._batches.append(batch)
+            self._size += batch.size
+            self._changed.notify_all()
+            return True
 
     def take(self, timeout_s: float) -> list[Batch]:
         """Outbox thread: what waits, up to `GROUP_EVENTS_MAX`; waits for the first."""

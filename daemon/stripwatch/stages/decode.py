@@ -45,6 +45,11 @@ class Decoders:
         self._ring.begin_decoding(image.slot)
         self._images.put(image)
 
+    @property
+    def waiting(self) -> int:
+        """Images that no thread has begun to decode."""
+        return self._images.qsize()
+
     def close(self) -> None:
         """Receive thread: no image will follow."""
         for _ in range(THREADS):

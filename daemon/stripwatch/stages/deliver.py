@@ -15,6 +15,7 @@ from stripwatch.outputs.images import Images
 from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
+from stripwatch.stages.follow import Follow
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.outbox import Outbox
 from stripwatch.stages.slots import Slot, SlotRing
@@ -54,11 +55,22 @@ class Deliverer:
                 self._heartbeat.beat()
                 slot = self._ring.take_done(IDLE_S)
                 if slot is not None:
-                    self._outbox.put(self._inspect(slot), self._heartbeat.beat)
+                    change = slot.change
+                    batch = self._follow(change) if change else self._inspect(slot)
+                    self._outbox.put(batch, self._heartbeat.beat)
                     self._ring.release(slot)
+                    if change:
+                        change.over.set()
         finally:
             self._outbox.close()
             self._ring.break_off()
+
+    def _follow(self, change: Follow) -> Batch:
+        """The ends of strips under cameras that are there no more."""
+        outputs, open_strips = self.inspector.follow(change.config)
+        graded = [self.grades.follow(one) for one in outputs]
+        self.grades.begin_with(change.config)
+        return Batch(graded, (), open_strips, inspected_ns=time.monotonic_ns())
 
     def _inspect(self, slot: Slot) -> Batch:
         """Everything that a slot has come to, in order; nothing in it is memory of the slot."""

@@ -33,6 +33,11 @@ class Heartbeat:
             self.beat()
             self._silent_s_max = SILENT_S_MAX
 
+    @property
+    def silent_s(self) -> float:
+        """Time since it made progress, in s."""
+        return time.monotonic() - self._last_s
+
     def is_late(self) -> bool:
         """Whether the thread has been silent for longer than what it does may take."""
         limit_s = self._silent_s_max  # read before the time: a load that ends beats first

@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from stripwatch.stages.histogram import Histogram
 from stripwatch.wire.event import Percentile
 
 WINDOW_FRAMES = 8192  # more frames than this between two reports: the oldest are overwritten
@@ -29,6 +30,7 @@ class LatencyWindow:
     def __init__(self) -> None:
         self._values_ms = np.zeros((WINDOW_FRAMES, len(Stage)), np.float32)
         self._frames = 0
+        self.histograms = {stage: Histogram() for stage in Stage}  # since the start
 
     def add(self, values_ms: tuple[float, ...]) -> None:
         """Add one frame's latency of every stage, in the order of `Stage`; NaN: unknown."""
@@ -49,6 +51,7 @@ class LatencyWindow:
             column_ms = values_ms[:, stage]
             known_ms = column_ms[~np.isnan(column_ms)]
             if len(known_ms):
+                self.histograms[stage].add(known_ms / 1000)
                 p50, p99, top = np.percentile(known_ms, (50, 99, 100)).tolist()
                 taken[stage.name.lower()] = {
                     "p50": round(p50, 3),

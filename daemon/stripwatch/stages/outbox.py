@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Ledger
 from stripwatch.inspect.inspector import DefectiveFrame
-from stripwatch.journal.records import Transaction, event_record
+from stripwatch.journal.faults import JournalReplaced
+from stripwatch.journal.records import Transaction
 from stripwatch.journal.retention import Limits, Retention
 from stripwatch.journal.store import Journal, Past
 from stripwatch.outputs.images import Images
-from stripwatch.outputs.pictures import Pictures, View
+from stripwatch.outputs.pictures import Pictures
 from stripwatch.outputs.publish import Publisher
-from stripwatch.stages.batches import Batch, BatchQueue
+from stripwatch.stages.batches import Batch, BatchQueue, Ticket
 from stripwatch.stages.bookings import Bookings, book
 from stripwatch.stages.heartbeat import Heartbeat
+from stripwatch.stages.histogram import Histogram
 from stripwatch.stages.latency import LatencyWindow
+from stripwatch.stages.numbering import Message, NumberedView, number_events
 from stripwatch.wire.event import (
     NO_SEQ,
     NO_STREAM,
+    DaemonReload,
     DaemonStart,
     DaemonStop,
-    FrameResult,
+    NumberedEvent,
     Status,
     build_event,
-    with_number,
 )
 
 STATUS_PERIOD_S = 1.0
@@ -41,19 +44,6 @@ POLL_S = 0.05  # longest wait for a batch, so that subscriptions are read
 BOOK_S = 0.1  # clean frames wait so long for events, to share a commit with them
 RETRY_S_MIN = 0.1  # after a fault of the journal, growing
 RETRY_S_MAX = 2.0
-
-
-class JournalReplaced(StorageError):
-    """Another journal has taken the place of the one that this daemon writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _NumberedView:
-    seq: int  # of its defect
-    view: View
-
-
-Message = list[bytes] | DefectiveFrame | _NumberedView
 
 
 class Outbox:
@@ -90,15 +80,33 @@ class Outbox:
         self.latency = LatencyWindow()
         self.stream = journal.stream
         self.last_seq = journal.last_seq  # of the event published last
+        self.commit_s = Histogram()
+        self._writing_ns = 0  # when the oldest batch that is being written was inspected
         self.fault = ""  # why the journal cannot be written; read by other threads
         self._is_after_crash = past.is_unclean
-        for record in past.coverage:
-            account = record.account
-            self.ledger.restore(record.camera, replace(account, missed=account.missed.copy()))
+        for camera, account in ((record.camera, record.account) for record in past.coverage):
+            self.ledger.restore(camera, replace(account, missed=account.missed.copy()))
 
     def put(self, batch: Batch, beat: Callable[[], None]) -> None:
         """Deliver thread: hand over a batch; waits while too much waits already."""
         self._queue.put(batch, beat)
+
+    def tell(self, event: DaemonReload) -> None:
+        """Any thread: journal and publish an event of the daemon itself."""
+        self._queue.add(Batch([event]))
+
+    def offer(self, event: NumberedEvent) -> Ticket:
+        """Any thread: hand over an event that is not of frames.
+
+        Raises:
+            StorageError: the journal cannot be written, or too much waits for it.
+        """
+        ticket = Ticket()
+        if self.fault:
+            raise StorageError(self.fault)
+        if not self._queue.offer(Batch([event], ticket=ticket)):
+            raise StorageError("too many events wait for the journal; try again")
+        return ticket
 
     def close(self) -> None:
         """Deliver thread: nothing will follow."""
@@ -107,6 +115,17 @@ class Outbox:
     def wake(self) -> None:
         """Images thread: an image is ready to be published."""
         self._queue.wake()
+
+    @property
+    def waiting(self) -> int:
+        """Events and frames that wait to be written."""
+        return self._queue.size
+
+    @property
+    def lag_s(self) -> float:
+        """How long the oldest events that are not journalled have waited; any thread reads it."""
+        oldest_ns = self._writing_ns or self._queue.oldest_ns
+        return (time.monotonic_ns() - oldest_ns) / 1e9 if oldest_ns else 0.0
 
     @property
     def pictures_dropped(self) -> int:
@@ -185,17 +204,21 @@ class Outbox:
 
     def _send(self, batches: Sequence[Batch]) -> None:
         """Number, journal and publish the events of these batches, and book their frames."""
+        self._writing_ns = batches[0].inspected_ns if batches else 0
         messages = self._commit(batches)
+        self._writing_ns = 0
         for message in messages:
             if isinstance(message, DefectiveFrame):
                 self._images.put(message)
-            elif isinstance(message, _NumberedView):
+            elif isinstance(message, NumberedView):
                 self._pictures.put(self._journal.stream, message.seq, message.view)
             else:
                 self._publisher.send(message)
         self.stream, self.last_seq = self._journal.stream, self._journal.last_seq
         published_ns = time.monotonic_ns()
         for batch in batches:
+            if batch.ticket:
+                batch.ticket.written.set()
             book(self.ledger, batch.entries)
             if batch.outputs:
                 self.latency.add_all(batch.latencies_ms(published_ns))
@@ -210,7 +233,7 @@ class Outbox:
         """
         transaction = self._bookings.transaction(batches)
         end = self._journal.end
-        messages = self._number(batches, transaction)
+        messages = number_events(batches, transaction, end)
         wait_s = RETRY_S_MIN
         while transaction:
             try:
@@ -222,8 +245,10 @@ class Outbox:
                     if self._journal.end != end:
                         transaction = self._begin_anew(batches)
                         end = self._journal.end
-                        messages = self._number(batches, transaction)
+                        messages = number_events(batches, transaction, end)
+                begun_s = time.monotonic()
                 self._journal.append(transaction)
+                self.commit_s.add(time.monotonic() - begun_s)
                 break
             except JournalReplaced:
                 raise
@@ -234,29 +259,6 @@ class Outbox:
             self._log.info("journal can be written again")
             self.fault = ""
         self._bookings.written(transaction)
-        return messages
-
-    def _number(self, batches: Sequence[Batch], transaction: Transaction) -> list[Message]:
-        """Number the events of these batches; fills in `transaction.events`."""
-        stream, seq = self._journal.stream, self._journal.last_seq
-        t_ns = time.time_ns()
-        messages: list[Message] = []
-        transaction.events.clear()
-        for batch in batches:
-            for output in batch.outputs:
-                match output:
-                    case DefectiveFrame():
-                        messages.append(output)
-                    case View():  # of the defect before it
-                        messages.append(_NumberedView(seq, output))
-                    case Status() | FrameResult():
-                        messages.append(build_event(output))
-                    case _:
-                        seq += 1
-                        event = with_number(output, stream, seq)
-                        topic, payload = message = build_event(event)
-                        messages.append(message)
-                        transaction.events.append(event_record(event, topic, payload, t_ns))
         return messages
 
     def _hold(self, error: StorageError, wait_s: float) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import zmq
@@ -17,6 +17,7 @@ from stripwatch.net.inputs import FrameInput, close_inputs, open_inputs
 from stripwatch.net.sockets import PARTS_MAX, Context
 from stripwatch.stages.arrivals import Arrivals
 from stripwatch.stages.decode import CodedFrame, Decoders
+from stripwatch.stages.follow import Follow
 from stripwatch.stages.heartbeat import Heartbeat
 from stripwatch.stages.overload import Overload
 from stripwatch.stages.slots import Slot, SlotRing
@@ -66,15 +67,11 @@ class Receiver:
         self._batch_wait_ms = config.batch.wait_ms
         self._slot: Slot | None = None
         self._overload = Overload()
+        self._mailbox: queue.SimpleQueue[Follow] = queue.SimpleQueue()
         self._pending: list[Entry] = []  # misses that wait for a slot to carry them
         self.arrivals = Arrivals([camera.name for camera in config.cameras], self._overload)
         longest = payload_bytes_max(self._frame_shape)
         self._inputs = open_inputs(context, config.inputs, longest, door)
-
-    @property
-    def rejected(self) -> Counter[Cause]:
-        """Messages outside the coverage identity, by cause."""
-        return self.arrivals.rejected
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -86,11 +83,16 @@ class Receiver:
         found = self.arrivals.last_faults.get(cause) or self._decoders.last_faults.get(cause)
         return found or ("", "")
 
+    def follow(self, change: Follow) -> None:
+        """Any thread: take frames of other cameras from now on."""
+        self._mailbox.put(change)
+
     def run(self, stop: threading.Event) -> None:
         """Receive until `stop` is set; then close the inputs and hand on the open slot."""
         try:
             while not stop.is_set():
                 self._heartbeat.beat()
+                self._follow()
                 self._step()
             self.close()
             self._flush()
@@ -103,6 +105,21 @@ class Receiver:
         """Close the sockets."""
         close_inputs(self._inputs)
         self._inputs = ()
+
+    def _follow(self) -> None:
+        """Take a change that was asked for, once there is a slot in which it can travel."""
+        if self._mailbox.empty():
+            return
+        while (slot := self._open_slot()) is not None and slot.entries:
+            self._hand_on(slot)
+        if slot is not None:
+            slot.change = self._mailbox.get()
+            self.arrivals.follow(slot.change.cameras)
+            self._hand_on(slot)
+
+    def _hand_on(self, slot: Slot) -> None:
+        self._ring.close(slot)
+        self._slot = None
 
     def _step(self) -> None:
         """Wait for messages or for the slot's time to run out, whichever comes first."""
@@ -154,7 +171,7 @@ class Receiver:
     def _receive(self, frame_input: FrameInput, topic: bytes) -> None:
         """Take the rest of one message; whatever is wrong with it, the next is not harmed."""
         try:
-            header, ignored = read_header(topic, _header_part(frame_input))
+            header, ignored = read_header(topic, frame_input.receive_header())
         except BadFrame as error:
             if error.frame is None:
                 self.arrivals.reject(error.cause, frame_input, error.detail)
@@ -267,8 +284,7 @@ class Receiver:
 
     def _close_if_due(self) -> None:
         if self._slot is not None and self._due_ms() <= 0:
-            self._ring.close(self._slot)
-            self._slot = None
+            self._hand_on(self._slot)
 
     def _flush(self) -> None:
         """Hand on, or put back, the open slot; misses still pending wait for one."""
@@ -282,14 +298,3 @@ class Receiver:
         elif self._slot is not None:
             self._ring.put_back(self._slot)
         self._slot = None
-
-
-def _header_part(frame_input: FrameInput) -> bytes:
-    """The second part of a message.
-
-    Raises:
-        BadFrame: there is none.
-    """
-    if not frame_input.has_more():
-        raise BadFrame(Cause.BAD_PARTS, "one part; expected topic, header, payload", None)
-    return frame_input.socket.recv()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -22,6 +22,7 @@ import numpy as np
 from stripwatch.engines.base import IN_FLIGHT, BatchResult, Frames, page_aligned
 from stripwatch.inspect.coverage import Entry
 from stripwatch.inspect.model import Model
+from stripwatch.stages.follow import Follow
 
 
 class State(Enum):
@@ -74,6 +75,7 @@ class Slot:
     done_ns: int = 0
     model: Model | None = None  # that the result is of
     result: BatchResult | None = None  # None: no rows, or the engine failed
+    change: Follow | None = None  # alone in its slot: it lies between the frames of two others
 
     def move(self, state: State) -> None:
         """Change state; an illegal change is a bug."""
@@ -103,6 +105,11 @@ class SlotRing:
         self._broken = threading.Event()  # no slot will be released any more
         for slot in self.slots:
             self._free.put(slot)
+
+    def states(self) -> dict[State, int]:
+        """Number of slots in each state; any thread may ask."""
+        counts = Counter(slot.state for slot in self.slots)
+        return {state: counts[state] for state in State}
 
     def open(self, timeout_s: float = 0) -> Slot | None:
         """Receive thread: a slot to fill, or None when none is free in time."""
@@ -184,7 +191,7 @@ class SlotRing:
         """Deliver thread: the slot may be filled again."""
         slot.rows = slot.opened_ns = 0
         slot.entries.clear()
-        slot.model = slot.result = None
+        slot.model = slot.result = slot.change = None
         slot.move(State.FREE)
         self._free.put(slot)
 

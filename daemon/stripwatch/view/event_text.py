@@ -9,6 +9,8 @@ from rich.text import Text
 from stripwatch.client.position import Lost, Renumbered
 from stripwatch.view.overlay import class_colour
 from stripwatch.wire.event import (
+    DaemonEvent,
+    DaemonReload,
     DaemonStart,
     DaemonStop,
     Defect,
@@ -16,11 +18,14 @@ from stripwatch.wire.event import (
     Event,
     FrameResult,
     Gap,
+    Light,
     Periodic,
+    Review,
     State,
     Status,
     StripEnd,
     StripStart,
+    Threshold,
 )
 from stripwatch.wire.verdict import Verdict
 
@@ -45,11 +50,17 @@ def format_event(  # noqa: PLR0911 - one for each type
             return _defect(event)
         case Gap():
             return _gap(event)
+        case Light():
+            return _light(event)
         case Periodic():
             return _periodic(event)
         case StripStart() | StripEnd():
             return _strip(event)
-        case DaemonStart() | DaemonStop():
+        case Review():
+            return _review(event)
+        case Threshold():
+            return _threshold(event)
+        case DaemonStart() | DaemonStop() | DaemonReload():
             return _daemon(event)
         case Status():
             return _status(event)
@@ -89,6 +100,18 @@ def _gap(event: Gap) -> Text:
     )
 
 
+def _light(event: Light) -> Text:
+    first_mm, last_mm = event.crossweb_mm
+    line = _front(event.t_ns, event.camera, event.strip)
+    line.append(f"{UNKNOWN:>12}  {first_mm:>8.1f} mm  ")
+    than = "brighter" if event.share > 1 else "darker"
+    style = "bold red" if event.state == "opened" else "bold"
+    line.append(f"LIGHT {event.state}: {event.kind} ", style)
+    return line.append(
+        f"to {last_mm:.1f} mm, {100 * abs(1 - event.share):.0f} % {than} than expected"
+    )
+
+
 def _periodic(event: Periodic) -> Text:
     line = _front(event.t_ns, event.camera, event.strip)
     line.append(f"{event.first_mm / 1000:>10.3f} m  {event.lane_mm:>8.1f} mm  ")
@@ -121,14 +144,37 @@ def _strip(event: StripStart | StripEnd) -> Text:
     return line
 
 
-def _daemon(event: DaemonStart | DaemonStop) -> Text:
+def _daemon(event: DaemonEvent) -> Text:
     line = _front(event.t_ns, "", None)
     if isinstance(event, DaemonStart):
         return line.append(f"daemon {event.version} starts", "bold")
+    if isinstance(event, DaemonReload):
+        if event.result == "refused":
+            return line.append(f"daemon does not reload: {event.detail}", "bold red")
+        changes = ", ".join(event.changes) or "no changes"
+        line.append(f"daemon reloads: {changes}", "bold")
+        need_restart = ", ".join(event.need_restart)
+        return line.append(f"; needs a restart: {need_restart}" if need_restart else "")
     if event.reason == "unclean":
         return line.append("the daemon before was killed, or power was lost", "bold red")
     line.append(f"daemon stops: {event.reason}", "bold")
     return line.append(f", {event.detail}" if event.detail else "")
+
+
+def _review(event: Review) -> Text:
+    line = _front(event.t_ns, event.camera, event.strip)
+    what = f"{event.class_name} is {event.verdict}"
+    if event.said:
+        what = f"{event.class_name} is {event.said}"
+    line.append(f"review of defect {event.defect_seq} by {event.who}: ")
+    line.append(what, "bold")
+    return line.append(f"; {event.note}" if event.note else "")
+
+
+def _threshold(event: Threshold) -> Text:
+    line = _front(event.t_ns, "", None)
+    changes = [f"{one.class_name} {one.key} {one.old:g} -> {one.new:g}" for one in event.changes]
+    return line.append(f"changed by {event.who}: ").append(", ".join(changes), "bold")
 
 
 def _notice(event: Lost | Renumbered) -> Text:

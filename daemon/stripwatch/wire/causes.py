@@ -54,6 +54,15 @@ class Cause(StrEnum):
     BAD_REQUEST = "bad_request"
 
 
+# Causes of gaps, in the order above.
+NOT_INSPECTED = (
+    *(Cause.LOST, Cause.OVERLOAD, Cause.ENGINE_ERROR),
+    *(Cause.SECOND_SENDER, Cause.DAEMON_DOWN, Cause.STORAGE_ERROR),
+    *(Cause.BAD_PARTS, Cause.BAD_TOPIC, Cause.BAD_HEADER, Cause.BAD_VERSION),
+    *(Cause.BAD_SHAPE, Cause.BAD_DTYPE, Cause.BAD_CODEC, Cause.BAD_LENGTH),
+)
+
+
 class WireError(StripwatchError):
     """A message from a peer breaks the protocol.
 

@@ -2,9 +2,10 @@
 
     [topic, payload]
 
-The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py` or
-of `periodic.py`. Journalled events (defect, defect_closed, gap, periodic, strip_start, strip_end,
-daemon_start, daemon_stop) are numbered: `stream` names the journal and `seq` counts from 1 without
+The payload is one JSON object whose `type` names one of the structs of this file, of `defect.py`,
+of `light.py`, `periodic.py`, `operator.py` or `daemon.py`. Journalled events (defect,
+defect_closed, gap, light, periodic, strip_start, strip_end, review, threshold, daemon_start,
+daemon_stop, daemon_reload) are numbered: `stream` names the journal and `seq` counts from 1 without
 a hole. Telemetry (status, frame) is not numbered.
 """
 
@@ -16,6 +17,9 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.daemon import DaemonReload as DaemonReload
+from stripwatch.wire.daemon import DaemonStart as DaemonStart
+from stripwatch.wire.daemon import DaemonStop as DaemonStop
 from stripwatch.wire.defect import Box as Box
 from stripwatch.wire.defect import Defect as Defect
 from stripwatch.wire.defect import DefectClosed as DefectClosed
@@ -23,12 +27,16 @@ from stripwatch.wire.defect import Edges as Edges
 from stripwatch.wire.defect import FrameRange as FrameRange
 from stripwatch.wire.defect import Position as Position
 from stripwatch.wire.defect import Unit
+from stripwatch.wire.light import Light as Light
+from stripwatch.wire.light import OpenLightFault
 from stripwatch.wire.names import CameraName, Count, SessionId, StripId
 from stripwatch.wire.numbered import NO_SEQ as NO_SEQ
 from stripwatch.wire.numbered import NO_STREAM as NO_STREAM
 from stripwatch.wire.numbered import Millimetres as Millimetres
-from stripwatch.wire.numbered import Numbered, Seq
+from stripwatch.wire.numbered import Numbered
 from stripwatch.wire.numbered import Stream as Stream
+from stripwatch.wire.operator import Review as Review
+from stripwatch.wire.operator import Threshold as Threshold
 from stripwatch.wire.periodic import Periodic as Periodic
 from stripwatch.wire.state import Reason as Reason
 from stripwatch.wire.state import State as State
@@ -82,32 +90,6 @@ class StripEnd(Numbered, frozen=True, kw_only=True, tag_field="type", tag="strip
     ] = msgspec.UNSET
 
 
-class DaemonStart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_start"):
-    """The daemon has started. Topic `daemon`."""
-
-    stream: Stream
-    seq: Seq
-    t_ns: int
-    version: Annotated[str, Meta(description="of stripwatch")]
-    model: Annotated[str, Meta(description="hash of the engine")]
-    config: Annotated[str, Meta(description="SHA-256 of the configuration in force")]
-    v: Literal[1] = 1
-
-
-class DaemonStop(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="daemon_stop"):
-    """The daemon has stopped. Topic `daemon`."""
-
-    stream: Stream
-    seq: Seq
-    t_ns: Annotated[int, Meta(description="of the stop; of the next start where it is unclean")]
-    reason: Annotated[
-        Literal["stopped", "failed", "unclean"],
-        Meta(description="unclean: killed, or power was lost; written by the next start"),
-    ]
-    detail: Annotated[str, Meta(description="the error, where it failed; else empty")]
-    v: Literal[1] = 1
-
-
 class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Coverage of a camera's session: inspected + missed = last - first + 1."""
 
@@ -126,6 +108,12 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     second_sender: Annotated[
         SessionId | None, Meta(description="another session that sends under the same name now")
     ] = None
+    light: Annotated[
+        float | None, Meta(description="mean grey of the latest frame, where the camera tells it")
+    ] = None
+    light_faults: Annotated[
+        tuple[OpenLightFault, ...], Meta(description="faults of the light that are open")
+    ] = ()
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
@@ -175,8 +163,10 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     v: Literal[1] = 1
 
 
-StripEvent = Defect | DefectClosed | Gap | Periodic | StripStart | StripEnd
-NumberedEvent = StripEvent | DaemonStart | DaemonStop
+StripEvent = Defect | DefectClosed | Gap | Light | Periodic | StripStart | StripEnd
+DaemonEvent = DaemonStart | DaemonStop | DaemonReload
+LineEvent = DaemonEvent | Threshold  # of no camera
+NumberedEvent = StripEvent | Review | LineEvent
 Event = NumberedEvent | Status | FrameResult
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -194,13 +184,19 @@ def topic_of(event: Event) -> str:  # noqa: PLR0911 - one for each type
             return f"{event.__struct_config__.tag}.{event.camera}.{event.class_name}"
         case Gap():
             return f"gap.{event.camera}"
+        case Light():
+            return f"light.{event.camera}"
         case Periodic():
             return f"periodic.{event.side}"
         case StripStart() | StripEnd():
             return f"strip.{event.camera}"
+        case Review():
+            return f"review.{event.camera}"
+        case Threshold():
+            return "threshold"
         case FrameResult():
             return f"frame.{event.camera}"
-        case DaemonStart() | DaemonStop():
+        case DaemonStart() | DaemonStop() | DaemonReload():
             return "daemon"
         case Status():
             return "status"

@@ -20,6 +20,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.image_file import pixel_parts
+from stripwatch.wire.light import LIGHT_FAULTS_MAX, LightFaults, MeanGrey
 from stripwatch.wire.names import CameraName, Count, SessionId, Side, StripId
 
 HEADER_BYTES_MAX = 4096
@@ -48,6 +49,8 @@ class FrameHeader(FrameId, frozen=True, kw_only=True, omit_defaults=True):
     end: bool = False  # the strip's last frame
     line_reversed: bool = False  # the strip ran backwards: `line` falls from row to row
     lines_lost: Count = 0  # that passed within the frame and were skipped by the camera
+    light: MeanGrey | None = None  # mean grey of the strip after flat field
+    light_faults: LightFaults | None = None  # of the light now; None: nobody watches it
 
     @property
     def next_line(self) -> int | None:
@@ -91,6 +94,8 @@ _OPTION_WORDS = {  # what the optional keys allow, for readers of the log
     "end": "true or false",
     "line_reversed": "true or false",
     "lines_lost": "a whole number from 0",
+    "light": "a number from 0 to 255",
+    "light_faults": f"a list of at most {LIGHT_FAULTS_MAX} faults, see docs/wire-formats.md",
 }
 _KEY_NAMES = frozenset(key.name for key in _HEADER_KEYS)
 
@@ -237,9 +242,11 @@ def _parse_leniently(topic: bytes, header: bytes, fault: str) -> tuple[FrameHead
 
 
 def _whole(value: Any) -> Any:  # noqa: ANN401 - any value of a JSON object
-    """A number like 64.0 as the int that it is; of a list, each entry."""
+    """A number like 64.0 as the int that it is; of a list or object, each entry."""
     if isinstance(value, list):
         return [_whole(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _whole(entry) for key, entry in value.items()}
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

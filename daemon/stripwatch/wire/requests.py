@@ -14,7 +14,16 @@ from msgspec import Meta
 
 from stripwatch.wire.causes import Cause, WireError
 from stripwatch.wire.event import Status, Stream
-from stripwatch.wire.names import NAME_PATTERN, Count, ReaderName
+from stripwatch.wire.names import CLASSES_MAX, NAME_PATTERN, ClassName, Count, ReaderName
+from stripwatch.wire.operator import (
+    USER_PATTERN,
+    BoxPx,
+    ClassInForce,
+    ClassSetting,
+    Judgement,
+    Note,
+    UserName,
+)
 
 REQUEST_BYTES_MAX = 64 * 1024
 EVENTS_MAX = 1000  # of one answer
@@ -24,6 +33,7 @@ _ID_PATTERN = "^[ -~]{1,64}$(?!\\n)"
 _PATTERN_WORDS = {
     NAME_PATTERN: "expected 1 to 32 characters of a-z 0-9 _ -",
     _ID_PATTERN: "expected 1 to 64 printable characters of ASCII",
+    USER_PATTERN: "expected 1 to 64 characters of a name, none of control",
 }
 RequestId = Annotated[str, Meta(pattern=_ID_PATTERN, description="of the client's choice")]
 Topic = Annotated[str, Meta(max_length=200, description="the beginning of topics")]
@@ -78,6 +88,34 @@ class AskPictures(_Request, frozen=True, kw_only=True, tag_field="type", tag="pi
 
 class AskStatus(_Request, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """How the daemon is doing. The answer is `status`."""
+
+
+class AskReview(_Request, frozen=True, kw_only=True, tag_field="type", tag="review"):
+    """Journal an operator's judgement of a defect. The answer is `written`.
+
+    The latest judgement of a defect holds, so that one may be given twice without harm.
+    """
+
+    stream: AskedStream
+    seq: Annotated[Count, Meta(description="of the event `defect` or `defect_closed`")]
+    who: UserName
+    verdict: Judgement
+    said: Annotated[
+        ClassName | None, Meta(description="of the engine; needed for `other`, else null")
+    ] = None
+    box_px: BoxPx | None = None
+    note: Note = ""
+
+
+class AskThresholds(_Request, frozen=True, kw_only=True, tag_field="type", tag="thresholds"):
+    """Change thresholds and minimum areas from the next batch on. The answer is `classes`.
+
+    They are kept over a restart. Without classes nothing changes: the answer tells what holds.
+    """
+
+    who: UserName
+    classes: Annotated[tuple[ClassSetting, ...], Meta(max_length=CLASSES_MAX)]
+    note: Note = ""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -151,7 +189,33 @@ class StatusAnswer(_Answer, frozen=True, kw_only=True, tag_field="type", tag="st
     status: Annotated[Status | None, Meta(description="null: none was published yet")]
 
 
-ErrorCode = Literal["bad_request", "other_stream", "ahead", "too_many_readers", "storage"]
+class Written(_Answer, frozen=True, kw_only=True, tag_field="type", tag="written"):
+    """It is in the journal."""
+
+    stream: Stream
+    seq: Annotated[Count, Meta(description="of its event")]
+
+
+class Classes(_Answer, frozen=True, kw_only=True, tag_field="type", tag="classes"):
+    """What holds for each class from the next batch on."""
+
+    classes: tuple[ClassInForce, ...]
+    stream: Stream
+    seq: Annotated[
+        Count | None, Meta(description="of the event that tells the change; null: none was made")
+    ] = None
+
+
+ErrorCode = Literal[
+    "bad_request",
+    "other_stream",
+    "ahead",
+    "too_many_readers",
+    "storage",
+    "not_found",
+    "busy",
+    "forbidden",
+]
 
 
 class Error(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
@@ -165,8 +229,9 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="er
     v: Literal[1] = 1
 
 
-Request = Since | AskPosition | Acknowledge | AskPictures | AskStatus
-Answer = Events | Position | Acknowledged | Pictures | StatusAnswer | Error
+Write = AskReview | AskThresholds  # by clients that may write
+Request = Since | AskPosition | Acknowledge | AskPictures | AskStatus | Write
+Answer = Events | Position | Acknowledged | Pictures | StatusAnswer | Written | Classes | Error
 
 _requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _answers: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)

@@ -37,7 +37,9 @@ class Why(StrEnum):
     OVERLOAD = "overload"  # frames are dropped: no slot is free
     LATE = "late"  # frames stay in the daemon for too long
     SECOND_SENDER = "second_sender"  # two senders use one camera's name
+    LIGHT = "light"  # a lamp, glass or exposure is not as it should be
     SILENT_CAMERA = "silent_camera"  # nothing has come from a camera since the start
+    CAMERA_STOPPED = "camera_stopped"  # nothing comes from a camera any more, but from others
 
 
 _FAILS = frozenset({Why.DAEMON_ENDS, Why.ENGINE_FAILED, Why.JOURNAL_FAILED})

@@ -51,7 +51,7 @@ def test_dropped_events_are_asked_for(plant: Plant, topics: tuple[str, ...], see
 
 def test_a_subscriber_that_reads_slowly_misses_nothing(plant: Plant) -> None:
     """Its queue holds few events, and the publisher drops the rest: a plain one shows it."""
-    topics = ("defect", "gap", "periodic", "strip")
+    topics = ("defect", "gap", "light", "periodic", "strip")
     with (
         plant.subscriber(topics, narrow=True, queue_events=5) as events,
         Subscriber(plant.narrow_endpoint, topics, queue_events=5) as plain,

@@ -14,8 +14,9 @@ import zmq
 
 from stripwatch.config.sections import Input
 from stripwatch.errors import AddressError, ConfigError, StorageError
+from stripwatch.feed.link import Link, link_to
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Schedule, Sent, link_to, send_frames, strip_name
+from stripwatch.feed.sender import Schedule, Sent, send_frames, strip_name
 from stripwatch.feed.sources import Source, SourceFrame
 from stripwatch.feed.sources.frame import raw_frame
 from stripwatch.wire.frame import FrameHeader, parse_header

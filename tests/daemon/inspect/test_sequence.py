@@ -21,6 +21,7 @@ class Sender:
         self.tracker, self.session, self.seq = tracker, session, seq
         self.fates: Counter[Cause | None] = Counter()
         self.lost = 0
+        self.losses: list[tuple[Cause, int]] = []
         self.names: list[str] = []
 
     def send(self, count: int = 1, seq: int | None = None) -> None:
@@ -40,6 +41,7 @@ class Sender:
             arrival = self.tracker.arrive(header)
             self.fates[arrival.cause] += 1
             self.lost += arrival.lost.count if arrival.lost else 0
+            self.losses += [(arrival.lost.cause, arrival.lost.count)] if arrival.lost else []
             self.names.append(arrival.frame.session)
             self.seq = self.seq + 1 if seq is None else self.seq
 
@@ -218,3 +220,18 @@ def test_two_sessions_never_share_a_name(tracker: SequenceTracker) -> None:
     other.send(10)
     assert set(other.names) == {"fixed-2-2"}
     assert other.fates == {None: 10}
+
+
+def test_a_camera_that_comes_back_into_the_configuration_continues_its_session(
+    tracker: SequenceTracker,
+) -> None:
+    """What it sent meanwhile is lost for a cause of its own, once."""
+    camera = Sender(tracker, "camera")
+    camera.send(5)
+    tracker.leave()
+    camera.seq += 7
+    camera.send()
+    camera.seq += 2
+    camera.send()
+    assert camera.losses == [(Cause.UNKNOWN_CAMERA, 7), (Cause.LOST, 2)]
+    assert camera.fates == {None: 7}

@@ -187,7 +187,7 @@ def test_a_damaged_journal_is_an_error_and_the_next_one_is_read(
     assert isinstance(ask(answers, "since", stream=None, seq=0)[0], Events)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 10**5, b'{"type":"review","id":"7"}'])
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 10**5, b'{"type":"rewind","id":"7"}'])
 def test_what_is_no_request_is_answered(answers: Answers, body: bytes) -> None:
     first, *parts = answers.answer(body)
     answer: Any = parse_answer(first)

@@ -17,7 +17,7 @@ from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Account
 from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.records import CoverageRecord, Transaction
-from stripwatch.journal.schema import SCHEMA
+from stripwatch.journal.schema import APPLICATION_ID, IS_RARE, MIGRATIONS, SCHEMA
 from stripwatch.journal.store import FILE, Journal
 from stripwatch.wire.causes import Cause
 
@@ -176,3 +176,28 @@ def test_a_journal_whose_wal_was_removed_loses_nothing(journal: Journal) -> None
     journal.append(Transaction([record(11)]))
     with JournalReader(journal.path.parent) as reader:
         assert reader.bounds().last_seq == 11
+
+
+def test_a_journal_of_schema_1_gets_what_is_missing_and_keeps_its_events(tmp_path: Path) -> None:
+    """Its stream and numbers go on; an index finds strips and judgements from then on."""
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.executescript(
+            ";".join(
+                [
+                    MIGRATIONS[0],
+                    "INSERT INTO journal VALUES ('old', 1)",
+                    "PRAGMA user_version = 1",
+                    f"PRAGMA application_id = {APPLICATION_ID}",
+                ]
+            )
+        )
+        database.execute(
+            "INSERT INTO event VALUES (1, 'strip_start', 'strip.top', 1, 'top', 'C', 1, '', x'00')"
+        )
+        database.commit()
+    with closing(Journal(tmp_path)) as journal:
+        assert journal.end == ("old", 1)
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        query = " ".join(["EXPLAIN QUERY PLAN SELECT * FROM event WHERE type = ? AND", IS_RARE])
+        assert "event_of_rare_type" in database.execute(query, ("review",)).fetchone()[3]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.line.forwarding import Broker, program, wait
+from tests.line.forwarding import Broker, wait
+from tests.programs import program
 
 from stripwatch.config.forward import MqttSection
 from stripwatch.errors import ConfigError, SinkError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stripwatch.config.cameras import CameraSource
 from stripwatch.config.forward import Forward, MqttSection
 from stripwatch.config.sections import (
     Camera,
@@ -58,6 +59,12 @@ def test_an_engine_is_named_with_its_folder_and_gate() -> None:
         f"engine {'a' * 16} -> {'b' * 16}",
         f"gate none -> {gate}",
     ]
+
+
+def test_the_source_of_a_camera_is_read_by_its_process_alone() -> None:
+    source = CameraSource(kind="aravis", id="A")
+    cameras = tuple(replaced(camera, source=source) for camera in CONFIG.cameras)
+    assert changes_with_restart(CONFIG, replaced(CONFIG, cameras=cameras)) == ()
 
 
 def test_cameras_are_compared_by_name_and_inputs_by_place() -> None:

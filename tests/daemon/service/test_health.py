@@ -16,6 +16,8 @@ EVERYTHING = Facts(
     late_ms=2500.0,
     second_senders=(("top", "s2"),),
     silent_cameras=("bottom",),
+    light_faults=(("top", "its light is 30 % darker"),),
+    stopped_cameras=("side",),
 )
 
 
@@ -24,7 +26,9 @@ def test_every_reason_has_a_word_and_a_sentence() -> None:
     reasons = list(reasons_now(EVERYTHING))
     assert [reason.why for reason in reasons] == list(Why)
     assert all(reason.text for reason in reasons)
-    assert [reason.camera for reason in reasons if reason.camera] == ["top", "top", "bottom"]
+    assert [reason.camera for reason in reasons if reason.camera] == [
+        *("top", "top", "top", "bottom", "side")
+    ]
 
 
 def test_a_daemon_without_faults_is_ok() -> None:

@@ -20,6 +20,7 @@ from stripwatch.config.sections import PicturesSection, Publish
 from stripwatch.errors import StorageError
 from stripwatch.inspect.coverage import Account, Row
 from stripwatch.inspect.inspector import DefectiveFrame, Output
+from stripwatch.journal.faults import JournalReplaced
 from stripwatch.journal.pictures import PictureStore
 from stripwatch.journal.records import Transaction, event_record
 from stripwatch.journal.retention import Limits
@@ -30,7 +31,7 @@ from stripwatch.outputs.pictures import Pictures, View
 from stripwatch.outputs.publish import Publisher
 from stripwatch.stages.batches import Batch
 from stripwatch.stages.heartbeat import Heartbeat
-from stripwatch.stages.outbox import JournalReplaced, Outbox
+from stripwatch.stages.outbox import Outbox
 from stripwatch.wire.event import (
     DaemonStart,
     DaemonStop,

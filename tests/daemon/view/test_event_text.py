@@ -10,10 +10,12 @@ from stripwatch.view.event_text import format_event
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
     Box,
+    DaemonReload,
     Defect,
     DefectClosed,
     FrameRange,
     Gap,
+    Light,
     Periodic,
     Position,
     Reason,
@@ -44,6 +46,28 @@ def test_a_line_names_class_place_and_size(make_defect: MakeDefect) -> None:
         downweb_mm=(1000.0, 1300.0),
     )
     assert "NOT INSPECTED: 3 frames (3 to 5), overload" in format_event(gap).plain
+
+
+def test_a_fault_of_the_light_names_its_place_and_how_much() -> None:
+    opened = Light(
+        stream="a",
+        seq=1,
+        camera="top",
+        strip="C1",
+        session="s",
+        frame_seq=9,
+        t_ns=1,
+        state="opened",
+        kind="segment",
+        crossweb_mm=(412.5, 460.0),
+        share=0.62,
+    )
+    assert format_event(opened).plain.endswith(
+        "412.5 mm  LIGHT opened: segment to 460.0 mm, 38 % darker than expected"
+    )
+    closed = msgspec.structs.replace(opened, state="closed", kind="bright", share=1.5)
+    assert format_event(closed).plain.endswith("50 % brighter than expected")
+    assert "LIGHT closed: bright" in format_event(closed).plain
 
 
 def test_a_roll_mark_names_place_period_and_rolls() -> None:
@@ -175,3 +199,24 @@ def test_a_status_shows_state_rate_and_drops() -> None:
 def test_a_position_that_is_unknown_is_a_dash(make_defect: MakeDefect) -> None:
     defect = make_defect(position=Position(downweb_mm=None, crossweb_mm=88.8))
     assert "  - m  " in format_event(defect).plain
+
+
+def test_a_reload_shows_what_it_changed_or_why_not() -> None:
+    reload = DaemonReload(
+        stream="a",
+        seq=1,
+        t_ns=1,
+        result="done",
+        model="m",
+        config="c",
+        changes=("pits.threshold 0.5 -> 0.95",),
+        need_restart=("batch.rows 4 -> 8",),
+        detail="",
+    )
+    assert format_event(reload).plain.endswith(
+        "daemon reloads: pits.threshold 0.5 -> 0.95; needs a restart: batch.rows 4 -> 8"
+    )
+    nothing = msgspec.structs.replace(reload, changes=(), need_restart=())
+    assert format_event(nothing).plain.endswith("daemon reloads: no changes")
+    refused = msgspec.structs.replace(nothing, result="refused", detail="it is no TOML")
+    assert format_event(refused).plain.endswith("daemon does not reload: it is no TOML")

@@ -17,6 +17,7 @@ from stripwatch.wire.event import (
     EVENT_BYTES_MAX,
     Box,
     CameraStatus,
+    DaemonReload,
     DaemonStart,
     DaemonStop,
     Defect,
@@ -25,17 +26,21 @@ from stripwatch.wire.event import (
     FrameRange,
     FrameResult,
     Gap,
+    Light,
     Periodic,
     Position,
     Reason,
+    Review,
     State,
     Status,
     StripEnd,
     StripStart,
+    Threshold,
     build_event,
     parse_event,
     topic_of,
 )
+from stripwatch.wire.operator import ThresholdChange
 from stripwatch.wire.schema import schema
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -103,6 +108,19 @@ EXAMPLES: dict[str, Event] = {
         cause=Cause.OVERLOAD,
         downweb_mm=(5376.0, 5760.0),
     ),
+    "light": Light(
+        stream="5d0c",
+        seq=18,
+        camera="top",
+        strip="coil-7",
+        session="3f9a",
+        frame_seq=530,
+        t_ns=1_790_000_000_000_000_002,
+        state="opened",
+        kind="line",
+        crossweb_mm=(406.0, 407.5),
+        share=0.712,
+    ),
     "periodic": Periodic(
         stream="5d0c",
         seq=19,
@@ -165,6 +183,31 @@ EXAMPLES: dict[str, Event] = {
         subscribers=2,
         last_event_seq=99,
     ),
+    "review": Review(
+        stream="5d0c",
+        seq=98,
+        camera="top",
+        strip="COIL-4711",
+        t_ns=7,
+        who="Eva Müller",
+        defect_seq=17,
+        class_name="scratches",
+        verdict="other",
+        said="cracks",
+        box_px=(3, 4, 50, 60),
+        note="at the edge",
+    ),
+    "threshold": Threshold(
+        stream="5d0c",
+        seq=99,
+        t_ns=8,
+        who="eva",
+        changes=(
+            ThresholdChange(class_name="scratches", key="threshold", old=0.5, new=0.625),
+            ThresholdChange(class_name="pits", key="min_area_px", old=30, new=40),
+        ),
+        note="",
+    ),
     "daemon_start": DaemonStart(
         stream="5d0c",
         seq=100,
@@ -172,6 +215,17 @@ EXAMPLES: dict[str, Event] = {
         version="1.0",
         model="fa29fef7543bbb59",
         config="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    "daemon_reload": DaemonReload(
+        stream="5d0c",
+        seq=102,
+        t_ns=7,
+        result="done",
+        model="fa29fef7543bbb59",
+        config="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        changes=("pits.threshold 0.5 -> 0.95",),
+        need_restart=("batch.rows 4 -> 8",),
+        detail="",
     ),
     "daemon_stop": DaemonStop(
         stream="5d0c", seq=101, t_ns=6, reason="failed", detail="the device failed"
@@ -191,6 +245,7 @@ EXAMPLES: dict[str, Event] = {
 # Added to version 1: an event that was kept before still parses.
 ADDED_KEYS = {
     *("images_dropped", "pictures_dropped", "mask_block_px"),
+    *("said", "box_px", "note"),
     *("is_whole", "reasons", "silent_cameras", "whole_defects"),
 }
 
@@ -213,10 +268,14 @@ def test_topics() -> None:
         "defect": "defect.top.scratches",
         "defect_closed": "defect_closed.top.scratches",
         "gap": "gap.top",
+        "light": "light.top",
         "periodic": "periodic.top",
         "strip_start": "strip.top",
         "strip_end": "strip.top",
+        "review": "review.top",
+        "threshold": "threshold",
         "daemon_start": "daemon",
+        "daemon_reload": "daemon",
         "daemon_stop": "daemon",
         "status": "status",
         "frame": "frame.top",

@@ -28,6 +28,7 @@ from stripwatch.wire.frame import (
     payload_bytes_max,
     read_header,
 )
+from stripwatch.wire.light import LightFault
 from stripwatch.wire.names import COUNT_MAX
 
 # The daemon silences Pillow's warnings (service/logs.py), so they are no errors here.
@@ -163,14 +164,34 @@ def test_a_broken_rule_is_named_and_the_frame_is_known(
         ("line_reversed", 1),
         ("lines_lost", -1),
         ("lines_lost", 2**53),
+        ("light", -0.5),
+        ("light", 255.5),
+        ("light", "bright"),
+        ("light_faults", {"kind": "line"}),
+        ("light_faults", [{"kind": "smell", "from_px": 1, "to_px": 2, "share": 0.5}]),
+        ("light_faults", [{"kind": "line", "from_px": 2, "to_px": 2, "share": 0.5}]),
+        ("light_faults", [{"kind": "line", "from_px": 1, "to_px": 65537, "share": 0.5}]),
+        ("light_faults", [{"kind": "line", "from_px": 1, "to_px": 2, "share": 0.5}] * 9),
     ],
 )
 def test_an_optional_key_that_breaks_its_rule_is_ignored_and_named(key: str, value: object) -> None:
     """It does not cost the frame."""
     header, ignored = read_header(b"frame.top", header_with(**{key: value}))
-    defaults = {"strip": None, "line": None, "end": False, "line_reversed": False, "lines_lost": 0}
-    assert header == msgspec.structs.replace(HEADER, **{key: defaults[key]})
+    defaults = {"end": False, "line_reversed": False, "lines_lost": 0}
+    assert header == msgspec.structs.replace(HEADER, **{key: defaults.get(key)})
     assert ignored.startswith(f"{key} {value!r:.40} ignored")
+
+
+def test_a_frame_tells_its_light_and_the_faults_that_are_open() -> None:
+    """As many faults as are allowed fit into a header, and come back as they were sent."""
+    fault = LightFault("segment", 60_000, 65_536, 0.123)
+    header = msgspec.structs.replace(HEADER, light=101.25, light_faults=(fault,) * 8)
+    topic, sent, _ = build_frame(header, b"")
+    assert len(sent) < HEADER_BYTES_MAX
+    assert parse_header(bytes(topic), bytes(sent)) == header
+    with_points = {"kind": "line", "from_px": 4.0, "to_px": 6.0, "share": 1}
+    read, ignored = read_header(b"frame.top", header_with(seq=41.0, light_faults=[with_points]))
+    assert (read.light_faults, ignored) == ((LightFault("line", 4, 6, 1),), "")
 
 
 def test_whole_numbers_may_be_written_with_a_decimal_point() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.operator import ClassInForce, ClassSetting
 from stripwatch.wire.requests import (
     REQUEST_BYTES_MAX,
     Acknowledge,
@@ -17,7 +18,10 @@ from stripwatch.wire.requests import (
     Answer,
     AskPictures,
     AskPosition,
+    AskReview,
     AskStatus,
+    AskThresholds,
+    Classes,
     Error,
     Events,
     Picture,
@@ -28,6 +32,7 @@ from stripwatch.wire.requests import (
     Request,
     Since,
     StatusAnswer,
+    Written,
     parse_answer,
     parse_request,
     request_id,
@@ -43,6 +48,18 @@ REQUESTS: list[Request] = [
     Acknowledge(id="~", reader="press-gateway", stream="5d0c", seq=17),
     AskPictures(id="3", stream="5d0c", seq=17),
     AskStatus(id="x" * 64),
+    AskReview(id="4", stream="5d0c", seq=17, who="Eva Müller", verdict="right"),
+    AskReview(
+        id="5",
+        stream="5d0c",
+        seq=17,
+        who="eva",
+        verdict="other",
+        said="cracks",
+        box_px=(3, 4, 50, 60),
+        note="at the edge",
+    ),
+    AskThresholds(id="6", who="eva", classes=(ClassSetting(name="pits", threshold=0.5),)),
 ]
 ANSWERS: list[Answer] = [
     Events(id="1", stream="s", count=3, through_seq=20, last_seq=90, lost=Range(4, 9)),
@@ -50,6 +67,22 @@ ANSWERS: list[Answer] = [
     Acknowledged(id="1", reader="r", stream="s", seq=3),
     Pictures(id="1", pictures=(Picture(kind="crop", x=3, y=0), Picture(kind="mask", x=3, y=0))),
     StatusAnswer(id="1", status=None),
+    Written(id="1", stream="s", seq=3),
+    Classes(
+        id="1",
+        classes=(
+            ClassInForce(
+                id=1,
+                name="pits",
+                threshold=0.6,
+                min_area_px=30,
+                configured_threshold=0.5,
+                configured_min_area_px=30,
+            ),
+        ),
+        stream="s",
+        seq=None,
+    ),
     Error(id=None, error="other_stream", message="a sentence", stream="s", last_seq=3),
 ]
 
@@ -81,6 +114,8 @@ def test_the_kept_schemas_are_the_generated_ones(kind: str) -> None:
 
 SINCE = {"type": "since", "id": "i", "stream": "s", "seq": 1}
 READER = {"type": "acknowledge", "id": "i", "reader": "r", "stream": "s", "seq": 1}
+REVIEW = {"type": "review", "id": "i", "stream": "s", "seq": 1, "who": "e", "verdict": "right"}
+CHANGE = {"type": "thresholds", "id": "i", "who": "e", "classes": []}
 BAD = [
     (b"", "truncated", None),
     (b"\xff", "malformed", None),
@@ -92,7 +127,17 @@ BAD = [
     (b'{"id":"i","type":"since","x":' + b"[" * 60_000, "", None),
     (b'{"id":"i","x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", "", None),
     (b" " * (REQUEST_BYTES_MAX + 1), f"at most {REQUEST_BYTES_MAX}", None),
-    ({"type": "review", "id": "i", "seq": 1}, "'review'", "i"),
+    ({"type": "rewind", "id": "i", "seq": 1}, "'rewind'", "i"),
+    (REVIEW | {"verdict": "maybe"}, "in the key verdict", "i"),
+    (REVIEW | {"said": "../x"}, "in the key said", "i"),
+    (REVIEW | {"box_px": [0, 0, 0, 1]}, "in the key box_px", "i"),
+    (REVIEW | {"note": "x" * 501}, "in the key note", "i"),
+    (REVIEW | {"who": "a\nb"}, "none of control", "i"),
+    (REVIEW | {"who": ""}, "none of control", "i"),
+    (CHANGE | {"classes": [{"name": "pits", "threshold": 1.5}]}, "threshold", "i"),
+    (CHANGE | {"classes": [{"name": "pits", "min_area_px": -1}]}, "min_area_px", "i"),
+    (CHANGE | {"classes": [{"name": "pits", "gain": 1}]}, "gain", "i"),
+    (CHANGE | {"classes": [{"name": "pits"}] * 9}, "in the key classes", "i"),
     ({"type": "since", "id": "i"}, "stream", "i"),
     (SINCE | {"v": 2}, "in the key v", "i"),
     (SINCE | {"id": 7}, "in the key id", None),

@@ -49,8 +49,19 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--events",
         type=Path,
-        required=True,
         help="JSON lines of stripwatch replay --write-events or of stripwatch events --json",
+    )
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FOLDER",
+        help="in place of --events, the journal of the daemon that inspected these frames while "
+        "they were recorded: what operators judged on the page is taken over",
+    )
+    parser.add_argument(
+        "--only-judged",
+        action="store_true",
+        help="with --journal, leave out frames with a defect that no operator judged",
     )
     parser.add_argument(
         "--corrections",
@@ -165,7 +176,9 @@ def _collect(args: argparse.Namespace) -> ExitCode:
             args.recording,
             args.events,
             args.output,
+            journal=args.journal,
             corrections=args.corrections,
+            only_judged=args.only_judged,
             classes=class_names(args) or (),
             clean_every=args.clean_every,
             progress=progress.show,

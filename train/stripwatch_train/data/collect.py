@@ -7,7 +7,7 @@ the last event of its session, outside every gap, in a file of events without a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from stripwatch_train.data.event_labels import (
     read_labels,
 )
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.journal_labels import Judged, read_judged
 from stripwatch_train.data.samples import class_name
 
 Recorded = tuple[FrameHeader, bytes]  # and payload
@@ -44,7 +45,7 @@ class Collected:
     """Counts of a recording's frames and labels."""
 
     clean: int = 0  # written
-    cleared: int = 0  # of the clean: the events have defects there, the corrections none
+    cleared: int = 0  # of the clean: the events have defects there, who corrected them none
     defective: int = 0
     labels: int = 0  # in defective frames
     missed: int = 0  # not inspected, according to a gap event
@@ -52,16 +53,20 @@ class Collected:
     repeated: int = 0  # recorded twice
     undecodable: int = 0
     thinned: int = 0  # clean, left out because of clean_every
+    judged: int = 0  # defects of which an operator said what they are
+    not_judged: int = 0  # left out because of only_judged
     without_frame: int = 0  # labels whose frame is not in the recording, or was left out
     remark: str = ""  # on unreadable parts of the recording
 
 
 def collect(
     recording: Path,
-    events: Path,
+    events: Path | None,
     output: Path,
     *,
+    journal: Path | None = None,
     corrections: Path | None = None,
+    only_judged: bool = False,
     classes: Sequence[str] = (),
     clean_every: int = 1,
     progress: Progress = lambda *_: None,
@@ -71,12 +76,16 @@ def collect(
     Args:
         recording: MCAP file of `stripwatch record`.
         events: JSON lines of all numbered events of the same frames, as `stripwatch replay
-            --write-events` or `stripwatch events --json` writes them.
+            --write-events` or `stripwatch events --json` writes them; None: see `journal`.
         output: folder to write; frames of one strip, whatever camera saw them, form a group.
+        journal: folder of the journal of the daemon that inspected these frames while they were
+            recorded, in place of `events`; what operators judged on the page is taken over.
         corrections: JSON lines whose defects replace those in `events`.
+        only_judged: leave out frames with a defect that no operator judged; needs `journal`.
         classes: names in order; () = those of the defects, in the order of their ids.
         clean_every: of the clean frames of each session, write the first and then every n-th: a
-            strip is mostly clean, and its frames are similar. Frames with defects are all kept.
+            strip is mostly clean, and its frames are similar. Frames with defects, and those that a
+            correction or an operator cleared, are all kept.
         progress: called before each frame of the recording.
 
     Raises:
@@ -86,22 +95,40 @@ def collect(
     """
     if clean_every < 1:
         raise ConfigError(f"--clean-every {clean_every}: give 1 (all clean frames) or more")
+    if (events is None) == (journal is None):
+        raise ConfigError("give the events of the frames: --events FILE, or --journal FOLDER")
+    if (journal is None and only_judged) or (journal is not None and corrections is not None):
+        raise ConfigError("--only-judged goes with --journal, --corrections with --events")
     progress("events", 0, 0)
-    coverage = read_coverage(events)
-    placed = read_labels(corrections or events)
-    known = classes_of_labels(corrections or events, placed, classes)
+    source = corrections or events or journal
+    assert source is not None
+    judged = Judged()
+    if events is not None:
+        judged.coverage = read_coverage(events)
+        judged.labels = read_labels(source)
+    else:
+        judged = read_judged(source, _sessions_of(recording))
+    placed, coverage = judged.labels, judged.coverage
+    known = classes_of_labels(source, placed, classes)
     labels_of: dict[FrameKey, list[LocatedLabel]] = defaultdict(list)
     for entry in placed:
         label = entry.label
         labels_of[label.camera, label.session, label.frame_seq].append(entry)
-    done = Collected()
+    done = Collected(judged=judged.judged)
+    left_out = judged.open_frames if only_judged else set()
     reading = Reading()
     frames = _shown(recording, reading, progress)
-    images = _images(recording, frames, coverage, labels_of, known, clean_every, done)
+    images = _images(recording, frames, coverage, labels_of, known, clean_every, left_out, done)
     write_coco(output, known, images)
     done.remark = reading.remark()
     done.without_frame = len(placed) - done.labels
     return done
+
+
+def _sessions_of(recording: Path) -> set[Session]:
+    """The cameras and sessions of a recording's frames."""
+    frames = read_recording(recording, Reading())
+    return {(header.camera, header.session) for header, _ in frames}
 
 
 def _shown(recording: Path, reading: Reading, progress: Progress) -> Iterator[Recorded]:
@@ -120,6 +147,7 @@ def _images(
     labels_of: dict[FrameKey, list[LocatedLabel]],
     classes: Sequence[DefectClass],
     clean_every: int,
+    left_out: Set[FrameKey],
     done: Collected,
 ) -> Iterator[LabelledImage]:
     """The frames to write; `done` counts all."""
@@ -138,20 +166,23 @@ def _images(
             done.uncovered += 1
         elif any(low <= header.seq <= high for low, high in coverage.gaps[key[:2]]):
             done.missed += 1
+        elif key in left_out:
+            done.not_judged += 1
         else:
             pixels = _pixels(header, payload)
             if pixels is None:
                 done.undecodable += 1
                 continue
             labels = labels_of.get(key, [])
-            clean_of[key[:2]] += not labels
-            if not labels and (clean_of[key[:2]] - 1) % clean_every:
+            is_cleared = not labels and key in coverage.defective  # what the model must unlearn
+            clean_of[key[:2]] += not labels and not is_cleared
+            if not labels and not is_cleared and (clean_of[key[:2]] - 1) % clean_every:
                 done.thinned += 1
                 continue
             mask = _mask(header, labels, classes)
             done.defective += bool(labels)
             done.clean += not labels
-            done.cleared += not labels and key in coverage.defective
+            done.cleared += is_cleared
             done.labels += len(labels)
             yield _labelled_image(header, pixels, mask)
     if not done.clean + done.defective:

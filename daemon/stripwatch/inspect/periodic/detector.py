@@ -47,18 +47,26 @@ class PeriodicDefects:
 
     def __init__(self, config: Config) -> None:
         self._mm_per_line = config.line.mm_per_line
+        self._cameras: dict[str, _Camera] = {}
+        self._strips: list[_Strip] = []  # that a camera sees
+        self.follow(config)
+
+    def follow(self, config: Config) -> None:
+        """Take other rolls and cameras; those that have gone, or have moved, have ended before.
+
+        Rolls name marks from now on. Where they change the periods that are looked for, that holds
+        for the strips that begin from now on.
+        """
         self._rolls = config.rolls
         self._limits = limits_of(config)
         width_mm = config.line.frame_pixels * config.line.mm_per_pixel
-        self._cameras = {
-            camera.name: _Camera(
-                camera.side,
-                (camera.crossweb_offset_mm, camera.crossweb_offset_mm + width_mm),
-                PieceJoiner(self._limits.period_mm[0]),
-            )
-            for camera in config.cameras
-        }
-        self._strips: list[_Strip] = []  # that a camera sees
+        known, self._cameras = self._cameras, {}
+        for camera in config.cameras:
+            across_mm = (camera.crossweb_offset_mm, camera.crossweb_offset_mm + width_mm)
+            same = known.get(camera.name)
+            if same is None or (same.side, same.across_mm) != (camera.side, across_mm):
+                same = _Camera(camera.side, across_mm, PieceJoiner(self._limits.period_mm[0]))
+            self._cameras[camera.name] = same
 
     def frame_events(
         self, header: FrameHeader, strip: str | None, defects: Sequence[Defect]

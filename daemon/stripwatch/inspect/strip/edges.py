@@ -36,6 +36,15 @@ class StripEdges:
         self._strip = strip
         self._seen = {place.camera.name: _CameraEdges(place) for place in places}
 
+    def follow(self, places: Iterable[CameraPlace]) -> None:
+        """Take other cameras; those that stay as they were keep what they have seen."""
+        self._seen = {
+            place.camera.name: known
+            if (known := self._seen.get(place.camera.name)) and known.place == place
+            else _CameraEdges(place)
+            for place in places
+        }
+
     def look(self, header: FrameHeader, pixels: NDArray[np.uint8]) -> None:
         """Follow the edges in one frame, uint8 [lines, pixels], where they are to be found."""
         if self._strip.edges == "found":
@@ -56,7 +65,7 @@ class _CameraEdges:
     """The edges in the field of one camera, over its latest frames."""
 
     def __init__(self, place: CameraPlace) -> None:
-        self._place = place
+        self.place = place
         self._strip: str | None = None
         self._latest: deque[Columns] = deque(maxlen=FRAMES)
         self.side = place.camera.side
@@ -71,13 +80,13 @@ class _CameraEdges:
         first_mm, end_mm = (
             self._usual([edges[index] for edges in self._latest]) for index in (0, 1)
         )
-        mirrored = self._place.camera.mirrored
+        mirrored = self.place.camera.mirrored
         self.edges_mm = (end_mm, first_mm) if mirrored else (first_mm, end_mm)
 
     def _usual(self, columns: list[int | None]) -> Millimetres | None:
         """The median of an edge; None where most frames do not show it."""
         seen = [column for column in columns if column is not None]
-        return self._place.crossweb_mm(median_low(seen)) if 2 * len(seen) > len(columns) else None
+        return self.place.crossweb_mm(median_low(seen)) if 2 * len(seen) > len(columns) else None
 
 
 def find_edges(pixels: NDArray[np.uint8], background_grey_max: int) -> Columns:

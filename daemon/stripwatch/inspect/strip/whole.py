@@ -53,6 +53,20 @@ class WholeDefects:
         self._past[camera] = defects
         self._seams[camera].resume(strip)
 
+    def with_cameras(self, config: Config) -> WholeDefects:
+        """The same strips under other cameras.
+
+        Open defects end with the next frame; those that only a camera told of that has gone, now.
+        """
+        fresh = WholeDefects(config)
+        for camera in self._seams.keys() - fresh._seams.keys():
+            for defect in self.open_of(camera):
+                defect.cut("restart")
+                fresh._closed.append((defect, camera))
+        for camera in fresh._seams.keys() & self._seams.keys():
+            fresh.resume(camera, self._seams[camera].strip, self.open_of(camera))
+        return fresh
+
     def open_of(self, camera: str) -> list[WholeDefect]:
         """The open defects that a camera tells of: with its oldest piece, while it is there."""
         past = self._past.get(camera, [])

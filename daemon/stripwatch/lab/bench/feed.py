@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.feed.link import Link
 from stripwatch.feed.pace import Pace
-from stripwatch.feed.sender import Link, Schedule, send_frames
+from stripwatch.feed.sender import Schedule, send_frames
 from stripwatch.feed.sources.frame import Source, raw_frame
 from stripwatch.synthetic import SyntheticFrame, SyntheticStrip
 

@@ -61,20 +61,33 @@ def running_pipeline(setup: BenchSetup, model: Model, factory: EngineFactory) ->
     Raises:
         DeviceError: the pipeline failed meanwhile.
     """
-    with tempfile.TemporaryDirectory(prefix="stripwatch-") as journal_folder:
-        config = _config(setup, journal_folder)
-        pipeline = Pipeline(config, model, factory)
-        pipeline.start()
-        try:
-            yield pipeline
-        finally:
-            pipeline.stop()
-            pipeline.join(60)
+    with (
+        tempfile.TemporaryDirectory(prefix="stripwatch-") as journal_folder,
+        running_config(bench_config(setup, journal_folder), model, factory) as pipeline,
+    ):
+        yield pipeline
+
+
+@contextmanager
+def running_config(config: Config, model: Model, factory: EngineFactory) -> Iterator[Pipeline]:
+    """The same with a configuration of one's own.
+
+    Raises:
+        DeviceError: the pipeline failed meanwhile.
+    """
+    pipeline = Pipeline(config, model, factory)
+    pipeline.start()
+    try:
+        yield pipeline
+    finally:
+        pipeline.stop()
+        pipeline.join(60)
     if pipeline.failure:
         raise pipeline.failure
 
 
-def _config(setup: BenchSetup, journal_folder: str) -> Config:
+def bench_config(setup: BenchSetup, journal_folder: str) -> Config:
+    """The configuration of a line with one camera."""
     lines, pixels = setup.frame_shape
     return Config(
         line=Geometry(frame_lines=lines, frame_pixels=pixels, mm_per_line=0.5, mm_per_pixel=0.625),

@@ -155,6 +155,6 @@ def _counts(pipeline: Pipeline) -> Counter[str]:
     counts: Counter[str] = Counter(inspected=ledger.inspected)
     for (_, cause), count in list(ledger.missed.items()):
         counts[str(cause)] += count
-    for cause, count in list(pipeline.receiver.rejected.items()):
+    for cause, count in list(pipeline.receiver.arrivals.rejected.items()):
         counts[str(cause)] += count
     return counts

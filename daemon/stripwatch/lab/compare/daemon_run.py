@@ -16,7 +16,8 @@ from stripwatch.client.subscriber import STRIP_TOPICS, Subscriber
 from stripwatch.config.sections import Config, Input
 from stripwatch.config.security import Security
 from stripwatch.errors import ConfigError, DeviceError, ExitCode, ModelError
-from stripwatch.feed.sender import Link, Schedule, link_to, send_frames
+from stripwatch.feed.link import Link, link_to
+from stripwatch.feed.sender import Schedule, send_frames
 from stripwatch.feed.sources import Source
 from stripwatch.inspect.sequence import SequenceTracker
 from stripwatch.lab.processes import Process, daemon_process
@@ -110,6 +111,7 @@ def isolated_config(config: Config, folder: Path) -> Config:
         journal=replace(config.journal, folder=f"{folder}/journal"),
         requests=None,
         security=Security(),  # the paths are in a folder that only this user can enter
+        metrics=None,
         service=replace(config.service, log_level="warning"),
     )
 

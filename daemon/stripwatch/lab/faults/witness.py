@@ -42,7 +42,7 @@ class Witness(threading.Thread):
         socket = self._context.socket(zmq.SUB)
         socket.set_hwm(queue)
         socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        for topic in ("defect", "gap", "periodic", "strip", "daemon", "status", "frame"):
+        for topic in ("defect", "gap", "light", "periodic", "strip", "daemon", "status", "frame"):
             socket.subscribe(topic)
         socket.connect(endpoint)
         return socket

@@ -1,0 +1,1 @@
+"""Real cameras: one process each, from the camera's buffers to frame messages."""

@@ -1,0 +1,1 @@
+"""The light of a camera: flat field, and the watch over it while the strip runs."""

@@ -1,0 +1,1 @@
+"""Cameras through the libraries of their makers: any GenTL producer, and Basler's pylon."""

@@ -1,0 +1,148 @@
+"""What the operator's page costs the line: rates with the page open in three browsers, and without.
+
+A browser is a process that reads the event stream and asks for what the page shows.
+"""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import statistics
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from stripwatch.config.page import Page
+from stripwatch.config.sections import Config
+from stripwatch.config.toml import config_toml
+from stripwatch.engines.base import EngineFactory
+from stripwatch.errors import StripwatchError
+from stripwatch.inspect.model import Model
+from stripwatch.lab.bench.canned import canned_factory
+from stripwatch.lab.bench.feed import SEED, feed_process, make_frames
+from stripwatch.lab.bench.figures import Figures, goal_row, ratio_figures
+from stripwatch.lab.bench.harness import BenchSetup, bench_config, frames_per_s, running_config
+from stripwatch.lab.bench.load_monitor import process_cpu_s
+from stripwatch.lab.bench.measure import DENSE, as_segmentation
+from stripwatch.lab.demo import free_port
+from stripwatch.lab.processes import Process, command_process
+from stripwatch.synthetic import CLASSES
+
+ROUNDS = 5  # of with and without in turn
+BROWSERS = 3
+SHARE = 0.3  # of defective frames
+GOAL = 0.95
+ASK_S = 2.0  # between two questions of a browser
+ASKED = ("/api/state", "/api/charts?span=minute", "/api/defects?limit=100")
+START_S_MAX = 60.0
+STOP_S = 10.0
+PORT = 8360
+
+
+def page_cost(setup: BenchSetup, engine: tuple[Model, EngineFactory] | None = None) -> Figures:
+    """Frames per second with the page open over without it.
+
+    Args:
+        setup: of the bench.
+        engine: model and factory of a real engine; None: one that costs nothing and finds defects
+            in a share of the frames, so that the daemon's own capacity is measured.
+    """
+    frames = make_frames(SEED, setup.frame_shape, DENSE)
+    pixels = [frame.pixels for frame in frames]
+    found = [as_segmentation(frame) for frame in frames if frame.mask.any()]
+    model, factory = engine or (Model("canned", CLASSES), canned_factory(found, SHARE))
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    shares: list[float] = []  # of a core, that the page's process uses
+    for _ in range(ROUNDS):
+        for with_page, readings in rates.items():
+            with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder, ExitStack() as stack:
+                config = bench_config(setup, folder)
+                pipeline = stack.enter_context(running_config(config, model, factory))
+                stack.enter_context(feed_process(setup.frames_at, pixels))
+                frames_per_s(pipeline, 0)  # until frames flow
+                if not with_page:
+                    readings.append(frames_per_s(pipeline, setup.seconds))
+                    continue
+                page = stack.enter_context(_open_page(config, Path(folder)))
+                before_s, began_s = process_cpu_s(page.pid), time.monotonic()
+                readings.append(frames_per_s(pipeline, setup.seconds))
+                taken_s = time.monotonic() - began_s
+                shares.append((process_cpu_s(page.pid) - before_s) / taken_s)
+    figures = ratio_figures(
+        "without_page_frames_per_s", rates[False], "with_page_frames_per_s", rates[True]
+    )
+    return {
+        "engine": "real" if engine else "costs nothing",
+        "browsers": BROWSERS,
+        "page_percent_of_a_core": round(100 * statistics.median(shares), 1),
+        **figures,
+        "goals": [
+            goal_row(
+                setup.rows,
+                f"page open in {BROWSERS} browsers, over without",
+                f">= {GOAL:g}",
+                figures["ratio"],
+                met=float(str(figures["ratio"])) >= GOAL,
+            )
+        ],
+    }
+
+
+@contextmanager
+def _open_page(config: Config, folder: Path) -> Iterator[Process]:
+    """The page's process, and browsers that look at it.
+
+    Raises:
+        StripwatchError: it does not open.
+    """
+    page = Page(endpoint=f"127.0.0.1:{free_port(PORT)}")
+    path = folder / "config.toml"
+    engine = msgspec.structs.replace(config.engine, folder="engine")  # that it does not look at
+    path.write_text(config_toml(msgspec.structs.replace(config, page=page, engine=engine)))
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        arguments = ["page", "--config", str(path)]
+        log = folder / "page.log"
+        process = stack.enter_context(command_process("stripwatch", arguments, STOP_S, log))
+        _wait_for(page.url)
+        for _ in range(BROWSERS):
+            browser = context.Process(target=_browse, args=(page.address,), daemon=True)
+            browser.start()
+            stack.callback(browser.join)
+            stack.callback(browser.terminate)
+        _wait_for(page.url, lookers=BROWSERS)
+        yield process
+
+
+def _wait_for(url: str, lookers: int = 0) -> None:
+    until_s = time.monotonic() + START_S_MAX
+    while time.monotonic() < until_s:
+        try:
+            with urllib.request.urlopen(f"{url}api/state", timeout=10) as answer:  # noqa: S310
+                if msgspec.json.decode(answer.read())["lookers"] >= lookers:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    raise StripwatchError(f"the page at {url} did not open in {START_S_MAX:g} s")
+
+
+def _browse(address: tuple[str, int]) -> None:
+    """Read the event stream, and ask for what a page shows."""
+    with (
+        closing(http.client.HTTPConnection(*address, timeout=60)) as stream,
+        closing(http.client.HTTPConnection(*address, timeout=60)) as client,
+    ):
+        stream.request("GET", "/api/events")
+        events = stream.getresponse()
+        due_s = time.monotonic()
+        while events.readline():
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + ASK_S
+                for path in ASKED:
+                    client.request("GET", path)
+                    client.getresponse().read()

@@ -1,0 +1,1 @@
+"""The operator's page: a Starlette application beside the daemon, and its static files."""

@@ -1,0 +1,54 @@
+"""A browser and a line for each file of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.page.browser import Browser, NotHere, chromium
+from tests.page.line import PageLine, page_line
+
+FRAMES = 80  # of the first strip: 41 m
+PART = 20  # of the second: so many, then as many are lost as `LOST` says, then as many again
+LOST = 4
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; skips where there is none and none can be installed."""
+    try:
+        with chromium() as browser:
+            yield browser
+    except NotHere as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def page(line: PageLine, browser: Browser) -> Browser:
+    """The browser with the live view open. Tests go from view to view, as people do."""
+    browser.open()
+    browser.goto(line.url)
+    return browser
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[PageLine]:
+    """A line whose strip coil-1 has ended and whose strip coil-2 runs. Needs a browser."""
+    del browser  # without one nothing need be started
+    with page_line(tmp_path_factory.mktemp("line")) as line:
+        line.send("coil-1", 0, FRAMES, end=True)
+        line.send("coil-2", 0, PART)
+        line.send("coil-2", PART + LOST, PART, skip=LOST)
+        line.wait(lambda: _has_both(line))
+        yield line
+
+
+def _has_both(line: PageLine) -> bool:
+    state = line.get("api/state")
+    strips = line.get("api/strips")
+    assert isinstance(state, dict)
+    assert isinstance(strips, dict)
+    cameras = state["status"]["cameras"]
+    done = [camera["inspected"] for camera in cameras.values()]
+    names = [strip["strip"] for strip in strips["strips"]]
+    return done == [FRAMES + 2 * PART] * 2 and names == ["coil-2", "coil-1"]
