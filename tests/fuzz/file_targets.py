@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from mcap.writer import CompressionType, Writer
 from PIL import Image
@@ -15,6 +16,11 @@ from tests.daemon.config.test_load import GOOD
 from tests.fuzz.target import Case, Target
 from tests.fuzz.wire_targets import GOLDEN, PIXELS, coded
 
+from stripwatch.camera.light.reference import (
+    LightReference,
+    load_light_reference,
+    save_light_reference,
+)
 from stripwatch.client.event_file import load_events
 from stripwatch.client.position_file import load_place, save_place
 from stripwatch.config.load import load_config
@@ -37,8 +43,11 @@ from stripwatch.feed.sources.mcap_file import MAGIC
 from stripwatch.feed.sources.recording import recording_source
 from stripwatch.net.allow_list import AllowList, Grant, read_allow_list, write_allow_list
 from stripwatch.net.keys import make_key, read_public_key, read_secret_key
+from stripwatch.page.users import User, load_users, save_users
 from stripwatch.recording.writer import RecordingWriter
 from stripwatch.resources import resource_path
+from stripwatch.service.kept_thresholds import FILE as KEPT_FILE
+from stripwatch.service.kept_thresholds import Kept, load_kept, save_kept
 from stripwatch.wire.frame import FrameHeader
 from stripwatch.wire.requests import Place
 from stripwatch_engine.models.model_card import CARD_NAME, load_card, save_card
@@ -187,6 +196,44 @@ def _load_place(case: Case, folder: Path) -> bool:
     return True
 
 
+def _users(folder: Path) -> list[Case]:
+    users = [User(name=name, role="change", password=f"$argon2id${name}") for name in ("ada", "bo")]
+    save_users(folder / "users.json", {user.name: user for user in users})
+    return [((folder / "users.json").read_bytes(),)]
+
+
+def _load_users(case: Case, folder: Path) -> bool:
+    load_users(_written(folder, "users.json", case[0]))
+    return True
+
+
+def _kept_thresholds(folder: Path) -> list[Case]:
+    kept = Kept(
+        class_name="pits", key="threshold", value=0.6, configured=0.5, who="Ada", t_ns=10**18
+    )
+    save_kept(folder, [kept, msgspec.structs.replace(kept, key="min_area_px", value=80)])
+    return [((folder / KEPT_FILE).read_bytes(),)]
+
+
+def _load_kept(case: Case, folder: Path) -> bool:
+    _written(folder, KEPT_FILE, case[0])
+    kept = load_kept(folder)
+    save_kept(folder, kept)
+    assert load_kept(folder) == kept, "thresholds do not come back"
+    return True
+
+
+def _light_references(folder: Path) -> list[Case]:
+    path = folder / "light.json"
+    save_light_reference(path, LightReference(grey=90.5, shape=(0.9, None, 1.1)), "top", "")
+    return [(path.read_bytes(),)]
+
+
+def _load_light_reference(case: Case, folder: Path) -> bool:
+    path = _written(folder, "light.json", case[0])
+    return load_light_reference(path, "top", "", 3) is not None
+
+
 def _event_files(_: Path) -> list[Case]:
     lines = [path.read_bytes() for path in sorted(GOLDEN.glob("event_*.json"))]
     return [(b"\n".join(lines),), (b"\n".join(lines[:2]),)]
@@ -293,6 +340,9 @@ FILE_TARGETS = (
     _parser("engine manifest", _manifests, _load_manifest, 2, ModelError),
     _parser("model card", _cards, _load_card, 2, ModelError),
     _parser("position file", _places, _load_place, 2),
+    _parser("users of the page", _users, _load_users, 2),
+    _parser("kept thresholds", _kept_thresholds, _load_kept, 2, StorageError),
+    _parser("light reference", _light_references, _load_light_reference, 2),
     _parser("file of events", _event_files, _load_events, 2),
     Target("recording", _recordings, _read_recording, (ConfigError, StorageError), 4, _mend_chunks),
     _parser("image file", _image_files, _read_image, 2, ConfigError, StorageError),

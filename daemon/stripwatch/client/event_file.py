@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
 from stripwatch.errors import ConfigError, StorageError
 from stripwatch.files import read_utf8
-from stripwatch.wire.event import StripEvent
+from stripwatch.wire.event import Event, StripEvent
 
 # Of the daemon or of an operator, not of a strip as it passed.
-_LEFT_OUT = ("status", "frame", "daemon_start", "daemon_stop", "review", "threshold")
+# Of other things than a strip.
+_LEFT_OUT = frozenset(
+    kind.__struct_config__.tag for kind in get_args(Event) if kind not in get_args(StripEvent)
+)
 
 
 class _TypeTag(msgspec.Struct, frozen=True):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 
 from stripwatch.client.event_file import load_events
 from stripwatch.errors import ConfigError, StorageError
-from stripwatch.wire.event import Defect, build_event
+from stripwatch.wire.event import Defect, Event, StripEvent, build_event
 
 MakeDefect = Callable[..., Defect]
 
@@ -23,6 +25,18 @@ def test_numbered_events_come_back_in_order(tmp_path: Path, make_defect: MakeDef
     rows = [first, b"", b'{"type":"status","v":1}', b'{"type":"frame","v":1}', second]
     path.write_bytes(b"\n".join(rows) + b"\n")
     assert load_events(path) == defects
+
+
+def test_events_of_every_kind_may_be_in_a_file(tmp_path: Path) -> None:
+    """Those that are not of a strip are left out, whatever kinds a later version adds."""
+    golden = Path(__file__).parents[1] / "wire" / "golden"
+    lines = [path.read_bytes().strip() for path in sorted(golden.glob("event_*.json"))]
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    found = load_events(path)
+    assert {type(event) for event in found} == set(get_args(StripEvent))
+    kinds = {type(msgspec.json.decode(line, type=Event)) for line in lines}
+    assert kinds == set(get_args(Event))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
