@@ -4,12 +4,11 @@
 # make soak              run the daemon under faults; SEEDS=1-200 chooses the schedules
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
-# make man              manual pages of the three programs, in build/man
-# make deb              a Debian package for this computer's Debian, in build/deb (docs/install.md)
-# make sbom             what the environment holds, as CycloneDX: build/sbom.json
-# make audit            ask PyPI for known vulnerabilities of it; needs the network
-# make screenshots     pictures of the operator's page, in docs/images
-# make man             manual pages of the three programs, in build/man
+# make screenshots       pictures of the operator's page, in docs/images
+# make man               manual pages of the three programs, in build/man
+# make deb               a Debian package for this computer's Debian, in build/deb (docs/install.md)
+# make sbom              what the environment holds, as CycloneDX: build/sbom.json
+# make audit             ask PyPI for known vulnerabilities of it; needs the network
 # make constraints       pin the versions that are installed now
 # make clean             remove what the targets above have made
 #
@@ -39,9 +38,8 @@ DEB_FOLDER ?= build/deb
 DEB_PYTHON ?= /usr/bin/python3
 DEB_EXTRAS ?= build,mqtt,page
 
-.PHONY: demo check fast-tests test style types test-simulation bench man deb sbom audit \
-    constraints clean
-.PHONY: demo check fast-tests test style types test-simulation bench screenshots man constraints clean
+.PHONY: demo check fast-tests test style types soak test-simulation bench screenshots man deb \
+    sbom audit constraints clean
 
 demo: $(VENV)/.base
 	$(BIN)/stripwatch demo
