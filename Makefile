@@ -5,11 +5,11 @@
 # make fuzz              damaged input for every parser; CASES=1000000 and SEED=7 choose
 # make test-simulation   the simulated GPU's own tests, after it has changed
 # make bench             build the shipped model's engine and measure it
+# make screenshots       pictures of the operator's page, in docs/images
+# make man               manual pages of the three programs, in build/man
 # make deb               a Debian package for this computer's Debian, in build/deb (docs/install.md)
 # make sbom              what the environment holds, as CycloneDX: build/sbom.json
 # make audit             ask PyPI for known vulnerabilities of it; needs the network
-# make screenshots       pictures of the operator's page, in docs/images
-# make man             manual pages of the three programs, in build/man
 # make constraints       pin the versions that are installed now
 # make clean             remove what the targets above have made
 #

@@ -47,7 +47,9 @@ def _list(args: argparse.Namespace) -> ExitCode:
         except ConfigError as error:
             faults.append(str(error))
     if found:
-        table = Table(*COLUMNS)
+        table = Table()
+        for column in COLUMNS:
+            table.add_column(column, no_wrap=column == "id")  # it is copied from here
         for camera in found:
             table.add_row(*(getattr(camera, column) for column in COLUMNS))
         plain_console().print(table)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stripwatch.page.points import Point, finite, together
 from stripwatch.wire.event import CameraStatus, State, Status
 
 SILENT_S_MAX = 3.0  # without a status; without a frame of one camera while others send
@@ -21,7 +20,9 @@ HOUR_STEP_S = 10
 POINTS = 360  # of an hour
 SECONDS = 60
 
-What = Literal["daemon", "failed", "missed", "camera", "no_frames"]
+DARK_KINDS = ("dim", "segment")  # faults of the light under which defects do not show
+
+What = Literal["daemon", "failed", "missed", "camera", "no_frames", "dark"]
 
 
 class Blind(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,18 +35,6 @@ class Blind(msgspec.Struct, frozen=True, kw_only=True):
     metres: float | None  # None: not known
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One second."""
-
-    t_s: float
-    frames_per_s: float
-    latency_p50_ms: float | None
-    latency_p99_ms: float | None
-    missed: int
-    defects: int
-    speed_m_per_min: float | None
-
-
 @dataclass(slots=True)
 class _CameraNow:
     last_frame_seq: int = -1
@@ -53,6 +42,9 @@ class _CameraNow:
     frames: int = 0  # seen since this program watches, inspected or missed
     changed_ns: int = 0
     missed: Counter[str] = field(default_factory=Counter)
+    dark_since_ns: int | None = None
+    dark_since_frames: int = 0
+    dark_text: str = ""
 
 
 @dataclass(slots=True)
@@ -139,6 +131,7 @@ class Watch:
             )
         found += self._missed()
         found += self._silent(now_ns)
+        found += self._dark()
         return found
 
     def chart(self, span: Literal["minute", "hour"]) -> dict[str, Any]:
@@ -165,6 +158,7 @@ class Watch:
             now.frames += max(0, camera.last_frame_seq - now.last_frame_seq)
         if (camera.session, camera.last_frame_seq) != (now.session, now.last_frame_seq):
             now.changed_ns = now_ns
+        _follow_light(now, camera, now_ns)
         now.session, now.last_frame_seq, now.missed = camera.session, camera.last_frame_seq, missed
         if new:
             if self._misses is None:
@@ -223,6 +217,18 @@ class Watch:
                     metres=self._passed_m(one.changed_ns),
                 )
 
+    def _dark(self) -> Iterable[Blind]:
+        """Cameras whose light is too weak, over all of their width or a part."""
+        for name, one in self._cameras.items():
+            if one.dark_since_ns is not None:
+                yield Blind(
+                    what="dark",
+                    camera=name,
+                    message=f"camera {name} is dark {one.dark_text}",
+                    since_ns=one.dark_since_ns,
+                    metres=round((one.frames - one.dark_since_frames) * self._frame_m, 3),
+                )
+
     def _passed_m(self, since_ns: int) -> float | None:
         """What has passed since a time, by the speed of the cameras that send."""
         speed = self.speed_m_per_min
@@ -235,8 +241,8 @@ class Watch:
         point = Point(
             t_s=round(now_ns / 1e9, 3),
             frames_per_s=status.frames_per_s,
-            latency_p50_ms=_finite(total.get("p50")),
-            latency_p99_ms=_finite(total.get("p99")),
+            latency_p50_ms=finite(total.get("p50")),
+            latency_p99_ms=finite(total.get("p99")),
             missed=missed,
             defects=defects,
             speed_m_per_min=self.speed_m_per_min,
@@ -245,26 +251,17 @@ class Watch:
         if self._gathered and int(point.t_s) // HOUR_STEP_S != (
             int(self._gathered[0].t_s) // HOUR_STEP_S
         ):
-            self._hour.append(_together(self._gathered))
+            self._hour.append(together(self._gathered))
             self._gathered = []
         self._gathered.append(point)
 
 
-def _together(points: list[Point]) -> Point:
-    """Several seconds as one point: means, the worst latency, sums of counts."""
-    p50 = [one.latency_p50_ms for one in points if one.latency_p50_ms is not None]
-    p99 = [one.latency_p99_ms for one in points if one.latency_p99_ms is not None]
-    speeds = [one.speed_m_per_min for one in points if one.speed_m_per_min is not None]
-    return Point(
-        t_s=points[-1].t_s,
-        frames_per_s=round(statistics.fmean(one.frames_per_s for one in points), 2),
-        latency_p50_ms=round(statistics.fmean(p50), 3) if p50 else None,
-        latency_p99_ms=max(p99, default=None),
-        missed=sum(one.missed for one in points),
-        defects=sum(one.defects for one in points),
-        speed_m_per_min=round(statistics.fmean(speeds), 2) if speeds else None,
-    )
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _follow_light(now: _CameraNow, camera: CameraStatus, now_ns: int) -> None:
+    """Note since when a camera is dark, and where across the strip."""
+    dark = [fault for fault in camera.light_faults if fault.kind in DARK_KINDS]
+    if not dark:
+        now.dark_since_ns = None
+    elif now.dark_since_ns is None:
+        now.dark_since_ns, now.dark_since_frames = now_ns, now.frames
+    ranges = (f"{first:.0f} to {end:.0f} mm" for first, end in (one.crossweb_mm for one in dark))
+    now.dark_text = "at " + ", ".join(ranges)

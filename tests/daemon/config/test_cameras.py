@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stripwatch.config.cameras import CameraSource, LineSource
+from stripwatch.config.light import LightSection
 from stripwatch.config.load import load_config
 from stripwatch.config.toml import config_toml
 from stripwatch.errors import ConfigError
@@ -44,7 +46,9 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_source_stands_among_the_keys_of_its_camera_or_below_them(tmp_path: Path) -> None:
     top, bottom = load_config(write(tmp_path, TEXT)).cameras
-    assert top.source == CameraSource(
+    assert top.source is not None
+    assert top.source.light.folder == str(tmp_path / "calibration")
+    assert msgspec.structs.replace(top.source, light=LightSection()) == CameraSource(
         kind="aravis", id="A", features={"B": 1, "A": 2.5, "C": "x", "D": True}
     )
     assert list(top.source.features) == ["B", "A", "C", "D"], "they are set in this order"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from stripwatch.page.watch import HOUR_STEP_S, SECONDS, Blind, Watch
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import CameraStatus, Reason, State, Status
+from stripwatch.wire.light import OpenLightFault
 
 S = 1_000_000_000
 FRAME_M = 0.5
@@ -160,3 +163,21 @@ def test_charts_have_columns_of_equal_length() -> None:
     assert hour["defects"] == [20] * 9
     assert hour["latency_p99_ms"][0] == 9.0 + 9
     assert set(hour["frames_per_s"]) == {10.0}
+
+
+def test_a_camera_under_a_weak_lamp_is_blind_for_as_long_as_it_is_dark() -> None:
+    """With the metres since; a line of dirt is a fault of the light, but hides nothing."""
+    watch = Watch(FRAME_M, 0)
+    line = OpenLightFault(kind="line", crossweb_mm=(5.0, 6.0), share=0.7)
+    dim = OpenLightFault(kind="dim", crossweb_mm=(0.0, 1000.0), share=0.4)
+    for t_s in range(10):
+        faults = () if t_s < 2 else (line,) if t_s < 4 else (line, dim)
+        lit = msgspec.structs.replace(camera(10 * t_s), light_faults=faults)
+        watch.add(status(t_s, cameras={"top": lit}), t_s * S, defects=0)
+        assert (watch.blind(t_s * S) == []) is (t_s < 4)
+    (blind,) = watch.blind(9 * S)
+    assert (blind.what, blind.camera, blind.since_ns) == ("dark", "top", 4 * S)
+    assert blind.message == "camera top is dark at 0 to 1000 mm"
+    assert blind.metres == 5 * 10 * FRAME_M
+    watch.add(status(10, cameras={"top": camera(100)}), 10 * S, defects=0)
+    assert watch.blind(10 * S) == []
