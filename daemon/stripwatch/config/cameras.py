@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.config.errors import FILE_PATTERN
 from stripwatch.config.light import LightSection, light_mistakes
 from stripwatch.config.strip_source import StripSource, strip_source_mistakes
 
@@ -45,7 +46,9 @@ class CameraSource(_Section, frozen=True):
 
     kind: Literal["aravis", "genicam", "pylon"]
     id: str = ""  # serial number, name or address, as `stripwatch camera list` shows them
-    producer: Text | None = None  # of kind genicam: the vendor's .cti file
+    producer: Annotated[str, Meta(pattern=FILE_PATTERN)] | None = (
+        None  # of kind genicam: the vendor's .cti file
+    )
     pixel_format: Text = "Mono8"
     trigger: Literal["encoder", "free"] = "encoder"  # what makes the camera take a line
     features: dict[Text, FeatureValue] = {}  # set by name, in this order, after the essentials

@@ -34,7 +34,7 @@ def strip_source_mistakes(place: str, source: StripSource | None) -> list[str]:
         return []
     mistakes = []
     form, beginnings = _FORMS[source.kind]
-    if not source.address.startswith(beginnings):
+    if not source.address.startswith(beginnings) or "\0" in source.address:
         mistakes.append(f"{place}.address = {source.address!r}: kind {source.kind!r} takes {form}")
     if (source.kind == "opcua") != (source.node is not None):
         mistakes.append(f'{place}: kind = "opcua" and node = "ns=2;s=NAME" go together')

@@ -214,6 +214,7 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("kind", "address", "node", "is_right"),
     [
         ("file", "coil.txt", None, True),
+        ("file", "coil\0.txt", None, False),  # found by fuzzing
         ("http", "http://mes:8080/coil", None, True),
         ("http", "mes:8080/coil", None, False),
         ("http", "file:///etc/passwd", None, False),

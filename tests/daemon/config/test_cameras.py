@@ -75,6 +75,7 @@ def test_it_can_be_written_and_read_again(tmp_path: Path) -> None:
         ('chunk = "Ch', 'feature = "X", chunk = "Ch', ["'bottom': line needs exactly one of"]),
         ("bits = 16", "bits = 24", ["cameras[1].source.line.bits", "24"]),
         ('kind = "genicam"', 'kind = "aravis"', ['kind = "genicam" and producer = "FILE.cti"']),
+        ("vendor.cti", "\\u0000.cti", ["source.producer", "expected the path of a file"]),
         ('producer = "/opt/vendor.cti"', "", ['kind = "genicam" and producer = "FILE.cti"']),
         (
             "lines_lost_chunk",
