@@ -50,6 +50,7 @@ SMALLER: dict[str, tuple[tuple[str, ...], str]] = {
         "gate-b0,gate-b1,unetpp-b0",
     ),
     "unet-resnet34": ((TINY, CHANNELS), ""),
+    "unet-lite0": ((TINY, CHANNELS), ""),
     "fpn-b5": ((TINY, TINY_GATE, "network.channels=[8]"), ""),
     "fpn-se_resnext50": ((TINY, TINY_GATE, "network.channels=[8]"), ""),
     "edge": (("network.depth=4", "network.channels=[4,4,4,4,4]"), ""),

@@ -49,7 +49,7 @@ def test_a_flip_flips_the_image_and_all_of_its_masks(planes: int) -> None:
     assert torch.equal(geometric(STILL)(stack), stack)
 
 
-def test_nothing_rotates() -> None:
+def test_nothing_rotates_unless_it_is_asked_for() -> None:
     """Columns stay columns under all random changes: a line scans one way."""
     stack = stack_of(1)
     wanted = [stack, stack.flip(1), stack.flip(2), stack.flip(1, 2)]
@@ -61,6 +61,23 @@ def test_nothing_rotates() -> None:
         seen |= {index for index, way in enumerate(wanted) if torch.equal(way, found)}
         assert any(torch.equal(way, found) for way in wanted), f"seed {seed}"
     assert seen == {0, 1, 2, 3}
+
+
+def test_a_turn_makes_lines_of_columns_in_the_image_and_all_of_its_masks() -> None:
+    """With flips, the eight symmetries of a square come up, and nothing else."""
+    stack = stack_of(3, 6, 6)
+    assert torch.equal(geometric(augmentation(turn=1))(stack), stack.transpose(1, 2))
+    wanted = {
+        turned.numpy().tobytes()
+        for quarter in range(4)
+        for turned in (stack.rot90(quarter, (1, 2)), stack.flip(2).rot90(quarter, (1, 2)))
+    }
+    change = geometric(augmentation(flip_lines=0.5, flip_pixels=0.5, turn=0.5))
+    seen = set()
+    for seed in range(128):
+        with seeded(seed):
+            seen.add(change(stack).numpy().tobytes())
+    assert seen == wanted
 
 
 def test_a_share_of_images_is_flipped() -> None:

@@ -74,6 +74,24 @@ def test_dice_of_classes_is_their_mean_and_one_that_is_nowhere_costs_nothing() -
     assert float(make_loss(member, 2)(logits, targets)) == pytest.approx(wanted / 2)
 
 
+def test_lovasz_is_the_part_of_the_union_that_is_missed_where_the_network_is_sure() -> None:
+    """Of softmax the mean over the background and the classes that are there: 1 - IoU of each."""
+    sure = 40.0
+    logits = pixels_of((sure, 0, 0), (0, sure, 0), (0, sure, 0), (sure, 0, 0))
+    targets = pixels_of((1, 0, 0), (0, 1, 0), (1, 0, 0), (1, 0, 0))
+    member = Member(activation="softmax", loss=Loss(0.0, 0.0, lovasz=2.0))
+    missed = ((1 - 2 / 3) + (1 - 1 / 2)) / 2
+    assert float(make_loss(member, 3)(logits, targets)) == pytest.approx(2 * missed)
+    right = make_loss(member, 3)(targets * sure, targets)
+    assert float(right) == pytest.approx(0, abs=1e-6)
+
+
+def test_lovasz_of_single_classes_costs_nothing_where_all_are_right_and_sure() -> None:
+    loss = make_loss(Member(loss=Loss(0.0, 0.0, lovasz=1.0)), 1)
+    assert float(loss(plane(3.0, -3.0), plane(1.0, 0.0))) == 0
+    assert float(loss(plane(-3.0, -3.0), plane(0.9, 0.0))) > 1  # more than half is a defect
+
+
 def test_losses_add_up_by_their_weights() -> None:
     logits, targets = seeded(2, 1, 4, 6, seed=1)
     bce, dice = (sigmoid_loss(**{name: 1.0})(logits, targets) for name in ("bce", "dice"))

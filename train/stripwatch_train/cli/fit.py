@@ -40,6 +40,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--pseudo", type=Path, metavar="DATA", help="frames labelled by a model"
     )
     fit_parser.add_argument(
+        "--from",
+        dest="begin_from",
+        type=Path,
+        metavar="MODEL",
+        help="begin with the weights of a run, of one of its checkpoints, or of a model.onnx",
+    )
+    fit_parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -96,6 +103,7 @@ def _fit(args: argparse.Namespace) -> ExitCode:
         folds=args.folds,
         teacher=args.teacher,
         pseudo=args.pseudo,
+        begin_from=args.begin_from,
         only=tuple(args.only.split(",")) if args.only else (),
         workers=args.workers,
         accelerator=args.accelerator,
@@ -143,7 +151,8 @@ def _command(args: argparse.Namespace) -> str:
     words = ["stripwatch-train", "fit", args.recipe]
     for change in args.set:
         words += ["--set", change]
-    for flag, path in (("--teacher", args.teacher), ("--pseudo", args.pseudo)):
+    given = (("--teacher", args.teacher), ("--pseudo", args.pseudo), ("--from", args.begin_from))
+    for flag, path in given:
         words += [flag, path.name] if path else []
     return shlex.join(words)
 

@@ -49,12 +49,14 @@ def randint(low: int, high: int) -> int:
 
 
 def geometric(settings: Augmentation) -> Callable[[Tensor], Tensor]:
-    """The random changes of a whole stack: flips."""
-    flips = [
+    """The random changes of a whole stack: flips and turns."""
+    steps: list[Callable[[Tensor], Tensor]] = [
         v2.RandomVerticalFlip(settings.flip_lines),
         v2.RandomHorizontalFlip(settings.flip_pixels),
     ]
-    return _chain(flips)
+    if settings.turn:
+        steps.append(v2.RandomApply([Turn()], settings.turn))
+    return _chain(steps)
 
 
 def photometric(settings: Augmentation) -> Callable[[Tensor], Tensor]:
@@ -76,6 +78,15 @@ def photometric(settings: Augmentation) -> Callable[[Tensor], Tensor]:
 def _chain(steps: list[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
     chain: Callable[[Tensor], Tensor] = v2.Compose(steps) if steps else v2.Identity()
     return chain
+
+
+class Turn(v2.Transform):  # type: ignore[misc]
+    """Lines become pixels; with flips, a quarter turn."""
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        """Transpose."""
+        del params
+        return inpt.transpose(-2, -1).contiguous()
 
 
 class DropLines(v2.Transform):  # type: ignore[misc]

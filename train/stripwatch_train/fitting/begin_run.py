@@ -44,6 +44,7 @@ class FitSettings:
     folds: Path | None = None  # file of `stripwatch-train folds`; None = made here
     teacher: Path | None = None  # folder of `stripwatch-train predict --soft`
     pseudo: Path | None = None  # data set of pseudo-labels
+    begin_from: Path | None = None  # run or model; None = from the recipe's weights
     only: tuple[str, ...] = ()  # members, or models by their folders; () = all
     workers: int = 0  # processes that load frames
     accelerator: str = "auto"

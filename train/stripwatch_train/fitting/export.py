@@ -6,6 +6,7 @@ Every ONNX file is compared with its PyTorch network before it takes its place.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ from stripwatch.files import draft_path
 from stripwatch.service.console import Progress
 from stripwatch_engine.models.model_card import ModelCard, ModelInput, load_card, save_card
 from stripwatch_engine.models.reference import Session
-from stripwatch_train.data.samples import DataSet
+from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.fitting.checkpoints import BEST, load_weights
 from stripwatch_train.fitting.frame_dataset import FrameDataset, View
 from stripwatch_train.fitting.networks import make_network
@@ -137,7 +138,8 @@ def export_member(
     draft = draft_path(path)
     try:
         _write_onnx(network, view, draft)
-        difference = _compare(network, draft, _some_images(view, data_set))
+        images = some_images(view, data_set.samples, FRAMES_COMPARED)
+        difference = _compare(network, draft, images)
         rounded = {name: round(value, 4) for name, value in metrics.items()}
         save_card(path, msgspec.structs.replace(card, metrics=rounded))
         draft.replace(path)
@@ -211,10 +213,10 @@ def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
         )
 
 
-def _some_images(view: View, data_set: DataSet) -> Tensor:
-    """Whole frames as the network sees them, float32 [n, 1, h, w], spread over the data."""
-    frames = FrameDataset(data_set.samples, view, seed=0)
-    picked = np.linspace(0, len(data_set.samples) - 1, FRAMES_COMPARED).astype(int).tolist()
+def some_images(view: View, samples: Sequence[Sample], count: int) -> Tensor:
+    """Whole frames as the network sees them, float32 [n, 1, h, w], spread over the samples."""
+    frames = FrameDataset(samples, view, seed=0)
+    picked = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int).tolist()
     return torch.stack([frames[index, -1, 0][0] for index in picked])
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stripwatch.errors import ConfigError
 from stripwatch.service.console import Progress, ProgressBar
@@ -28,9 +29,17 @@ from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.samples import DataSet, Sample
 from stripwatch_train.fitting.augment import seeded
 from stripwatch_train.fitting.begin_run import FitSettings, _begin, _chosen, _members
+from stripwatch_train.fitting.checkpoints import LAST
 from stripwatch_train.fitting.epochs import Epochs
-from stripwatch_train.fitting.export import export_member, kind_of, make_card, view_of
+from stripwatch_train.fitting.export import (
+    export_member,
+    kind_of,
+    make_card,
+    some_images,
+    view_of,
+)
 from stripwatch_train.fitting.extra_labels import near_duplicate_folds, teacher_files
+from stripwatch_train.fitting.first_weights import Origin, begin_with, find_origin, known_frames
 from stripwatch_train.fitting.frame_dataset import frame_shapes
 from stripwatch_train.fitting.learner import Learner
 from stripwatch_train.fitting.losses import balanced_weights
@@ -49,6 +58,7 @@ SCORE_TEXT = (
     "probability of 0.5 or more; of gates and classifiers, of frames. The epoch with the highest "
     "score is exported, of equal ones that with the lowest validation loss.\n"
 )
+ORIGIN_FRAMES = 32  # for the statistics that an ONNX file lacks
 DISTORTION_MAX = 1.05  # one side against the other; more is said
 
 
@@ -63,6 +73,7 @@ class _Run:
     fold_of: NDArray[np.int64]  # of each sample
     clean: NDArray[np.bool_]  # of each sample
     taught: dict[str, Path]  # by sample name: files of a teacher's probabilities
+    origins: dict[str, Origin]  # by model: from which it begins; none = from its recipe's weights
     pseudo: tuple[Sample, ...]
     pseudo_folds: list[frozenset[int]]  # of each of them the folds that it looks like
 
@@ -110,9 +121,13 @@ def fit(
         members=tuple(_members(recipe, data_set)),
         teacher=settings.teacher.name if settings.teacher else "",
         pseudo=_record_of(settings.pseudo, pseudo, progress) if settings.pseudo and pseudo else "",
+        begun_from=settings.begin_from.name if settings.begin_from else "",
     )
     taught = teacher_files(settings.teacher, data_set, recipe, progress)
     chosen = _chosen(run, settings.only)
+    source = settings.begin_from
+    fresh = [entry for entry in chosen if not (settings.output / entry.name / LAST).exists()]
+    origins = {entry.name: find_origin(source, entry, run) for entry in fresh} if source else {}
     folds = _begin(recipe, run, settings, data_set, progress)
     fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
     shared = _Run(
@@ -123,6 +138,7 @@ def fit(
         fold_of=fold_of,
         clean=~np.asarray(class_table(data_set, progress).any(axis=1)),
         taught=taught,
+        origins=origins,
         pseudo=pseudo.samples if pseudo else (),
         pseudo_folds=near_duplicate_folds(pseudo, data_set, fold_of, progress) if pseudo else [],
     )
@@ -190,12 +206,38 @@ def _fit_member(run: _Run, entry: MemberFile) -> None:
         names, weights = _scored_names(run.file, entry), _class_weights(run, member, labelled)
         model = Learner(member, view.outputs, names, weights, steps, seed)
     folder = run.settings.output / entry.name
+    if entry.name in run.origins:
+        _begin_with_origin(run, entry, model, labelled)
     train(model, epochs, member, folder, run.settings.accelerator)
     if is_first_process():
         kind = kind_of(run.data_set, run.file)
         card = make_card(view, run.file, run.recipe.classes, run.settings.command, kind)
         export_member(folder, view, card, run.data_set)
         mark_trained(run.settings.output, entry)
+
+
+def _begin_with_origin(run: _Run, entry: MemberFile, model: Learner, frames: list[Sample]) -> None:
+    """Give the network its first weights, and say which, and which frames are known to them."""
+    origin = run.origins[entry.name]
+    view = view_of(run.recipe, run.file, entry)
+
+    def images() -> Tensor:
+        return some_images(view, frames, ORIGIN_FRAMES)
+
+    said = [begin_with(origin, model.network, _scored_names(run.file, entry), images)]
+    left_out = [
+        sample.name
+        for sample, fold in zip(run.data_set.samples, run.fold_of, strict=True)
+        if fold == entry.fold
+    ]
+    if known := known_frames(origin, left_out):
+        said.append(
+            f"{len(known)} of the {len(left_out)} validation frames have the names of frames that "
+            "it was trained on: if they are the same, the scores here are too high; give its "
+            "folds with --folds"
+        )
+    if is_first_process():
+        sys.stderr.write("".join(f"{entry.name}: {text}\n" for text in said))
 
 
 def _pseudo(run: _Run, fold: int) -> list[Sample]:

@@ -56,6 +56,16 @@ class View:
         shrink = self.member.images.shrink
         return -(-lines // shrink[0]), -(-pixels // shrink[1])
 
+    @property
+    def crop_shape(self) -> Shape:
+        """Lines, pixels of the frame that a crop covers."""
+        images, whole = self.member.images, self.image_shape
+        lines, pixels = (
+            min(side, limit) * factor
+            for side, limit, factor in zip(images.crop or whole, whole, images.shrink, strict=True)
+        )
+        return lines, pixels
+
 
 @dataclass(frozen=True, slots=True)
 class FrameShapes:
@@ -107,7 +117,17 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
         seed: int,
         taught: Sequence[Path | None] = (),
     ) -> None:
-        """`taught`: of each sample the file of a teacher's probabilities; None, () = no teacher."""
+        """`taught`: of each sample the file of a teacher's probabilities; None, () = no teacher.
+
+        Raises:
+            ConfigError: crops that are not square are to be turned.
+        """
+        lines, pixels = view.crop_shape
+        if view.member.augmentation.turn and lines != pixels:
+            raise ConfigError(
+                f"augmentation.turn: crops of {lines} x {pixels} (lines x pixels) cannot be turned;"
+                " give square ones, for example --set images.crop=[96,96]"
+            )
         self._samples = samples
         self._view = view
         self._seed = seed
@@ -154,15 +174,11 @@ class FrameDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def _cut(self, stack: Tensor) -> Tensor:
         """A crop of the frame, stretched at random along the strip."""
-        images, whole = self._view.member.images, self._view.image_shape
-        lines, pixels = (
-            min(side, limit) * factor
-            for side, limit, factor in zip(images.crop or whole, whole, images.shrink, strict=True)
-        )
+        lines, pixels = self._view.crop_shape
         stretch = self._view.member.augmentation.stretch
         wide = min(pixels, stack.shape[2])
         high = min(round(lines * (1 + stretch * (2 * uniform() - 1))), stack.shape[1])
-        on_defect = uniform() < images.on_defect
+        on_defect = uniform() < self._view.member.images.on_defect
         left = self._start(stack[1:].amax(dim=(0, 1)), wide, on_defect=on_defect)
         columns = stack[1:, :, left : left + wide]
         top = self._start(columns.amax(dim=(0, 2)), high, on_defect=on_defect)

@@ -7,7 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from segmentation_models_pytorch.losses import MULTILABEL_MODE, DiceLoss
+from segmentation_models_pytorch.losses import (
+    MULTICLASS_MODE,
+    MULTILABEL_MODE,
+    DiceLoss,
+    LovaszLoss,
+)
 from torch import Tensor
 from torch.nn import functional
 
@@ -42,6 +47,7 @@ def make_loss(member: Member, outputs: int, weights: tuple[float, ...] = ()) -> 
         )
     weight = torch.tensor(weights) if weights else None
     dice = DiceLoss(MULTILABEL_MODE, from_logits=False, smooth=1.0)
+    lovasz = LovaszLoss(MULTICLASS_MODE if softmax else MULTILABEL_MODE)
 
     def total(logits: Tensor, targets: Tensor) -> Tensor:
         logits = logits.float()  # sums over many pixels are too much for half precision
@@ -54,6 +60,9 @@ def make_loss(member: Member, outputs: int, weights: tuple[float, ...] = ()) -> 
         if loss.dice:  # of the classes; the background is none
             probability = logits.softmax(1)[:, 1:] if softmax else logits.sigmoid()
             parts.append(loss.dice * dice(probability, targets[:, 1:] if softmax else targets))
+        if loss.lovasz:  # which takes no probabilities
+            true = targets.argmax(1) if softmax else (targets >= 0.5).float()
+            parts.append(loss.lovasz * lovasz(logits, true))
         return torch.stack(parts).sum()
 
     return total

@@ -13,10 +13,8 @@ import timm
 from torch import Tensor, nn
 
 from stripwatch.errors import ConfigError
-from stripwatch_train.fitting.plain_unet import (
-    AnySize,
-    PlainUnet,
-)
+from stripwatch_train.fitting.packaged_weights import is_packaged, packaged_weights
+from stripwatch_train.fitting.plain_unet import AnySize, PlainUnet
 from stripwatch_train.runs.recipe import Network
 
 _SEGMENTERS: dict[str, Callable[..., nn.Module]] = {
@@ -74,8 +72,8 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
             **options,
         )
 
-    path = _weights_file(network)
-    if not path:
+    given = _given_weights(network)
+    if given is None:
         # Encoders of timm have their weights' name in their own.
         named = True if network.encoder.startswith("tu-") else network.weights
         return _fetched(network, lambda: build(named if network.weights else None, 1))
@@ -89,7 +87,7 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
         kept = {name: value for name, value in named.items() if name in own}
         colour.encoder.load_state_dict(kept)  # type: ignore[union-attr]
 
-    _load_weights(network, path, take)
+    _take(network, given, take)
     grey = build(None, 1)
     wanted = grey.encoder.state_dict()  # type: ignore[union-attr]
     found = colour.encoder.state_dict()  # type: ignore[union-attr]
@@ -100,9 +98,9 @@ def _make_segmenter(network: Network, outputs: int) -> nn.Module:
 
 
 def _make_classifier(network: Network, outputs: int) -> nn.Module:
-    path = _weights_file(network)
+    given = _given_weights(network)
     options: dict[str, Any] = {"in_chans": 1, "num_classes": outputs}
-    if not path:
+    if given is None:
         if network.weights not in ("", "imagenet"):
             raise ConfigError(
                 f"network.weights: a classifier has imagenet's, not {network.weights!r}; others "
@@ -118,14 +116,28 @@ def _make_classifier(network: Network, outputs: int) -> nn.Module:
     layers = (last,) if isinstance(last, str) else last
     own = model.state_dict()
     head = {name: value for name, value in own.items() if name.rpartition(".")[0] in layers}
-    _load_weights(
+    _take(
         network,
-        path,
+        given,
         lambda found: model.load_state_dict(
             {name: _grey(value, own.get(name, value)) for name, value in found.items()} | head
         ),
     )
     return model
+
+
+def _given_weights(network: Network) -> dict[str, Tensor] | None:
+    """Weights of an installed package or of a file; None = of a hub, or random."""
+    if is_packaged(network.weights):
+        return packaged_weights(network.weights, network.encoder)
+    path = _weights_file(network)
+    if not path:
+        return None
+    try:
+        found: dict[str, Tensor] = timm.models.load_state_dict(str(path))
+    except Exception as error:  # torch.load and safetensors raise many types
+        raise _no_weights(network, error) from error
+    return found
 
 
 def _weights_file(network: Network) -> Path | None:
@@ -141,14 +153,18 @@ def _weights_file(network: Network) -> Path | None:
     return path
 
 
-def _load_weights(
-    network: Network, path: Path, take: Callable[[dict[str, Tensor]], object]
+def _take(
+    network: Network, given: dict[str, Tensor], take: Callable[[dict[str, Tensor]], object]
 ) -> None:
     try:
-        take(timm.models.load_state_dict(str(path)))
-    except Exception as error:  # torch.load and safetensors raise many types
-        first = str(error).partition("\n")[0]
-        raise ConfigError(f"{path}: does not hold weights of {network.encoder}: {first}") from error
+        take(given)
+    except Exception as error:  # what a file holds decides what torch raises
+        raise _no_weights(network, error) from error
+
+
+def _no_weights(network: Network, error: Exception) -> ConfigError:
+    first = str(error).partition("\n")[0]
+    return ConfigError(f"{network.weights}: does not hold weights of {network.encoder}: {first}")
 
 
 def _fetched(network: Network, build: Callable[[], nn.Module]) -> nn.Module:

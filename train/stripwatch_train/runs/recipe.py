@@ -39,8 +39,8 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         | Literal["classifier"]  # of timm
     ) = "unet"
     encoder: str = "resnet34"  # name at segmentation-models-pytorch, or at timm for a classifier
-    # Of the encoder: name at its hub (timm's have theirs in the encoder's name), path of a file,
-    # "" = random.
+    # Of the encoder: name at its hub (timm's have theirs in the encoder's name), efficientnet-lite0
+    # of the installed package, path of a file, "" = random.
     weights: str = "imagenet"
     depth: Annotated[int, Meta(ge=1, le=6)] = 5  # how often the image is halved
     # Channels of the decoder, deepest first; of a network without encoder: of its levels,
@@ -59,10 +59,12 @@ class ImageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Random changes of training images; never a rotation: a line scans one way."""
+    """Random changes of training images."""
 
     flip_lines: Share = 0.5  # the strip runs the other way
     flip_pixels: Share = 0.5  # the camera looks mirrored
+    # Lines become pixels, of square crops. A line scans one way; some public frames are turned.
+    turn: Share = 0.0
     stretch: Annotated[float, Meta(ge=0, le=0.5)] = 0.1  # along the strip: encoder and speed
     gain: Annotated[float, Meta(ge=0, lt=1)] = 0.2  # brightness times 1 - gain to 1 + gain
     contrast: Annotated[float, Meta(ge=0, lt=1)] = 0.2
@@ -76,6 +78,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bce: NotNegative = 0.5
     dice: NotNegative = 0.5
     cross_entropy: NotNegative = 0.0  # of activation softmax
+    lovasz: NotNegative = 0.0  # of the IoU: Berman, Triki and Blaschko, arXiv:1705.08790
     # Of cross_entropy: the background's, then the classes'; `balanced`: the rarer the heavier.
     class_weights: tuple[Positive, ...] | Literal["balanced"] = ()
     teacher: Share = 0.0  # of the target, where a teacher's probabilities are given
@@ -142,7 +145,7 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("loss.cross_entropy is for activation softmax; with sigmoid use bce")
         if loss.class_weights and not loss.cross_entropy:
             raise ValueError("loss.class_weights are of loss.cross_entropy, which is 0")
-        if not loss.bce + loss.dice + loss.cross_entropy:
+        if not loss.bce + loss.dice + loss.cross_entropy + loss.lovasz:
             raise ValueError("loss: all weights are 0; there is nothing to train on")
         if self.role != "segmentation" and not loss.bce:
             raise ValueError("gates and classifiers need loss.bce; it is 0")

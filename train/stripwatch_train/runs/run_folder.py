@@ -61,6 +61,7 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: tuple[MemberFile, ...]
     teacher: str = ""  # name of the folder
     pseudo: str = ""  # name of the data set
+    begun_from: str = ""  # name of the run or model whose weights were the first
     v: Literal[1] = 1
 
 
