@@ -22,7 +22,6 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from stripwatch.engines.manifest import DefectClass  # noqa: E402
-from stripwatch.errors import ConfigError  # noqa: E402
 from stripwatch.wire.rle import encode_coco, runs_of_mask  # noqa: E402
 from stripwatch_engine.graph.compose import image_graph  # noqa: E402
 from stripwatch_engine.models.member import Member as Model  # noqa: E402
@@ -231,20 +230,6 @@ def test_the_share_of_crops_that_are_put_over_a_defect_is_that_of_the_recipe(
     frames = FrameDataset([shown(tmp_path, one_pixel(shape, 30, 50))], seen, seed=8)
     hits = sum(bool(frames[0, 0, position][1].any()) for position in range(300))
     assert share - 0.08 <= hits / 300 <= share + 0.08, "seed 8"
-
-
-def test_only_square_crops_are_turned(tmp_path: Path) -> None:
-    """A batch has one shape. A frame that is no square may be cut into squares."""
-    planes = np.zeros((1, 12, 30), np.bool_)
-    member = Member(augmentation=Augmentation(turn=0.5))
-    view = View(member, (12, 30), 1, None, 0.0, 1.0)
-    with pytest.raises(
-        ConfigError, match=r"augmentation\.turn: crops of 12 x 30 \(lines x pixels\)"
-    ):
-        FrameDataset([shown(tmp_path, planes)], view, 0)
-    squares = msgspec.structs.replace(member, images=ImageSettings(crop=(10, 10)))
-    frames = FrameDataset([shown(tmp_path, planes)], View(squares, (12, 30), 1, None, 0.0, 1.0), 0)
-    assert {frames[0, 0, position][0].shape for position in range(8)} == {(1, 10, 10)}
 
 
 def test_a_crop_larger_than_the_frame_is_the_whole_frame(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ pytest.importorskip("torch")
 from stripwatch.errors import ConfigError, ExitCode
 from stripwatch_train.cli.main import main
 from stripwatch_train.data.samples import MaskFile, Sample
-from stripwatch_train.fitting.frame_dataset import FrameShapes, frame_shapes
+from stripwatch_train.fitting.frame_dataset import FrameDataset, FrameShapes, View, frame_shapes
+from stripwatch_train.runs.recipe import Augmentation, ImageSettings, Member
 
 Shape = tuple[int, int]
 
@@ -77,3 +78,19 @@ def test_fit_says_what_resizing_distorts_and_names_the_command_that_does_not(
     assert "1 of them are resized to 16 x 40 (lines x pixels)" in error
     assert "by up to 4 times" in error
     assert f"stripwatch-train convert {tmp_path / 'data'} --frame 32x40 --output" in error
+
+
+def test_only_square_crops_are_turned(tmp_path: Path) -> None:
+    """A batch has one shape. A frame that is no square may be cut into squares."""
+    path = tmp_path / "0.png"
+    Image.fromarray(np.zeros((12, 30), np.uint8)).save(path)
+    samples = [Sample(path.name, path, None)]
+
+    def frames(crop: Shape | None) -> FrameDataset:
+        member = Member(augmentation=Augmentation(turn=0.5), images=ImageSettings(crop=crop))
+        return FrameDataset(samples, View(member, (12, 30), 1, None, 0.0, 1.0), 0)
+
+    with pytest.raises(ConfigError, match=r"turn: crops of 12 x 30 \(lines x pixels\) cannot"):
+        frames(None)
+    squares = frames((10, 10))
+    assert {squares[0, 0, position][0].shape for position in range(8)} == {(1, 10, 10)}

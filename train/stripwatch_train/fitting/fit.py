@@ -103,8 +103,7 @@ def fit(
         StorageError: the folder cannot be written.
     """
     check_accelerator(settings.accelerator)
-    progress("the data set", 0, 0)
-    data_set, frame_shape = _open_data(settings)
+    data_set, frame_shape = _open_data(settings, progress)
     class_names = tuple(entry.name for entry in data_set.classes)
     pseudo = open_data_set(settings.pseudo, class_names) if settings.pseudo else None
     brightness = pixel_statistics(data_set.samples, progress)
@@ -125,11 +124,9 @@ def fit(
     )
     taught = teacher_files(settings.teacher, data_set, recipe, progress)
     chosen = _chosen(run, settings.only)
-    source = settings.begin_from
-    fresh = [entry for entry in chosen if not (settings.output / entry.name / LAST).exists()]
-    origins = {entry.name: find_origin(source, entry, run) for entry in fresh} if source else {}
-    folds = _begin(recipe, run, settings, data_set, progress)
-    fold_of = np.array([folds.fold_of[sample.name] for sample in data_set.samples], np.int64)
+    origins = _origins(settings, run, chosen)
+    folds = _begin(recipe, run, settings, data_set, progress).fold_of
+    fold_of = np.array([folds[sample.name] for sample in data_set.samples], np.int64)
     shared = _Run(
         recipe=recipe,
         settings=settings,
@@ -153,8 +150,20 @@ def fit(
     return run
 
 
-def _open_data(settings: FitSettings) -> tuple[DataSet, tuple[int, int]]:
+def _origins(settings: FitSettings, run: RunFile, chosen: list[MemberFile]) -> dict[str, Origin]:
+    """From which model each model begins that has no checkpoint yet."""
+    if not settings.begin_from:
+        return {}
+    return {
+        entry.name: find_origin(settings.begin_from, entry, run)
+        for entry in chosen
+        if not (settings.output / entry.name / LAST).exists()
+    }
+
+
+def _open_data(settings: FitSettings, progress: Progress) -> tuple[DataSet, tuple[int, int]]:
     """The data set, and the shape of most of its frames; remarks on both are printed."""
+    progress("the data set", 0, 0)
     data_set = open_data_set(settings.data, settings.classes)
     for finding in data_set.findings:
         sys.stderr.write(f"{finding}\n")
