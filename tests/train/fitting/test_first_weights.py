@@ -132,10 +132,16 @@ def test_a_head_is_made_anew_where_the_classes_are_others(
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (Network("additive-unet", depth=2, channels=(4, 8, 16)), "is of another network"),
+        (
+            Network("additive-unet", depth=2, channels=(4, 8, 16)),
+            "is 8x8x3x3 there and 16x8x3x3 here",
+        ),
         (Network("vanilla-unet", depth=2, channels=(4, 8, 8)), "is of another network"),
-        (Network("additive-unet", depth=1, channels=(4, 8)), "has other layers than this"),
-        (Network("additive-unet", depth=3, channels=(4, 8, 8, 8)), "has other layers than this"),
+        (Network("additive-unet", depth=1, channels=(4, 8)), "it has other layers than this one"),
+        (
+            Network("additive-unet", depth=3, channels=(4, 8, 8, 8)),
+            "it has other layers than this one",
+        ),
     ],
 )
 def test_a_file_of_another_network_is_refused(tmp_path: Path, other: Network, words: str) -> None:

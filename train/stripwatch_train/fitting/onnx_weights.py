@@ -62,22 +62,29 @@ def onnx_weights(
             continue
         node = nodes.pop(0) if nodes else None
         if node is None or not isinstance(layer, _LAYERS[node.kind]):
-            raise ModelError(f"{path}: has other layers than this network, from {name} on")
+            raise _of_another(path, f"it has other layers than this one, from {name} on")
         values = dict(zip((f"{name}.{part}" for part in _PARTS), node.values, strict=False))
         shift = torch.zeros(len(node.values[0]))
         if f"{name}.bias" not in weights:
             shift = values.pop(f"{name}.bias", shift)
         wrong = [key for key in values if values[key].shape != own[key].shape and key not in head]
         if wrong:
-            there, here = (list(of[wrong[0]].shape) for of in (values, own))
-            raise ModelError(f"{path}: is of another network: {wrong[0]} is {there}, not {here}")
+            there, here = ("x".join(map(str, of[wrong[0]].shape)) for of in (values, own))
+            raise _of_another(path, f"{wrong[0]} is {there} there and {here} here")
         weights |= values
     if nodes:
-        raise ModelError(f"{path}: has other layers than this network: {len(nodes)} more")
+        raise _of_another(path, f"it has {len(nodes)} layers more than this one")
     if folded:
         known = {name: value for name, value in weights.items() if name not in head}
         weights |= _measured(network, known, folded, images)
     return weights
+
+
+def _of_another(path: Path, words: str) -> ModelError:
+    return ModelError(
+        f"{path}: is of another network: {words}; give the recipe and the network settings that it "
+        "was trained with"
+    )
 
 
 def _nodes(path: Path) -> list[_Node]:
