@@ -12,6 +12,7 @@ from stripwatch_train.clean.alarms import (
     choose_limit,
     poisson_interval,
     probabilities,
+    steepness,
 )
 
 IMAGE = (64, 128)
@@ -47,9 +48,13 @@ def test_the_alarms_are_the_components_that_the_daemon_finds() -> None:
 
 
 def test_a_rate_of_less_than_one_in_all_frames_puts_the_limit_above_them() -> None:
-    limit = choose_limit(frames(2, 3, 4), IMAGE, metres=3, per_100_m=10)
+    """Just above: a little lower, the highest of them would be one."""
+    found = frames(2, 3, 4)
+    limit = choose_limit(found, IMAGE, metres=3, per_100_m=10)
     assert limit.alarms == 0
-    assert 4 < limit.distance < 4.2
+    assert probabilities(found[2], IMAGE, limit.distance, limit.steepness).max() < 0.5
+    lower = 0.97 * limit.distance
+    assert probabilities(found[2], IMAGE, lower, steepness(lower, 1)).max() >= 0.5
     assert limit.high_per_100_m == pytest.approx(123, abs=1)
 
 
