@@ -80,3 +80,14 @@ def test_columns_that_vary_more_are_allowed_more() -> None:
     scale = scales.scale()
     assert scale[:, 0].mean() == pytest.approx(9, rel=0.1)
     assert scale[:, 5].mean() == pytest.approx(1, rel=0.1)
+
+
+def test_black_columns_beside_the_strip_do_not_make_noise_an_alarm() -> None:
+    scales = Scales((H, W))
+    squares = np.ones((H, W), np.float32)
+    squares[:, 0] = 0
+    for _ in range(1000):
+        scales.add(squares)
+    scale = scales.scale()
+    assert scale[:, 0].min() > 0.2
+    assert scale[:, 1:].max() < 1.2

@@ -19,6 +19,9 @@ Floats = NDArray[np.float32]
 PRIOR_FRAMES = 4  # a column's mean counts as little as so many frames of the whole strip's
 SHRINK = 0.01  # share of the identity in the correlation, as 0.01 in PaDiM's covariance
 SPREAD_MIN = 1e-3  # of a channel, as a share of the largest
+# Of a column's scale, as a share of the strip's: where frames are black beside the strip nothing
+# varies, and any noise would be an alarm.
+SCALE_MIN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +100,5 @@ class Scales:
         columns, lines = self._columns / self._frames, self._lines / self._frames
         whole = float(columns.mean())
         share = self._frames / (self._frames + PRIOR_FRAMES)
-        columns = share * columns + (1 - share) * whole
+        columns = np.maximum(share * columns + (1 - share) * whole, SCALE_MIN * whole)
         return np.maximum(np.outer(lines, columns) / max(whole, 1e-12), 1e-6)
