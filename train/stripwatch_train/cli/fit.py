@@ -11,6 +11,7 @@ from pathlib import Path
 from stripwatch.errors import ExitCode
 from stripwatch.service.console import ProgressBar
 from stripwatch_engine.cli.flags import parse_shape
+from stripwatch_train.cli import fit_clean
 from stripwatch_train.cli.flags import (
     CLASSES_FLAG,
     JSON_HELP,
@@ -28,7 +29,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Train all models of a recipe and write each as ONNX with its model.json. The "
         "same command again resumes a run that was stopped.",
     )
-    fit_parser.add_argument("recipe", help="name (see `recipes`), or path of a .toml or .json file")
+    fit_parser.add_argument(
+        "recipe",
+        help="name (see `recipes`), path of a .toml or .json file, or clean: learn from clean "
+        "frames without labels",
+    )
     fit_parser.add_argument("--data", type=Path, required=True, help="folder, or .json of COCO")
     fit_parser.add_argument("--classes", **CLASSES_FLAG)
     fit_parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
@@ -63,6 +68,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--workers", type=int, default=0, metavar="N", help="processes that load frames"
     )
     fit_parser.add_argument("--accelerator", choices=("auto", "cpu", "gpu"), default="auto")
+    fit_clean.add_flags(fit_parser)
     fit_parser.set_defaults(command=_fit)
     export_parser = commands.add_parser(
         "export",
@@ -87,6 +93,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _fit(args: argparse.Namespace) -> ExitCode:
+    if args.recipe == fit_clean.CLEAN:
+        return fit_clean.run(args)
+    fit_clean.refuse_clean_flags(args)
     from stripwatch_train.runs.recipe_files import load_recipe
 
     recipe = load_recipe(args.recipe, args.set)

@@ -42,6 +42,24 @@ def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
     Raises:
         ConfigError: there is no such file or folder, or it breaks a rule.
     """
+    found = find_data_set(path, classes)
+    if found:
+        return found
+    raise ConfigError(
+        f"{path}: holds no data set; looked for {ANNOTATIONS}, annotations/instances_*.json or "
+        f"{' or '.join(LABEL_STUDIO)} (COCO), "
+        f"{TABLE} with {' or '.join(f'{name}/' for name in IMAGE_FOLDERS)} (Severstal), "
+        f"{IMAGE_FOLDER}/ with {' or '.join(f'{name}/' for name in MASK_FOLDERS)} (index masks), "
+        "and CLASS/a.jpg with CLASS/a.png (a folder for each class)"
+    )
+
+
+def find_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet | None:
+    """As `open_data_set`; None where a folder holds no labels.
+
+    Raises:
+        ConfigError: there is no such file or folder, or its labels break a rule.
+    """
     check_name(path.resolve())
     if path.suffix.lower() == ".json" and path.is_file():
         return read_coco(path, classes)
@@ -58,15 +76,7 @@ def open_data_set(path: Path, classes: Sequence[str] | None = None) -> DataSet:
     labels = next((path / name for name in LABEL_STUDIO if (path / name).is_file()), None)
     if labels:
         return read_coco(labels, classes)
-    if has_class_folders(path):
-        return read_class_folders(path, classes)
-    raise ConfigError(
-        f"{path}: holds no data set; looked for {ANNOTATIONS}, annotations/instances_*.json or "
-        f"{' or '.join(LABEL_STUDIO)} (COCO), "
-        f"{TABLE} with {' or '.join(f'{name}/' for name in IMAGE_FOLDERS)} (Severstal), "
-        f"{IMAGE_FOLDER}/ with {' or '.join(f'{name}/' for name in MASK_FOLDERS)} (index masks), "
-        "and CLASS/a.jpg with CLASS/a.png (a folder for each class)"
-    )
+    return read_class_folders(path, classes) if has_class_folders(path) else None
 
 
 def _coco_file(folder: Path) -> Path | None:

@@ -137,9 +137,9 @@ def export_member(
     path = folder / MODEL_NAME
     draft = draft_path(path)
     try:
-        _write_onnx(network, view, draft)
+        write_onnx(network, view.image_shape, draft)
         images = some_images(view, data_set.samples, FRAMES_COMPARED)
-        difference = _compare(network, draft, images)
+        difference = compare_onnx(network, draft, images)
         rounded = {name: round(value, 4) for name, value in metrics.items()}
         save_card(path, msgspec.structs.replace(card, metrics=rounded))
         draft.replace(path)
@@ -193,7 +193,7 @@ def make_card(
     )
 
 
-def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
+def write_onnx(network: nn.Module, image_shape: tuple[int, int], path: Path) -> None:
     """Export by tracing, which needs only torch and keeps the weights in one file."""
     with warnings.catch_warnings():
         # It warns that a newer exporter exists, that shapes in Python are constants, and that
@@ -203,7 +203,7 @@ def _write_onnx(network: nn.Module, view: View, path: Path) -> None:
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1")
         torch.onnx.export(
             network,
-            (torch.zeros(1, 1, *view.image_shape),),
+            (torch.zeros(1, 1, *image_shape),),
             str(path),
             input_names=["image"],
             output_names=["logits"],
@@ -220,7 +220,12 @@ def some_images(view: View, samples: Sequence[Sample], count: int) -> Tensor:
     return torch.stack([frames[index, -1, 0][0] for index in picked])
 
 
-def _compare(network: nn.Module, path: Path, images: Tensor) -> float:
+def compare_onnx(network: nn.Module, path: Path, images: Tensor) -> float:
+    """The largest difference of a network's ONNX file on images, over the largest output.
+
+    Raises:
+        ModelError: it is too large, or an output is not finite.
+    """
     with torch.no_grad():
         wanted = network(images).numpy()
     if not np.isfinite(wanted).all():
