@@ -8,6 +8,7 @@ from typing import Literal
 from stripwatch.camera.base import Buffer
 from stripwatch.config.cameras import FeatureValue
 from stripwatch.errors import StripwatchError
+from stripwatch.wire.clock import CameraClock
 
 # Names of SFNC 2.4 and of its forerunners for the state of a camera's PTP clock.
 STATUS_FEATURES = ("PtpStatus", "GevIEEE1588Status")
@@ -63,18 +64,29 @@ class CaptureClock:
                 return device_ns - ahead_ns
         return buffer.host_ns
 
+    def told(self) -> CameraClock:
+        """Which clock counts, and how the two differ, for the header of a frame."""
+        if self._last is None or self._first is None:
+            return CameraClock(source=self.source)
+        device_ns, difference_ns = self._last
+        span_ns = device_ns - self._first[0]
+        drift = (difference_ns - self._first[1]) / span_ns if span_ns > 0 else None
+        return CameraClock(
+            source=self.source,
+            difference_ms=round(difference_ns / 1e6, 3),
+            drift_ppm=None if drift is None else round(drift * 1e6, 2),
+        )
+
     def figures(self) -> dict[str, object]:
-        """Which clock counts, and how the two differ, for the log."""
-        figures: dict[str, object] = {"clock": self.source}
+        """The same with the state of PTP, for systemd's status line."""
+        told = self.told()
+        figures: dict[str, object] = {"clock": told.source}
         if self.status:
             figures["ptp"] = self.status
-        if self._last and self._first:
-            device_ns, difference_ns = self._last
-            figures["clock_difference_ms"] = round(difference_ns / 1e6, 3)
-            span_ns = device_ns - self._first[0]
-            if span_ns > 0:
-                drift = (difference_ns - self._first[1]) / span_ns
-                figures["clock_drift_ppm"] = round(drift * 1e6, 2)
+        if told.difference_ms is not None:
+            figures["clock_difference_ms"] = told.difference_ms
+        if told.drift_ppm is not None:
+            figures["clock_drift_ppm"] = told.drift_ppm
         return figures
 
     def _compare(self, device_ns: int, host_ns: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stripwatch.camera.base import Buffer, OpenCamera, Pixels
 from stripwatch.config.cameras import CameraSource
 from stripwatch.config.sections import Camera, Config
+from stripwatch.wire.clock import CameraClock
 from stripwatch.wire.light import LightFaults
 
 
@@ -40,6 +41,7 @@ class Parts:
     watch: Callable[[NDArray[np.uint8]], Light]
     place: Callable[[Buffer], Place]  # also of a buffer that is not whole, to keep count
     captured_ns: Callable[[Buffer], int]  # Unix time of capture
+    clock: Callable[[], CameraClock]  # what is known of the camera's clock by now
     status: Callable[[], dict[str, object]]  # figures, once a second
     close: Callable[[], None]
 
@@ -67,6 +69,7 @@ def make_parts(config: Config, camera: Camera, source: CameraSource, opened: Ope
         watch=light.watch,
         place=strip.place,
         captured_ns=clock.captured_ns,
+        clock=clock.told,
         status=status,
         close=strip.close,
     )

@@ -161,6 +161,7 @@ class CameraProcess:
             lines_lost=lines_lost,
             light=light.mean,
             light_faults=light.faults,
+            clock=self._parts.clock(),
         )
         # Without a subscriber a publisher takes every frame, and nobody has it.
         is_heard = self._sender.has_receiver()

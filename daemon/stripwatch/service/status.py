@@ -249,5 +249,6 @@ class Telemetry:
                 second_sender=rivals and rivals[1],
                 light=light,
                 light_faults=light_faults,
+                clock=arrivals.clocks.get(name),
             )
         return cameras

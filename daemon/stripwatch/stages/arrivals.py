@@ -11,6 +11,7 @@ from stripwatch.inspect.sequence import Arrival, SequenceTracker
 from stripwatch.net.inputs import FrameInput
 from stripwatch.stages.overload import Overload
 from stripwatch.wire.causes import Cause
+from stripwatch.wire.clock import CameraClock
 from stripwatch.wire.frame import FrameHeader, FrameId
 
 FAULT_CHARACTERS_MAX = 200  # of a peer's mistake, in the log
@@ -31,6 +32,7 @@ class Arrivals:
         self._away: dict[str, SequenceTracker] = {}  # of cameras that a reload has removed
         self.rejected: Counter[Cause] = Counter()  # messages outside the coverage identity
         self.rejected_of: Counter[tuple[str, Cause]] = Counter()  # those whose camera is known
+        self.clocks: dict[str, CameraClock] = {}  # by camera, as its frames tell
         self.remarks: Counter[tuple[str, Cause]] = Counter()  # frames inspected in spite of a fault
         self.last_faults: dict[Cause, tuple[str, str]] = {}  # endpoint and detail, by cause
         # By endpoint: frames of each camera since its queue was last empty, and before that.
@@ -59,6 +61,8 @@ class Arrivals:
         if tracker is None:
             self.reject(Cause.UNKNOWN_CAMERA, frame_input, repr(frame.camera))
             return None
+        if isinstance(frame, FrameHeader) and frame.clock is not None:
+            self.clocks[frame.camera] = frame.clock
         arrival = tracker.arrive(frame)
         detail = f"{frame.camera} {frame.session} frame {frame.seq}"
         if arrival.cause in (Cause.LATE, Cause.STRAY):

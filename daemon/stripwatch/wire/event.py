@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.clock import CameraClock
 from stripwatch.wire.daemon import DaemonReload as DaemonReload
 from stripwatch.wire.daemon import DaemonStart as DaemonStart
 from stripwatch.wire.daemon import DaemonStop as DaemonStop
@@ -114,6 +115,9 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     light_faults: Annotated[
         tuple[OpenLightFault, ...], Meta(description="faults of the light that are open")
     ] = ()
+    clock: Annotated[
+        CameraClock | None, Meta(description="as the latest frame that had it tells")
+    ] = None
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):

@@ -19,6 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from stripwatch.wire.causes import Cause, WireError
+from stripwatch.wire.clock import CameraClock
 from stripwatch.wire.image_file import pixel_parts
 from stripwatch.wire.light import LIGHT_FAULTS_MAX, LightFaults, MeanGrey
 from stripwatch.wire.names import CameraName, Count, SessionId, Side, StripId
@@ -51,6 +52,7 @@ class FrameHeader(FrameId, frozen=True, kw_only=True, omit_defaults=True):
     lines_lost: Count = 0  # that passed within the frame and were skipped by the camera
     light: MeanGrey | None = None  # mean grey of the strip after flat field
     light_faults: LightFaults | None = None  # of the light now; None: nobody watches it
+    clock: CameraClock | None = None  # of the camera, against its computer's
 
     @property
     def next_line(self) -> int | None:
@@ -95,6 +97,7 @@ _OPTION_WORDS = {  # what the optional keys allow, for readers of the log
     "line_reversed": "true or false",
     "lines_lost": "a whole number from 0",
     "light": "a number from 0 to 255",
+    "clock": "an object with source, difference_ms and drift_ppm, see docs/wire-formats.md",
     "light_faults": f"a list of at most {LIGHT_FAULTS_MAX} faults, see docs/wire-formats.md",
 }
 _KEY_NAMES = frozenset(key.name for key in _HEADER_KEYS)

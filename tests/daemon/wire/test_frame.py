@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stripwatch.wire.causes import Cause
+from stripwatch.wire.clock import CameraClock
 from stripwatch.wire.frame import (
     HEADER_BYTES_MAX,
     BadFrame,
@@ -172,6 +173,9 @@ def test_a_broken_rule_is_named_and_the_frame_is_known(
         ("light_faults", [{"kind": "line", "from_px": 2, "to_px": 2, "share": 0.5}]),
         ("light_faults", [{"kind": "line", "from_px": 1, "to_px": 65537, "share": 0.5}]),
         ("light_faults", [{"kind": "line", "from_px": 1, "to_px": 2, "share": 0.5}] * 9),
+        ("clock", "ptp"),
+        ("clock", {"source": "sundial"}),
+        ("clock", {"source": "ptp", "drift_ppm": "a little"}),
     ],
 )
 def test_an_optional_key_that_breaks_its_rule_is_ignored_and_named(key: str, value: object) -> None:
@@ -192,6 +196,15 @@ def test_a_frame_tells_its_light_and_the_faults_that_are_open() -> None:
     with_points = {"kind": "line", "from_px": 4.0, "to_px": 6.0, "share": 1}
     read, ignored = read_header(b"frame.top", header_with(seq=41.0, light_faults=[with_points]))
     assert (read.light_faults, ignored) == ((LightFault("line", 4, 6, 1),), "")
+
+
+def test_a_frame_tells_its_cameras_clock() -> None:
+    clock = CameraClock(source="host", difference_ms=1_790_000_000_000.25, drift_ppm=-3.5)
+    header = msgspec.structs.replace(HEADER, clock=clock)
+    topic, sent, _ = build_frame(header, b"")
+    assert parse_header(bytes(topic), bytes(sent)) == header
+    read, ignored = read_header(b"frame.top", header_with(clock={"source": "ptp"}))
+    assert (read.clock, ignored) == (CameraClock(source="ptp"), "")
 
 
 def test_whole_numbers_may_be_written_with_a_decimal_point() -> None:

@@ -6,7 +6,7 @@ Names: GenICam SFNC 2.7; those of the frame timeout as Hikrobot has them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
 MAKE, MODEL, VERSION = "stripwatch", "LineScan", "1.0"
 CHUNKS = {"EncoderValue": 0x1001, "LinesSkipped": 0x1002}  # id of each value sent with a frame
