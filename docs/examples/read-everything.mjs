@@ -30,8 +30,7 @@ async function catchUp() {
 }
 const live = new Subscriber();
 live.connect(eventsAt);
-live.subscribe("defect", "gap", "light", "periodic", "strip", "review", "threshold");
-live.subscribe("daemon", "status");
+live.subscribe("defect", "gap", "light", "periodic", "strip", "review", "threshold", "daemon", "status");
 await catchUp();
 for await (const [, payload] of live) {
   const event = JSON.parse(payload), isStatus = event.type === "status";

@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_the_old_engine(engine: tuple[Path, Path, Manifest], phase
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert errors == ""
+    assert all(" s: " in line for line in errors.splitlines()), errors  # progress, if it took long
     assert is_untouched(folder, manifest)
 
 

@@ -98,7 +98,7 @@ class CameraLine:
         self.folder = folder
         self.address = own_address()
         settings = {"kind": "aravis", "id": self.address, "packet_bytes": 1400} | source
-        self.config = Config(
+        config = Config(
             line=Geometry(
                 frame_lines=SHAPE[0], frame_pixels=SHAPE[1], mm_per_line=1.0, mm_per_pixel=1.0
             ),
@@ -110,8 +110,8 @@ class CameraLine:
             service=Service(log_format="json"),
         )
         self.path = folder / "config.toml"
-        self.path.write_text(config_toml(self.config))
-        assert load_config(self.path).cameras == self.config.cameras
+        self.path.write_text(config_toml(config))
+        self.config = load_config(self.path)
         (folder / "engine").mkdir()
         manifest = Manifest(
             target="fake",

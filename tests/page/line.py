@@ -27,6 +27,7 @@ from stripwatch.testing import FakeCamera
 FRAME_SHAPE = (128, 800)
 MM_PER_LINE, MM_PER_PIXEL = 4.0, 1.25
 SIDES = ("top", "bottom")
+PACE_S = 0.02  # between frames: pictures that come faster than they are made are dropped
 START_S_MAX = 40.0
 CONFIG = """
 [line]
@@ -179,6 +180,7 @@ class PageLine:
                     end=end and index == first + count - 1,
                 )
                 self._seqs[side] += 1
+                time.sleep(PACE_S)
 
     def frame(self, side: str, index: int) -> NDArray[np.uint8]:
         """A frame; for the fake engine its defects have the grey levels that it finds."""

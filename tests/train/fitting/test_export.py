@@ -26,11 +26,11 @@ from stripwatch_train.data.data_set import open_data_set  # noqa: E402
 from stripwatch_train.data.samples import DataSet  # noqa: E402
 from stripwatch_train.fitting.checkpoints import BEST, LAST, Curve  # noqa: E402
 from stripwatch_train.fitting.export import (  # noqa: E402
-    _compare,
-    _write_onnx,
+    compare_onnx,
     export_member,
     export_run,
     make_card,
+    write_onnx,
 )
 from stripwatch_train.fitting.frame_dataset import View  # noqa: E402
 from stripwatch_train.fitting.networks import make_network  # noqa: E402
@@ -268,14 +268,14 @@ def test_an_onnx_file_that_computes_something_else_is_refused(tmp_path: Path, ch
     network = fresh(view)
     path = tmp_path / MODEL_NAME
     images = torch.randn(2, 1, *view.image_shape)
-    _write_onnx(network, view, path)
-    assert _compare(network, path, images) < 1e-4
+    write_onnx(network, view.image_shape, path)
+    assert compare_onnx(network, path, images) < 1e-4
     other = copy.deepcopy(network)
     with torch.no_grad():
         other.inner.head.bias[1] += 0.01 if change == "another weight" else math.nan
-    _write_onnx(other, view, path)
+    write_onnx(other, view.image_shape, path)
     with pytest.raises(ModelError, match=r"differs from PyTorch by .* of its largest"):
-        _compare(network, path, images)
+        compare_onnx(network, path, images)
 
 
 def test_weights_that_are_not_numbers_are_not_exported(tmp_path: Path, data: DataSet) -> None:

@@ -39,10 +39,13 @@ def test_ready_is_a_line_that_inspects_and_stores(
         line.camera.send("top", "s", 0)
         line.wait_for_frame("top", "s", 0)
         line.wait(lambda: not sources.telemetry.unseen_cameras)
-        sources.telemetry.health.update(facts)
-        reply = readiness(sources)
-        assert reply.status == status
-        assert reply.body.startswith(begins)
+
+        def answers() -> bool:
+            sources.telemetry.health.update(facts)  # the next tick brings the line's own again
+            reply = readiness(sources)
+            return reply.status == status and reply.body.startswith(begins)
+
+        line.wait(answers)
         assert health(sources).status == HTTPStatus.OK
 
 
