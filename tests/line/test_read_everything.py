@@ -17,7 +17,7 @@ from tests.line.test_restart import journalled
 from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode
 from stripwatch.testing import FakeCamera
-from stripwatch.wire.event import NumberedEvent
+from stripwatch.wire.event import NumberedEvent, StripEnd
 
 KILLS = 4
 
@@ -104,6 +104,7 @@ def test_every_event_comes_whoever_is_killed(
                 reader.restart()
             daemon.wait_for("READY=1")
         camera.send("top", "s", seq, defective, strip="coil-7", line=seq * 32, end=True)
+        daemon.wait(lambda: isinstance(journalled(daemon.folder)[-1], StripEnd))  # nothing follows
         daemon.wait(lambda: journalled(daemon.folder)[-1:] == reader.results()[-1:])
         results, expected = reader.results(), journalled(daemon.folder)
         if program is AFTER_ITS_OWN_RESULTS:
