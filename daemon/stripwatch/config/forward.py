@@ -8,10 +8,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from stripwatch.config.credentials import absolute_file
-from stripwatch.config.errors import FILE_PATTERN, MQTT_ENDPOINT_PATTERN, MQTT_TOPIC_PATTERN
+from stripwatch.config.credentials import FilePath, with_absolute_files
+from stripwatch.config.errors import MQTT_ENDPOINT_PATTERN, MQTT_TOPIC_PATTERN
 
-FilePath = Annotated[str, Meta(pattern=FILE_PATTERN)]  # relative to the configuration file
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
 _FILES = ("password_file", "ca_file", "cert_file", "key_file")
@@ -67,13 +66,8 @@ def forward_mistakes(forward: Forward) -> list[str]:
     return mistakes
 
 
-def with_absolute_files(forward: Forward, folder: Path) -> Forward:
+def with_absolute_forward_files(forward: Forward, folder: Path) -> Forward:
     """The same with files that start at `folder`, or at systemd's credentials."""
     if forward.mqtt is None:
         return forward
-    files = {
-        name: str(absolute_file(value, folder))
-        for name in _FILES
-        if (value := getattr(forward.mqtt, name)) is not None
-    }
-    return Forward(mqtt=msgspec.structs.replace(forward.mqtt, **files))
+    return Forward(mqtt=with_absolute_files(forward.mqtt, _FILES, folder))

@@ -16,7 +16,7 @@ from stripwatch.config.errors import (
     explain_all,
     in_one_text,
 )
-from stripwatch.config.forward import forward_mistakes, with_absolute_files
+from stripwatch.config.forward import forward_mistakes, with_absolute_forward_files
 from stripwatch.config.grading import wrong_grading
 from stripwatch.config.page import page_mistakes, with_absolute_page_files
 from stripwatch.config.rolls import range_mistakes
@@ -132,7 +132,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         publish=replaced(config.publish, endpoint=_absolute(config.publish.endpoint, folder)),
         requests=config.requests
         and replaced(config.requests, endpoint=_absolute(config.requests.endpoint, folder)),
-        forward=with_absolute_files(config.forward, folder),
+        forward=with_absolute_forward_files(config.forward, folder),
         security=with_absolute_keys(config.security, folder),
         page=with_absolute_page_files(config.page, folder),
     )

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from stripwatch.config.errors import ADDRESS_PATTERN, FILE_PATTERN, HEADER_PATTERN
+from stripwatch.config.credentials import FilePath, with_absolute_files
+from stripwatch.config.errors import ADDRESS_PATTERN, HEADER_PATTERN
 
 Role = Literal["look", "review", "change"]  # each may do what those before it may
 ROLES: tuple[Role, ...] = ("look", "review", "change")
 
-FilePath = Annotated[str, Meta(pattern=FILE_PATTERN)]  # relative to the configuration file
 HeaderName = Annotated[str, Meta(pattern=HEADER_PATTERN)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -87,10 +87,5 @@ def page_mistakes(page: Page) -> list[str]:
 
 
 def with_absolute_page_files(page: Page, folder: Path) -> Page:
-    """The same with files that start at `folder`."""
-    files = {
-        name: str((folder / value).resolve())
-        for name in _FILES
-        if (value := getattr(page, name)) is not None
-    }
-    return msgspec.structs.replace(page, **files)
+    """The same with files that start at `folder`, or at systemd's credentials."""
+    return with_absolute_files(page, _FILES, folder)

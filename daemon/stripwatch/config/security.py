@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
-from stripwatch.config.credentials import absolute_file
-from stripwatch.config.errors import FILE_PATTERN
-
-FilePath = Annotated[str, Meta(pattern=FILE_PATTERN)]  # relative to the configuration file
+from stripwatch.config.credentials import FilePath, with_absolute_files
 
 
 class Security(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,9 +59,4 @@ def is_exposed(endpoint: str) -> bool:
 
 def with_absolute_keys(security: Security, folder: Path) -> Security:
     """The same with files that start at `folder`, or at systemd's credentials."""
-    files = {
-        name: str(absolute_file(value, folder))
-        for name in ("key_file", "allow_list")
-        if (value := getattr(security, name)) is not None
-    }
-    return msgspec.structs.replace(security, **files)
+    return with_absolute_files(security, ("key_file", "allow_list"), folder)

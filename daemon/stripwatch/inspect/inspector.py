@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.config.sections import Camera, Config
+from stripwatch.config.sections import Config
 from stripwatch.engines.base import BatchResult, Frames
 from stripwatch.inspect.coverage import Entry, Miss, Row
 from stripwatch.inspect.defects import classes_of_frame
@@ -51,7 +51,7 @@ class Inspector:
 
     def __init__(self, config: Config) -> None:
         self._geometry = config.line
-        self._places = {camera.name: CameraPlace(camera, config.line) for camera in config.cameras}
+        self._places = _places_of(config)
         self._edges = StripEdges(config.strip, self._places.values())
         self._defects_max = config.inspect.defects_max
         self._finder = MaskedFinder()
@@ -82,18 +82,16 @@ class Inspector:
         Returns:
             The ends of strips, and `open_strips` of all cameras.
         """
-        old = {name: _place_of(place.camera) for name, place in self._places.items()}
-        new = {camera.name: _place_of(camera) for camera in config.cameras}
+        old, new = self._places, _places_of(config)
         events: list[Event] = []
-        for name, camera in old.items():
-            if new.get(name) != camera:
+        for name, place in old.items():
+            if new.get(name) != place:
                 events += self._end_strip(name) if name in self._strips else self._leave(name)
         self._periodic.follow(config)
         if old != new:
-            places = {name: CameraPlace(camera, config.line) for name, camera in new.items()}
-            self._places = places
-            self._edges.follow(places.values())
-            self.light.follow(places.values())
+            self._places = new
+            self._edges.follow(new.values())
+            self.light.follow(new.values())
             self._whole = self._whole.with_cameras(config)
             events += self._closed()
         return events, dict.fromkeys(old, None) | self.open_strips(new)
@@ -256,9 +254,13 @@ class Inspector:
         return [*ended, self._strips.pop(camera).end(camera, self._geometry)]
 
 
-def _place_of(camera: Camera) -> Camera:
-    """A camera without its source, which only its own process reads."""
-    return msgspec.structs.replace(camera, source=None)
+def _places_of(config: Config) -> dict[str, CameraPlace]:
+    """The places of all cameras; their sources, which only their own processes read, are none."""
+    replace = msgspec.structs.replace
+    return {
+        camera.name: CameraPlace(replace(camera, source=None), config.line)
+        for camera in config.cameras
+    }
 
 
 def groups_of(areas_px: Sequence[float]) -> Iterator[tuple[int, int]]:

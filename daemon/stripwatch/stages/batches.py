@@ -95,26 +95,25 @@ class BatchQueue:
             while self._batches and self._size + batch.size > WAITING_MAX and not self._broken:
                 beat()
                 self._changed.wait(BEAT_S)
-            self._batches.append(batch)
-            self._size += batch.size
-            self._changed.notify_all()
+            self._append(batch)
 
     def add(self, batch: Batch) -> None:
         """Any thread: a batch of few events, for which there is always room."""
         with self._changed:
-            self._batches.append(batch)
-            self._size += batch.size
-            self._changed.notify_all()
+            self._append(batch)
 
     def offer(self, batch: Batch) -> bool:
         """Any thread: hand over a batch, if there is room."""
         with self._changed:
             if self._closed or self._broken or self._size + batch.size > WAITING_MAX:
                 return False
-            self._batches.append(batch)
-            self._size += batch.size
-            self._changed.notify_all()
+            self._append(batch)
             return True
+
+    def _append(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._size += batch.size
+        self._changed.notify_all()
 
     def take(self, timeout_s: float) -> list[Batch]:
         """Outbox thread: what waits, up to `GROUP_EVENTS_MAX`; waits for the first."""
