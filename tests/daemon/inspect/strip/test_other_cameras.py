@@ -99,3 +99,16 @@ def test_another_source_of_a_camera_does_not_end_its_strip() -> None:
     events, states = inspector.follow(config_of((moved,), WIDTH))
     assert events == []
     assert states["left"] is not None
+
+
+def test_a_camera_with_a_source_keeps_its_light_when_another_comes() -> None:
+    """Its place is the same, whatever process sends its frames."""
+    left = msgspec.structs.replace(LEFT, source=CameraSource(kind="aravis", id="GV01"))
+    inspector = Inspector(config_of((left,), WIDTH))
+    view = View(left, np.zeros((HEIGHT, WIDTH), np.uint8), [HEIGHT], strip="coil")
+    ((header, mask),) = with_misses(view)
+    lit = (msgspec.structs.replace(header, light=100.0, end=False), mask)
+    outputs_of(inspector, [lit], 1)
+    assert inspector.light.status("left")[0] == 100.0
+    inspector.follow(config_of((left, RIGHT), WIDTH))
+    assert inspector.light.status("left")[0] == 100.0
