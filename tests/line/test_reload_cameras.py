@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from tests.line.test_reload import reload
+from tests.line.test_restart import journalled
 
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.config.fingerprint import config_hash
 from stripwatch.config.load import load_config
 from stripwatch.engines.fake import PAINT
 from stripwatch.errors import ExitCode
-from stripwatch.testing import FakeCamera
+from stripwatch.testing import WAIT_S, FakeCamera
 from stripwatch.wire.causes import Cause
 from stripwatch.wire.event import (
     DaemonReload,
@@ -76,9 +78,11 @@ class Plant:
     def read(self, until: type[Event], count: int = 1) -> list[Event]:
         """Read until so many events of a type have come; those that have."""
         found: list[Event] = []
+        until_s = time.monotonic() + 2 * WAIT_S  # the status comes every second: a limit of its own
         while len(found) < count:
-            event = self._subscriber.receive(20)
+            event = self._subscriber.receive(WAIT_S)
             assert event is not None, (self.events, self.daemon.log.read_text())
+            assert time.monotonic() < until_s, (self.events, self.daemon.log.read_text())
             assert not isinstance(event, bytes)
             self.events.append(event)  # type: ignore[arg-type]
             if isinstance(event, until):
@@ -196,10 +200,11 @@ def test_start_and_reload_name_a_configuration_by_the_same_hash(plant: Plant) ->
     assert plant.daemon.stop() == ExitCode.OK
     plant.daemon.messages.clear()
     plant.daemon.start()
-    (start,) = plant.read(DaemonStart)
-    assert isinstance(start, DaemonStart)
-    assert start.config == changed.config
+    plant.daemon.wait_for("READY=1")
     assert plant.daemon.stop() == ExitCode.OK
+    # Of the journal: a live subscriber may connect again only after the start was published.
+    starts = [one for one in journalled(plant.daemon.folder) if isinstance(one, DaemonStart)]
+    assert [start.config for start in starts] == [running, changed.config]
 
 
 def test_rules_of_grading_hold_for_the_strips_that_begin_after_the_reload(plant: Plant) -> None:
