@@ -13,6 +13,7 @@ from stripwatch.cli import (
     demo,
     events,
     forward,
+    frames,
     grade,
     init,
     journal,
@@ -35,8 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
         "stripwatch", "Inspect moving steel strip: frames in over ZeroMQ, defect events out."
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    modules = (run, init, check, reload, demo, replay, record, events, journal, grade, report)
-    for module in (*modules, audit, camera, page, forward, keys, bench):
+    modules = (run, init, check, reload, demo, replay, record, frames, events, journal, grade)
+    for module in (*modules, report, audit, camera, page, forward, keys, bench):
         module.add_parser(commands)
     return parser
 
