@@ -21,6 +21,7 @@ from stripwatch.engines.manifest import FakeBehaviour
 from stripwatch.errors import ExitCode
 from stripwatch.lab.faults.proxy import free_port
 from stripwatch.testing import FakeCamera
+from stripwatch.wire.light import LightFault
 
 if TYPE_CHECKING:
     from tests.line.conftest import Daemon
@@ -92,6 +93,11 @@ def test_metrics_and_probes_follow_the_line(
         )
         == 6
     )
+    dim = LightFault(kind="dim", from_px=0, to_px=64, share=0.5)
+    camera.send("top", "s", 30, light=101.5, light_faults=(dim,))
+    daemon.wait(lambda: watched.value('stripwatch_light_faults{camera="top",kind="dim"}') == 1)
+    assert watched.value('stripwatch_light_faults{camera="top",kind="line"}') == 0
+    assert watched.value('stripwatch_light_grey{camera="top"}') == 101.5
     assert watched.value("process_resident_memory_bytes") > 1e7
     assert daemon.stop() == ExitCode.OK
 

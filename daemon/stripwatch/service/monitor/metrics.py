@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -22,6 +23,7 @@ from stripwatch.service.monitor.sampler import Sample
 from stripwatch.service.monitor.sources import Sources
 from stripwatch.stages.histogram import Histogram
 from stripwatch.wire.causes import NOT_INSPECTED
+from stripwatch.wire.light import LightKind
 from stripwatch.wire.state import State, Why
 
 _LABELS_MAX = 1000  # of one metric: a peer's or a reader's names must not fill a database
@@ -55,6 +57,7 @@ class PipelineCollector(Collector):
         )
         if sources is not None:
             yield from _frames(sources)
+            yield from _light(sources)
             yield from _threads(sources)
             yield from _journal(sources)
         sample = self._sample()
@@ -103,6 +106,20 @@ def _frames(sources: Sources) -> Iterator[Metric]:
     for stage, histogram in sources.outbox.latency.histograms.items():
         _add(stages, [stage.name.lower()], histogram)
     yield stages
+
+
+def _light(sources: Sources) -> Iterator[Metric]:
+    """Of the cameras whose side tells it, as the latest status has it."""
+    status = sources.telemetry.latest
+    cameras = status.cameras if status else {}
+    grey = _keyed({name: one.light for name, one in cameras.items() if one.light is not None})
+    yield _gauge("stripwatch_light_grey", "Mean grey of the latest frame.", grey, "camera")
+    faults = {(name, kind): 0 for name in cameras for kind in get_args(LightKind)}
+    for name, one in cameras.items():
+        for fault in one.light_faults:
+            faults[name, fault.kind] += 1
+    text = "Faults of the light that are open."
+    yield _gauge("stripwatch_light_faults", text, faults.items(), "camera", "kind")
 
 
 def _threads(sources: Sources) -> Iterator[Metric]:
