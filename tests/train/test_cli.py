@@ -84,6 +84,8 @@ def test_tables_are_printed_as_json_too(
     rows = json.loads(capsys.readouterr().out)["folds"]
     assert [row["fold"] for row in rows] == [0, 1, "all"]
     assert rows[2]["frames"] == 20
+    assert main(["recipes"]) == ExitCode.OK
+    assert "fit clean" in capsys.readouterr().out
     assert main(["recipes", "edge"]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out)["members"][0]["activation"] == "softmax"
 

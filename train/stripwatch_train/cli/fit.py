@@ -184,4 +184,5 @@ def _recipes(args: argparse.Namespace) -> ExitCode:
         print_json([dict(zip(heads, row, strict=True)) for row in rows])
     else:
         print_table(("recipe", "models", "what it is"), rows)
+        sys.stdout.write("Without labels: stripwatch-train fit clean, see fit --help\n")
     return ExitCode.OK
