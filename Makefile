@@ -20,10 +20,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# Two pytest processes on two cores: a library that starts a thread for each core only gets in the
-# way of the other process.
+# Three pytest processes on two cores, as tests of whole processes mostly wait. A library that
+# starts a thread for each core only gets in the way of the other processes.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
-IN_PARALLEL := -n 2 --dist loadfile
+IN_PARALLEL := -n 3 --dist loadfile
 
 # Compiled when the package is installed.
 NATIVE := daemon/build_native.py daemon/stripwatch/inspect/native/findings.c

@@ -201,6 +201,10 @@ def fake_line(
             if not pipeline.join(WAIT_S):
                 raise TimeoutError("the line did not stop in time")
             line.read()
-        finally:
+        except BaseException:
+            # A test that fails leaves no threads and files to the others.
             pipeline.stop()
+            pipeline.join(WAIT_S)
+            raise
+        finally:
             context.destroy(linger=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -21,9 +22,10 @@ FRAMES = {
 }
 
 
-@pytest.fixture
-def reports(tmp_path: Path) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two models on the same frames: the second finds bright ones from 0.7 on only."""
+    tmp_path = tmp_path_factory.mktemp("reports")
     data = write_data(tmp_path / "data", FRAMES)
     strict = (msgspec.structs.replace(CLASSES[0], threshold=0.7), CLASSES[1])
     for name, classes in (("one", CLASSES), ("two", strict)):
@@ -69,9 +71,10 @@ def test_two_models_are_put_on_one_page(
 def test_evaluations_of_other_frames_are_not_compared(
     reports: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = reports[1] / "frames.csv"
+    other = shutil.copytree(reports[1], tmp_path / "other")
+    table = other / "frames.csv"
     table.write_text(table.read_text().replace("a.png", "z.png"))
-    words = ["compare", *map(str, reports), "-o", str(tmp_path / "both")]
+    words = ["compare", str(reports[0]), str(other), "-o", str(tmp_path / "both")]
     assert main(words) == ExitCode.CONFIG
     assert "2 are in one of them only (the first: a.png)" in capsys.readouterr().err
     assert main(["compare", str(tmp_path), str(reports[0])]) == ExitCode.CONFIG
