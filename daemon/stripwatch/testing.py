@@ -196,15 +196,17 @@ def fake_line(
             if pattern == "sub":
                 camera.recv()  # the daemon has subscribed
             line.wait(lambda: pipeline.publisher.subscriptions > 0)
-            yield line
+            try:
+                yield line
+            except BaseException:
+                # A test that fails leaves no threads and files to the others.
+                pipeline.stop()
+                pipeline.join(WAIT_S)
+                raise
             pipeline.stop()
             if not pipeline.join(WAIT_S):
                 raise TimeoutError("the line did not stop in time")
             line.read()
-        except BaseException:
-            # A test that fails leaves no threads and files to the others.
-            pipeline.stop()
-            pipeline.join(WAIT_S)
-            raise
         finally:
+            pipeline.stop()
             context.destroy(linger=0)
