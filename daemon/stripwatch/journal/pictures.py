@@ -104,6 +104,21 @@ class PictureStore:
             ).fetchall()
         return [Picture(stream, seq, kind, (x, y), image) for kind, x, y, image in rows]
 
+    def last_seq(self, stream: str) -> int:
+        """The defect whose pictures were written last; 0 where none were.
+
+        Pictures are written in the order of the events, so those of a defect before it that are
+        not there will not come.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with as_storage_error(self.path):
+            row = self._database.execute(
+                "SELECT seq, stream FROM picture ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        return row[0] if row and row[1] == stream else 0
+
     def keep(self, bytes_max: float) -> None:
         """Remove some of the oldest pictures while they take more than `bytes_max`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
@@ -25,6 +26,7 @@ from stripwatch.page.bodies import (
 from stripwatch.page.defect_rows import item_of
 from stripwatch.page.defects import Filter, detail, detail_items, scan
 from stripwatch.page.desk import Desk
+from stripwatch.page.lengths import latest_lengths, length_of
 from stripwatch.page.strip_table import StripTable
 from stripwatch.page.strips import list_strips, strip_items
 from stripwatch.service.strip_report import strip_report as report_of
@@ -32,6 +34,7 @@ from stripwatch.wire.names import COUNT_MAX, Count, StripSide
 from stripwatch.wire.operator import ClassInForce, ClassSetting
 
 LIST_MAX = 500
+PICTURE_S_MAX = 60.0  # after a defect, until its picture is written
 MEDIA = {"crop": "image/png", "mask": "image/png", "frame": "image/jpeg"}
 # The report brings its own style, and its pictures inside itself.
 REPORT_POLICY = (
@@ -74,9 +77,14 @@ class _Strips(msgspec.Struct, frozen=True):
 async def strips(request: Request) -> Response:
     """The strips of the journal."""
     asked = parameters_of(request, _Strips)
-    found = await desk_of(request).reading.run(
+    desk = desk_of(request)
+    found = await desk.reading.run(
         lambda reader: list_strips(reader, asked.search, asked.before, asked.limit)
     )
+    if asked.before is None:
+        lengths = latest_lengths(desk.now.unnamed)
+        shown = [one.item() for one in lengths if asked.search.lower() in one.name]
+        found["strips"] = (shown + found["strips"])[: asked.limit]
     return json_answer(found)
 
 
@@ -84,6 +92,7 @@ async def strip(request: Request) -> Response:
     """One strip with all that is not a defect."""
     desk = desk_of(request)
     reviews = (await desk.reviews()).latest
+    length = length_of(desk.now.unnamed, request.path_params["strip"])
 
     def read(table: StripTable) -> bytes:
         items = {
@@ -93,6 +102,9 @@ async def strip(request: Request) -> Response:
             "last_seq": table.last_seq,
             "reviews": table.count_reviews(reviews),
         }
+        if length is not None:  # the journal does not tell when it began, and how far it has got
+            items["start_ns"] = items["end_ns"] = None
+            items["length_m"] = max(items["length_m"], length.length_mm / 1000)
         return msgspec.json.encode(items)
 
     body = await desk.with_strip(request.path_params["strip"], read)
@@ -157,10 +169,10 @@ async def defects(request: Request) -> Response:
     asked = parameters_of(request, _Wanted, ("class",))
     wanted = Filter(**msgspec.structs.asdict(asked))
     reviews = (await desk.reviews()).latest
-    index = desk.now.class_index
+    index, unnamed = desk.now.class_index, desk.now.unnamed
 
     def read(reader: JournalReader) -> bytes:
-        found = scan(reader, wanted, reviews)
+        found = scan(reader, wanted, reviews, unnamed.placed)
         items = [
             item_of(one, index, reviews.get(one.seq), found.picture_seqs.get(one.seq))
             for one in found.events
@@ -185,9 +197,15 @@ async def defect(request: Request) -> Response:
     if found is None:
         raise not_found(f"event {seq} is not a defect, or was removed")
     reviews = (await desk.reviews()).all.get(seq, [])
-    items = detail_items(found, desk.now.class_index, reviews)
+    items = detail_items(found, desk.now.class_index, reviews, desk.now.unnamed.placed)
     picture_seq = items["item"]["picture_seq"]
-    pictures = await desk.reading.pictures(found.event.stream, picture_seq)
+    pictures, written_seq = await desk.reading.pictures(found.event.stream, picture_seq)
+    items["picture_comes"] = (
+        desk.config.pictures.crops
+        and not any(one.kind == "crop" for one in pictures)
+        and picture_seq > written_seq
+        and time.time_ns() - found.journalled_ns < PICTURE_S_MAX * 1e9
+    )
     items["pictures"] = [
         {
             "kind": one.kind,
@@ -207,7 +225,7 @@ async def defect_picture(request: Request) -> Response:
     if kind not in MEDIA:
         raise not_found(f"no pictures {kind!r}; there are: {', '.join(MEDIA)}")
     stream = await desk.reading.run(lambda reader: reader.bounds().stream)
-    for one in await desk.reading.pictures(stream, seq):
+    for one in (await desk.reading.pictures(stream, seq)).pictures:
         if one.kind == kind:
             headers = {"Cache-Control": "private, max-age=3600"}
             return Response(one.image, media_type=MEDIA[kind], headers=headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -51,6 +51,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             and (not self.classes or event.class_name in self.classes)
             and self.side in (None, event.side)
             and self.camera in (None, event.camera)
+            and self.strip in (None, event.strip)
             and event.score >= self.score_min
             and event.area_mm2 >= self.area_mm2_min
             and length_mm >= self.length_mm_min
@@ -68,8 +69,13 @@ class Found(msgspec.Struct):
     next_seq: int | None  # go on before it; None: there is nothing older
 
 
-def scan(reader: JournalReader, wanted: Filter, reviews: Mapping[int, Review]) -> Found:
-    """The newest defects that are wanted.
+def scan(
+    reader: JournalReader,
+    wanted: Filter,
+    reviews: Mapping[int, Review],
+    placed: Callable[[Told], Told] = lambda event: event,
+) -> Found:
+    """The newest defects that are wanted; `placed` places those without a coil id.
 
     Raises:
         StorageError: the journal cannot be read.
@@ -87,13 +93,14 @@ def scan(reader: JournalReader, wanted: Filter, reviews: Mapping[int, Review]) -
             seq = number
         if event is None or not _is_of_time(wanted, t_ns):
             continue
-        if isinstance(event, Defect) and event.part_of in awaited:
-            whole = awaited[event.part_of]
-            largest[whole.seq] = max(largest.get(whole.seq, (0, 0)), (event.area_px, event.seq))
-        if not is_full and wanted.takes(event, reviews.get(event.seq)):
-            events.append(event)
-            if isinstance(event, DefectClosed):
-                awaited |= dict.fromkeys(names_of(event), event)
+        told = placed(event)
+        if isinstance(told, Defect) and told.part_of in awaited:
+            whole = awaited[told.part_of]
+            largest[whole.seq] = max(largest.get(whole.seq, (0, 0)), (told.area_px, told.seq))
+        if not is_full and wanted.takes(told, reviews.get(told.seq)):
+            events.append(told)
+            if isinstance(told, DefectClosed):
+                awaited |= dict.fromkeys(names_of(told), told)
     else:
         seq = None if len(events) < wanted.limit else seq
     return Found(events, {seq: piece for seq, (_, piece) in largest.items()}, seq)
@@ -120,12 +127,14 @@ def _backward(reader: JournalReader, wanted: Filter) -> Iterator[tuple[int, int,
             "SELECT seq FROM event WHERE t_ns >= ? ORDER BY t_ns, seq LIMIT 1", (wanted.from_ns,)
         )
         first = rows[0][0] if rows else before
-    of_strip = "strip = ? AND " if wanted.strip is not None else ""
+    of_strip = "" if wanted.strip is None else "strip = ? AND "
+    strip: tuple[str, ...] = () if wanted.strip is None else (wanted.strip,)
+    if wanted.strip is not None and not wanted.strip.isascii():  # no coil id: see lengths.py
+        of_strip, strip = "strip IS NULL AND ", ()
     statement = (
         "SELECT seq, type, topic, t_ns, class_name, payload FROM event "  # noqa: S608 - constants
         f"WHERE {of_strip}seq < ? AND seq >= ? ORDER BY seq DESC LIMIT ?"
     )
-    strip = () if wanted.strip is None else (wanted.strip,)
     while rows := reader.rows(statement, (*strip, before, first, PAGE_ROWS)):
         for seq, kind, topic, t_ns, _class, payload in rows:
             is_defect = kind in ("defect", "defect_closed")
@@ -202,13 +211,16 @@ def _rows_of(
 
 
 def detail_items(
-    found: Detail, class_index: Mapping[str, int], reviews: list[Review]
+    found: Detail,
+    class_index: Mapping[str, int],
+    reviews: list[Review],
+    placed: Callable[[Told], Told],
 ) -> dict[str, Any]:
-    """One defect for the page, less its pictures."""
-    largest = found.largest
+    """One defect for the page, less its pictures; `placed` places those without a coil id."""
+    largest, event = found.largest, placed(found.event)
     picture_seq = largest.seq if largest else found.event.seq
     return {
-        "item": item_of(found.event, class_index, reviews[-1] if reviews else None, picture_seq),
+        "item": item_of(event, class_index, reviews[-1] if reviews else None, picture_seq),
         "event": msgspec.Raw(found.payload),
         "journalled_ns": found.journalled_ns,
         "latency_ms": (found.journalled_ns - found.event.t_ns) / 1e6,

@@ -14,6 +14,7 @@ from stripwatch.journal.reader import JournalReader
 from stripwatch.net.curve import ClientCurve
 from stripwatch.page.bodies import not_found
 from stripwatch.page.daemon_link import Asking
+from stripwatch.page.lengths import length_of
 from stripwatch.page.live import LiveCamera
 from stripwatch.page.now import Now
 from stripwatch.page.reading import Reading
@@ -36,7 +37,7 @@ class Desk:
         self.reading = Reading(Path(config.journal.folder or "journal"))
         self.asking = Asking(config, curve)
         self.now = Now(config, self.reading, self.asking)
-        self.streams = Streams(self.reading, lambda: self.now.class_index)
+        self.streams = Streams(self.reading, self.now.live_row)
         self._cameras = {one.name: LiveCamera(config, one.name, curve) for one in config.cameras}
         self._reviews = Reviews()
         self._reviews_lock = asyncio.Lock()
@@ -86,9 +87,10 @@ class Desk:
         self._strips[name] = known
         self._strips.move_to_end(name)
         table, lock = known
+        length = length_of(self.now.unnamed, name)
 
         def read(reader: JournalReader) -> T | None:
-            table.follow(reader)
+            table.follow(reader, length.events if length else None)
             return use(table) if table.first_seq else None
 
         async with lock:  # before a thread is taken: others have use for it

@@ -15,6 +15,9 @@ from stripwatch.inspect.events import StripTally
 from stripwatch.journal import positions
 from stripwatch.journal.positions import Positions
 from stripwatch.journal.reader import Bounds, JournalReader
+from stripwatch.journal.strips import backward
+from stripwatch.page.unnamed import Booked
+from stripwatch.wire.event import StripStart, parse_event
 
 COUNTED_MAX = 20_000  # events that are looked at for the count of defects
 
@@ -28,6 +31,7 @@ class JournalState(msgspec.Struct, frozen=True, kw_only=True):
     journal: dict[str, Any]
     readers: tuple[dict[str, Any], ...]
     strips: tuple[dict[str, Any], ...]
+    sessions: dict[str, Booked]  # by camera, where no coil ids are sent
     defects: int  # pieces, since a number
 
 
@@ -65,6 +69,7 @@ def journal_state(reader: JournalReader, config: Config, defects_after: int) -> 
         },
         readers=tuple(_readers(reader, bounds)),
         strips=tuple(_strips(reader, config)),
+        sessions=_sessions(reader, config),
         defects=defects,
     )
 
@@ -109,3 +114,24 @@ def _strips(reader: JournalReader, config: Config) -> Iterator[dict[str, Any]]:
             "strip": tally.strip if tally else None,
             "length_m": round(lines * metres_per_line, 3) if tally else None,
         }
+
+
+def _sessions(reader: JournalReader, config: Config) -> dict[str, Booked]:
+    """The latest session of each camera; none where the line sends coil ids.
+
+    Raises:
+        StorageError: the journal cannot be read.
+    """
+    found: dict[str, Booked] = {}
+    for camera, *row in reader.rows(
+        "SELECT camera, session, first_seq, last_seq, max(t_ns) FROM coverage GROUP BY camera"
+    ):
+        found[camera] = Booked(*row)
+    if reader.rows("SELECT 1 FROM open_strip LIMIT 1"):
+        return {}
+    for topic, payload in backward(reader, "strip_start", ("topic", "payload"), 1):
+        start = parse_event(topic.encode(), payload)
+        assert isinstance(start, StripStart)
+        if start.camera in found and found[start.camera].session == start.session:
+            return {}
+    return {one.name: found[one.name] for one in config.cameras if one.name in found}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from stripwatch.config.sections import Config
 from stripwatch.engines.manifest import Manifest, load_manifest
 from stripwatch.errors import StorageError, StripwatchError
 from stripwatch.page.daemon_link import Asking
-from stripwatch.page.defect_rows import class_items, geometry
+from stripwatch.page.defect_rows import Told, class_items, geometry, live_row
 from stripwatch.page.journal_state import JournalState, journal_state
 from stripwatch.page.reading import Reading
 from stripwatch.page.stream import Streams
+from stripwatch.page.unnamed import Unnamed
 from stripwatch.page.watch import Watch
 from stripwatch.service.engine_fit import resolve_classes
 from stripwatch.service.kept_thresholds import applied, load_kept
@@ -40,6 +41,9 @@ class Now:
         self._asking = asking
         self._watch = Watch(frame_m, time.time_ns())
         self._journal: JournalState | None = None
+        self.unnamed = Unnamed(
+            frame_mm=frame_m * 1000, line_mm=config.line.mm_per_line, sessions={}
+        )
         self._journal_error = ""
         self._counted_seq = 0  # up to which defects were counted
         self._defects = 0  # since the last status
@@ -75,6 +79,7 @@ class Now:
             return
         if self._journal is not None and state.stream == self._journal.stream:
             self._defects += state.defects
+        self.unnamed = self.unnamed.followed(state.sessions)
         self._counted_seq = state.last_seq
         self._journal, self._journal_error = state, ""
 
@@ -118,7 +123,7 @@ class Now:
             "status_age_s": self._watch.status_age_s(now_ns),
             "speed_m_per_min": self._watch.speed_m_per_min,
             "blind": self._watch.blind(now_ns),
-            "strips": self._journal.strips if self._journal else (),
+            "strips": self._strips(),
         }
 
     def state_items(self, listeners: int) -> dict[str, Any]:
@@ -147,6 +152,16 @@ class Now:
             "readers": journal.readers if journal else (),
             "lookers": listeners,
         }
+
+    def live_row(self, event: Told) -> list[Any]:
+        """A defect as a row of an event stream."""
+        return live_row(self.unnamed.placed(event), self.class_index)
+
+    def _strips(self) -> Sequence[Mapping[str, Any]]:
+        """What is under each camera."""
+        if not self.unnamed.sessions:
+            return self._journal.strips if self._journal else ()
+        return self.unnamed.strips()
 
     def chart(self, span: str) -> dict[str, Any]:
         """The last minute or hour."""

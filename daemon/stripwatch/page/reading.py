@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from stripwatch.errors import StorageError
 from stripwatch.journal.pictures import Picture, PictureStore
@@ -17,6 +17,13 @@ from stripwatch.journal.store import FILE
 THREADS = 3  # a large strip that is read keeps one of them
 
 T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """What is kept of the pictures of a defect."""
+
+    pictures: list[Picture]
+    last_seq: int  # of the defect whose pictures were written last; 0: none were
 
 
 class Reading:
@@ -36,7 +43,7 @@ class Reading:
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._with, read)
 
-    async def pictures(self, stream: str, seq: int) -> list[Picture]:
+    async def pictures(self, stream: str, seq: int) -> Kept:
         """The pictures of a defect; none where they are not kept."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._pictures, stream, seq)
@@ -69,13 +76,14 @@ class Reading:
             raise
         self._idle.append((reader, inode))
 
-    def _pictures(self, stream: str, seq: int) -> list[Picture]:
+    def _pictures(self, stream: str, seq: int) -> Kept:
         try:
             store = PictureStore(self.folder, read_only=True)
         except StorageError:
-            return []  # none are kept
+            return Kept([], 0)
         with contextlib.closing(store):
-            return store.get(stream, seq)
+            last_seq = store.last_seq(stream)  # first: what is written meanwhile is found
+            return Kept(store.get(stream, seq), last_seq)
 
 
 def _inode(path: Path) -> int:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 
 from stripwatch.errors import StorageError
 from stripwatch.journal.reader import Bounds, JournalReader, StoredEvent
-from stripwatch.page.defect_rows import live_row
+from stripwatch.page.defect_rows import Told
 from stripwatch.page.reading import Reading
 from stripwatch.wire.causes import WireError
 from stripwatch.wire.event import Defect, DefectClosed, parse_event
@@ -30,6 +30,9 @@ COMMENT_S = 15.0  # keeps a connection alive through proxies
 KEPT_MESSAGES = 64  # for those who are at the end; others read the journal themselves
 
 
+RowOf = Callable[[Told], list[Any]]  # a defect as a row of the stream
+
+
 class Message(msgspec.Struct, frozen=True):
     """A part of the stream, ready to be sent."""
 
@@ -41,10 +44,10 @@ class Message(msgspec.Struct, frozen=True):
 class Streams:
     """The streams of all browsers; belongs to the event loop."""
 
-    def __init__(self, reading: Reading, class_index: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, reading: Reading, row_of: RowOf) -> None:
         """Nothing is read while nobody listens."""
         self._reading = reading
-        self._class_index = class_index
+        self._row_of = row_of
         self._end: deque[Message] = deque(maxlen=KEPT_MESSAGES)
         self._pulse = asyncio.Event()
         self._status = b""
@@ -127,17 +130,14 @@ class Streams:
         return message.text, message.through
 
     async def _read(self, place: Place | None) -> Message:
-        index = self._class_index()
-        return await self._reading.run(lambda reader: read_message(reader, place, index))
+        return await self._reading.run(lambda reader: read_message(reader, place, self._row_of))
 
     def _wake(self) -> None:
         self._pulse.set()
         self._pulse = asyncio.Event()
 
 
-def read_message(
-    reader: JournalReader, place: Place | None, class_index: Mapping[str, int]
-) -> Message:
+def read_message(reader: JournalReader, place: Place | None, row_of: RowOf) -> Message:
     """The events after a place; None: none, and the place is the end.
 
     Raises:
@@ -154,7 +154,7 @@ def read_message(
         text, seq = _lost(place, bounds)
         page = reader.since(seq, events_max=EVENTS_AT_ONCE, bytes_max=BYTES_AT_ONCE)
     through = Place(bounds.stream, page.through_seq)
-    return Message(place, through, text + _events(bounds.stream, page.events, class_index))
+    return Message(place, through, text + _events(bounds.stream, page.events, row_of))
 
 
 def _lost(place: Place, bounds: Bounds) -> tuple[bytes, int]:
@@ -166,7 +166,7 @@ def _lost(place: Place, bounds: Bounds) -> tuple[bytes, int]:
     return _message("lost", msgspec.json.encode(body), last), last.seq
 
 
-def _events(stream: str, events: tuple[StoredEvent, ...], class_index: Mapping[str, int]) -> bytes:
+def _events(stream: str, events: tuple[StoredEvent, ...], row_of: RowOf) -> bytes:
     """Messages in order; defects that follow each other are packed into one."""
     parts: list[bytes] = []
     rows: list[list[Any]] = []
@@ -183,7 +183,7 @@ def _events(stream: str, events: tuple[StoredEvent, ...], class_index: Mapping[s
         if kind in ("defect", "defect_closed"):
             event = _parsed(stored)
             if event is not None:
-                rows.append(live_row(event, class_index))
+                rows.append(row_of(event))
             last_seq = stored.seq
             continue
         flush()
@@ -197,7 +197,7 @@ class _Tag(msgspec.Struct):
     type: str
 
 
-def _parsed(stored: StoredEvent) -> Defect | DefectClosed | None:
+def _parsed(stored: StoredEvent) -> Told | None:
     """The defect; None: it is damaged, as stripwatch journal verify tells."""
     try:
         event = parse_event(stored.topic.encode(), stored.payload)

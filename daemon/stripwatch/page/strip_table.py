@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -51,6 +51,10 @@ _COLUMNS = {
 _CODES = {"f64": "d", "f32": "f", "u8": "B"}  # of the module array
 
 
+# Finds the events of a strip after a number.
+Events = Callable[[JournalReader, int], Iterator[NumberedEvent]]
+
+
 class StripTable:
     """One strip; used by one thread at a time."""
 
@@ -80,8 +84,8 @@ class StripTable:
         """Rows."""
         return len(self._columns["seq"])
 
-    def follow(self, reader: JournalReader) -> None:
-        """Read what is new.
+    def follow(self, reader: JournalReader, events: Events | None = None) -> None:
+        """Read what is new: the events of its coil id, or those that `events` finds.
 
         Raises:
             StorageError: the journal cannot be read.
@@ -92,10 +96,11 @@ class StripTable:
         self.stream = bounds.stream
         if bounds.last_seq == self.last_seq:
             return
-        for event, _ in strip_events(reader, self.strip, self.last_seq):
+        of_coil = (event for event, _ in strip_events(reader, self.strip, self.last_seq))
+        for event in events(reader, self.last_seq) if events else of_coil:
             if isinstance(event, StripStart) and event.camera in self._cameras:
                 self._clear()  # the strip runs again: only its latest passage counts
-                self.follow(reader)
+                self.follow(reader, events)
                 return
             if event.seq > bounds.last_seq:
                 break

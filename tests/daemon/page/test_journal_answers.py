@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def written(journal_config: Config) -> list[NumberedEvent]:
     return write_journal(Path(journal_config.journal.folder or ""), made())
 
 
-def append(config: Config, *events: NumberedEvent) -> None:
+def append(config: Config, *events: NumberedEvent, t_ns: int = 1_700_000_000_000_001_000) -> None:
     with closing(Journal(Path(config.journal.folder or ""))) as journal:
         numbered = [
             with_number(event, journal.stream, seq)
@@ -98,7 +99,7 @@ def append(config: Config, *events: NumberedEvent) -> None:
         records = []
         for event in numbered:
             topic, payload = build_event(event)
-            records.append(event_record(event, topic, payload, 1_700_000_000_000_001_000))
+            records.append(event_record(event, topic, payload, t_ns))
         journal.append(Transaction(records))
 
 
@@ -298,6 +299,28 @@ def test_a_defect_comes_with_pieces_reviews_and_pictures(
         assert client.get("/api/defects/10000").status_code == 404
         assert client.get(f"/api/defects/{10**30}").status_code == 404
         assert client.get(f"/api/defects/{10**30}/crop").status_code == 404
+
+
+def test_a_picture_that_is_not_written_yet_is_said_to_come(
+    opened: Opened, written: list[NumberedEvent], journal_config: Config
+) -> None:
+    """Until that of a later defect is there: pictures come in the order of the events."""
+    folder = Path(journal_config.journal.folder or "")
+    stream, last_seq = written[0].stream, written[-1].seq
+    strip = MadeStrip()
+    append(journal_config, strip.defect(1.0), strip.defect(2.0), t_ns=time.time_ns())
+    with opened() as client, closing(PictureStore(folder)) as store:
+
+        def comes(seq: int) -> bool:
+            return bool(client.get(f"/api/defects/{seq}").json()["picture_comes"])
+
+        assert not comes(seqs_of(written, Defect)[0])  # it is old
+        assert comes(last_seq + 1)
+        store.add([Picture(stream, last_seq + 1, "crop", (3, 4), b"png")])
+        assert not comes(last_seq + 1)
+        assert comes(last_seq + 2)
+        store.add([Picture(stream, last_seq + 3, "crop", (3, 4), b"png")])
+        assert not comes(last_seq + 2)
 
 
 def test_a_journal_that_is_not_there_is_said(opened: Opened) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from tests.daemon.page.test_journal_answers import append, closed
 from stripwatch.config.sections import Config
 from stripwatch.journal.reader import JournalReader
 from stripwatch.journal.store import Journal
+from stripwatch.page.defect_rows import live_row
 from stripwatch.page.reading import Reading
 from stripwatch.page.stream import EVENTS_AT_ONCE, KEPT_MESSAGES, Streams, parse_place, read_message
 from stripwatch.wire.event import NumberedEvent
 from stripwatch.wire.requests import Place
 
-INDEX = {"pits": 0}
+ROW = partial(live_row, class_index={"pits": 0})
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_defects_are_packed_between_the_other_events(
     """In the order of their numbers; the id is the place after the last event of a message."""
     stream = written[0].stream
     with JournalReader(folder) as reader:
-        message = read_message(reader, Place(stream, 0), INDEX)
+        message = read_message(reader, Place(stream, 0), ROW)
     found = messages(message.text)
     assert [kind for _, kind, _ in found] == [
         *("daemon_start", "strip_start", "strip_start"),
@@ -100,7 +102,7 @@ def test_from_any_place_on_everything_comes_once(
         for begin in range(len(written)):
             place, seqs = Place(stream, begin), []
             while place.seq < len(written):
-                message = read_message(reader, place, INDEX)
+                message = read_message(reader, place, ROW)
                 seqs += numbers(messages(message.text))
                 place = message.through
             assert seqs == list(range(begin + 1, len(written) + 1))
@@ -111,7 +113,7 @@ def test_what_retention_has_removed_is_told(folder: Path, written: list[Numbered
     journal.remove(4)
     journal.close()
     with JournalReader(folder) as reader:
-        message = read_message(reader, Place(written[0].stream, 1), INDEX)
+        message = read_message(reader, Place(written[0].stream, 1), ROW)
     (place, kind, data), *rest = messages(message.text)
     assert (kind, data) == ("lost", {"first_seq": 2, "last_seq": 4})
     assert parse_place(place or "") == Place(written[0].stream, 4)
@@ -125,7 +127,7 @@ def test_another_journal_is_a_reset(
     """Made anew, or an older copy put back."""
     stream = written[0].stream
     with JournalReader(folder) as reader:
-        message = read_message(reader, Place(place[0] or stream, place[1]), INDEX)
+        message = read_message(reader, Place(place[0] or stream, place[1]), ROW)
     ((_, kind, data),) = messages(message.text)
     assert (kind, data) == ("reset", {"stream": stream, "last_seq": len(written)})
     assert message.through == Place(stream, len(written))
@@ -158,7 +160,7 @@ def test_many_browsers_get_everything_whatever_they_do(
 
     async def run() -> None:
         reading = Reading(folder)
-        streams = Streams(reading, lambda: INDEX)
+        streams = Streams(reading, ROW)
         task = asyncio.create_task(streams.follow_journal())
         stream, end = written[0].stream, len(written)
         first, second = streams.follow(Place(stream, 0)), streams.follow(None)
@@ -193,7 +195,7 @@ def test_a_browser_that_never_reads_costs_nothing(
 
     async def run() -> None:
         reading = Reading(folder)
-        streams = Streams(reading, lambda: INDEX)
+        streams = Streams(reading, ROW)
         task = asyncio.create_task(streams.follow_journal())
         stream = written[0].stream
         silent, other = streams.follow(Place(stream, 0)), streams.follow(None)

@@ -91,6 +91,13 @@ export function words(name) {
   return name.replaceAll("_", " ");
 }
 
+/** Whether a strip runs without a coil id: the server gives it a name that no coil id can be. */
+export const isUnnamed = (strip) => Boolean(strip?.includes(" · "));
+
+/** A strip's name for people; what tells one without a coil id from another is left out. */
+export const coil = (strip) => (isUnnamed(strip) ? strip.split(" · ").slice(0, 2).join(" · ")
+  : strip);
+
 export function plural(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }

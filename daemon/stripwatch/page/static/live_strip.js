@@ -1,6 +1,7 @@
 /** A strip of the journal as the map shows it, kept up to date by events. */
 
 import * as api from "./api.js";
+import { isUnnamed } from "./format.js";
 import { rankOf } from "./grades.js";
 import { Side, StripModel } from "./map/model.js";
 import { CLOSED, REVIEWS, rowsToDraw, WHOLE } from "./table.js";
@@ -108,6 +109,10 @@ export class LiveStrip {
     if (name === "defects") this._takeRows(data.rows);
     else if (name === "review") this._takeReview(data);
     else if (data?.strip === this.model.strip) this._takeOther(name, data);
+    // The daemon's events of frames without a coil id name no strip.
+    else if (name === "gap" && data.strip === null && isUnnamed(this.model.strip)) {
+      this._takeOther(name, data);
+    }
   }
 
   _takePosition({ strips }) {

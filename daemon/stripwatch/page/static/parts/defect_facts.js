@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import {
-  area, clock, dateTime, millimetres, milliseconds, number, place, plural,
+  area, clock, coil, dateTime, millimetres, milliseconds, number, place, plural,
 } from "../format.js";
 import { stripLink } from "../routes.js";
 import { className } from "./sign.js";
@@ -24,7 +24,7 @@ export function defectFacts(store, detail) {
     ["Place", `${place(item.downweb_m)} along, ${millimetres(item.crossweb_mm)} from the left`],
     ["To the edge", millimetres(item.edge_mm)],
     ["Side, camera", `${item.side}, ${item.camera}`],
-    ["Strip", item.strip ? h("a", { href: stripLink(item.strip) }, item.strip) : "–"],
+    ["Strip", item.strip ? h("a", { href: stripLink(item.strip) }, coil(item.strip)) : "–"],
     ["Defect", WHOLE[item.type](event)],
     ["Captured", dateTime(item.t_ns)],
     ["Latency", `${milliseconds(detail.latency_ms)} from capture to journal`],

@@ -5,13 +5,14 @@ import { fill, h } from "../dom.js";
 import { classColour, css } from "../palette.js";
 
 const MASK_SHARE = 0.45;
-const NEW_MS = 30_000;
 const AGAIN_MS = 1000;
-const TRIES_MAX = 5;
+const NOT_KEPT = "No picture of this defect has been kept.";
 
+/** The picture of an address; null where it is kept no more. */
 async function load(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error("not kept");
+  if (response.status === 404) return null;
+  if (!response.ok) throw new Error(`the server answers ${response.status}`);
   return createImageBitmap(await response.blob());
 }
 
@@ -27,25 +28,29 @@ export class Picture {
   }
 
   /** @param {any} detail of GET /api/defects/{seq}, or null for none */
-  async show(detail, classId, tries = 0) {
+  async show(detail, classId) {
+    clearTimeout(this._timer);
     this.detail = detail;
     this.box = detail?.box_px ?? null;
-    if (!detail) return void fill(this.element, h("p", {}, "Select a defect to see it."));
+    if (!detail) return void this._say("Select a defect to see it.");
     const seq = detail.item.picture_seq;
     const colour = classColour(classId);
     this.origin = detail.pictures.find(({ kind }) => kind === "crop");
-    if (!this.origin) return void this._wait(detail, classId, tries);
+    if (!this.origin) return void this._lacking(detail, classId);
     const hasMask = detail.pictures.some(({ kind }) => kind === "mask");
     try {
       const [crop, mask] = await Promise.all([
         load(api.pictureUrl(seq, "crop")),
         hasMask ? load(api.pictureUrl(seq, "mask")).catch(() => null) : null]);
       if (this.detail !== detail) return;
+      if (!crop) return void this._say(NOT_KEPT);
       this.layers = { crop, tint: mask && tinted(mask, colour) };
       this.colour = css(colour);
       this._place(crop);
     } catch {
-      if (this.detail === detail) this._none();
+      if (this.detail !== detail) return;
+      this._say("The picture cannot be loaded. Trying again …");
+      this._again(detail, classId);
     }
   }
 
@@ -97,20 +102,25 @@ export class Picture {
     this.draw();
   }
 
-  /** Pictures are written beside the events, a little later: new ones are asked for again. */
-  _wait(detail, classId, tries) {
-    this._none();
-    const isNew = Date.now() - detail.journalled_ns / 1e6 < NEW_MS;
-    if (!isNew || tries >= TRIES_MAX) return;
-    setTimeout(async () => {
-      const again = this.detail === detail && await api.defect(detail.item.seq).catch(() => null);
-      if (again && this.detail === detail) this.show(again, classId, tries + 1);
+  /** Pictures are written beside the events, a little later: the server knows which still come. */
+  _lacking(detail, classId) {
+    this._say(detail.picture_comes ? "The picture is being written …" : NOT_KEPT);
+    if (detail.picture_comes) this._again(detail, classId);
+  }
+
+  _again(detail, classId) {
+    this._timer = setTimeout(async () => {
+      if (!this.element.isConnected) return; // another view is open
+      const again = await api.defect(detail.item.seq).catch(() => null);
+      if (this.detail !== detail) return;
+      if (again) this.show(again, classId);
+      else this._again(detail, classId);
     }, AGAIN_MS);
   }
 
-  _none() {
+  _say(text) {
     this.layers = null;
-    fill(this.element, h("p", {}, "No picture of this defect has been kept."));
+    fill(this.element, h("p", {}, text));
   }
 }
 

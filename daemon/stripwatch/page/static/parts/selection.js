@@ -29,7 +29,7 @@ export class Selection {
     if (seq === null) {
       this.link.hidden = true;
       fill(this.facts);
-      this.picture.show(null, 1);
+      this.picture.show(null);
     } else this._timer = setTimeout(() => this._load(seq), WAIT_MS);
   }
 

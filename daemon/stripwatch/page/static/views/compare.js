@@ -1,7 +1,7 @@
 /** Two strips, one below the other, in the same window. */
 
 import { fill, h } from "../dom.js";
-import { metres, number } from "../format.js";
+import { coil, metres, number } from "../format.js";
 import { LiveStrip } from "../live_strip.js";
 import { MapPanel } from "../parts/map_panel.js";
 import { Selection } from "../parts/selection.js";
@@ -35,7 +35,7 @@ class CompareView {
   }
 
   _part(name) {
-    const panel = new MapPanel(this.store, { title: name, isLow: true, canFollow: false });
+    const panel = new MapPanel(this.store, { title: coil(name), isLow: true, canFollow: false });
     const live = new LiveStrip(this.store, name, () => {
       if (panel.map.model === live.model) panel.changed();
       this._counts();
@@ -79,7 +79,8 @@ class CompareView {
     fill(this.table, h("table", {},
       h("caption", { class: "hidden-text" }, "The two strips in numbers"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Strip"), this.names.map((name) => (
-        h("th", { scope: "col", class: "number" }, h("a", { href: stripLink(name) }, name)))))),
+        h("th", { scope: "col", class: "number" },
+          h("a", { href: stripLink(name) }, coil(name))))))),
       h("tbody", {},
         row("Length", details.map((one) => metres(one.length_m))),
         row("Not inspected", details.map((one) => metres(missedMetres(one)))),

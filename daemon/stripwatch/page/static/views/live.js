@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
-import { metres, number, unit } from "../format.js";
+import { isUnnamed, metres, number, unit } from "../format.js";
 import { rankOf } from "../grades.js";
 import { Figures } from "../parts/figures.js";
 import { StripBrowser } from "../parts/strip_browser.js";
@@ -36,11 +36,15 @@ class LiveView {
 
   /** The running strip; of two the newer, which is the shorter; else the latest that ended. */
   async _first() {
-    const running = this.store.state.strips.filter(({ strip }) => strip !== null)
-      .sort((a, b) => (a.length_m ?? 0) - (b.length_m ?? 0));
-    if (running.length) return void this._show(running[0].strip);
+    const running = this._running();
+    if (running) return void this._show(running);
     const answer = await api.strips({ limit: 1 }).catch(() => ({ strips: [] }));
     if (!this.strip && answer.strips.length) this._show(answer.strips[0].strip);
+  }
+
+  _running() {
+    return this.store.state.strips.filter(({ strip }) => strip !== null)
+      .sort((a, b) => (a.length_m ?? 0) - (b.length_m ?? 0))[0]?.strip;
   }
 
   _show(strip) {
@@ -55,7 +59,8 @@ class LiveView {
   _take(name, data) {
     if (name === "strip_start") this._show(data.strip);
     if (name === "status") {
-      if (!this.strip) this._first();
+      // Without coil ids no event tells that another strip begins.
+      if (!this.strip || isUnnamed(this._running())) this._first();
       this._figures();
     }
   }
@@ -66,7 +71,7 @@ class LiveView {
     const model = live?.model;
     const detail = live?.detail;
     const { speed_m_per_min: speed } = this.store.state;
-    figures.set("strip", this.strip ?? "–");
+    figures.set("strip", isUnnamed(this.strip) ? "no coil id" : this.strip ?? "–");
     figures.set("speed", speed === null ? "–" : unit(speed, "m/min", speed < 10 ? 1 : 0));
     if (!model || !detail) return;
     figures.set("length", metres(model.lengthMm / 1000));

@@ -2,14 +2,17 @@
 
 import { reportUrl } from "../api.js";
 import { fill, h } from "../dom.js";
-import { dateTime, metres, millimetres, number, words } from "../format.js";
+import {
+  coil, dateTime, isUnnamed, metres, millimetres, number, words,
+} from "../format.js";
 import { StripBrowser } from "../parts/strip_browser.js";
 import { verdictPanel } from "../parts/verdict.js";
 import { missedMetres } from "./live.js";
 
 export function open(store, { parameters: [strip] }) {
   const view = new StripView(store, strip);
-  return { title: `Strip ${strip}`, element: view.element, close: () => view.browser.close() };
+  const close = () => view.browser.close();
+  return { title: `Strip ${coil(strip)}`, element: view.element, close };
 }
 
 class StripView {
@@ -24,8 +27,9 @@ class StripView {
     const list = `#/defects?strip=${encodeURIComponent(strip)}`;
     const whatIf = `#/thresholds?strip=${encodeURIComponent(strip)}`;
     this.element = h("div", { class: "view" },
-      h("header", {}, h("h1", {}, `Strip ${strip}`), this.about,
-        h("a", { class: "button", href: reportUrl(strip), target: "_blank" }, "Report"),
+      h("header", {}, h("h1", {}, `Strip ${coil(strip)}`), this.about,
+        isUnnamed(strip) ? null
+          : h("a", { class: "button", href: reportUrl(strip), target: "_blank" }, "Report"),
         h("a", { class: "button", href: list }, "List of defects"),
         h("a", { class: "button", href: whatIf }, "What if")),
       this.error, this.browser.elements, this.details);

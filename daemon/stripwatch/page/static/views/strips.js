@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
-import { dateTime, metres, number } from "../format.js";
+import { coil, dateTime, isUnnamed, metres, number } from "../format.js";
 import { gradeChip } from "../parts/sign.js";
 import { compareLink, stripLink } from "../routes.js";
 
@@ -77,14 +77,14 @@ class StripsView {
     const most = Object.entries(strip.defects).sort((a, b) => b[1] - a[1])[0];
     const grades = this.store.config.grading?.grades ?? [];
     const box = h("input", { type: "checkbox", checked: this.chosen.includes(name),
-      "aria-label": `Compare ${name}`, onchange: () => this._choose(name, box.checked) });
+      "aria-label": `Compare ${coil(name)}`, onchange: () => this._choose(name, box.checked) });
     const cells = [
-      box, h("a", { href: stripLink(name) }, name), dateTime(strip.start_ns),
+      box, h("a", { href: stripLink(name) }, coil(name)), dateTime(strip.start_ns),
       strip.has_ended ? metres(strip.length_m) : this._soFar(name), metres(strip.metres_missed),
       strip.has_ended ? number(total) : "–",
       most && most[1] ? `${most[0]} ${number(most[1])}` : "–", gradeChip(strip.grade, grades),
-      h("a", { href: api.reportUrl(name), target: "_blank", "aria-label": `Report of ${name}` },
-        "Report"),
+      isUnnamed(name) ? "–" : h("a", { href: api.reportUrl(name), target: "_blank",
+        "aria-label": `Report of ${name}` }, "Report"),
     ];
     return h("tr", {}, cells.map((cell, i) => h("td", { class: HEADS[i][1] }, cell)));
   }
