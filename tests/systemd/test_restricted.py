@@ -15,11 +15,12 @@ import zmq
 from tests.line.conftest import DAEMON_SHAPE, Daemon
 from tests.models import save_pits_and_cracks
 from tests.programs import program
-from tests.systemd.unit_files import FOLDER, ROOT
+from tests.systemd.unit_files import FOLDER, ROOT, keys_of
 
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.engines.manifest import Manifest
 from stripwatch.errors import ExitCode
+from stripwatch.service.priority import NICENESS
 from stripwatch.testing import FakeCamera
 from stripwatch.wire.event import Status
 
@@ -80,6 +81,15 @@ def test_the_restrictions_bite() -> None:
 def test_page_and_forwarder_find_what_they_use() -> None:
     """They have the same limits (test_units.py)."""
     assert output_of(USED, PAGE) == "$argon2id\n(1,)\n"
+
+
+def test_the_page_has_its_niceness_from_the_unit() -> None:
+    """It may not raise it by itself there, and goes on all the same."""
+    assert keys_of(PAGE)["Nice"] == [str(NICENESS)]
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    script = "import os\nfrom stripwatch.service.priority import give_way\ngive_way()\n"
+    said = output_of(script + "print(os.getpriority(os.PRIO_PROCESS, 0))", PAGE)
+    assert said == f"{before}\n"
 
 
 @pytest.fixture

@@ -114,7 +114,15 @@ def test_all_services_run_as_one_user_in_the_same_folders_with_the_same_limits()
         FORWARD: {"MemoryDenyWriteExecute", "PrivateDevices", "PrivateUsers"},
     }
     differ = {"RestrictAddressFamilies", "SystemCallFilter", "LoadCredential"}
-    life = {"Type", "NotifyAccess", "WatchdogSec", "CPUWeight", "IOWeight", "TimeoutStartSec"}
+    life = {
+        "Type",
+        "NotifyAccess",
+        "WatchdogSec",
+        "Nice",
+        "CPUWeight",
+        "IOWeight",
+        "TimeoutStartSec",
+    }
     prefixes = ("Exec", "Restart", "TimeoutStop")
     shared = []
     for unit in SERVICES:

@@ -36,7 +36,7 @@ class Desk:
         self.config = config
         self.reading = Reading(Path(config.journal.folder or "journal"))
         self.asking = Asking(config, curve)
-        self.now = Now(config, self.reading, self.asking)
+        self.now = Now(config, self.reading, self.asking, has_key=curve is not None)
         self.streams = Streams(self.reading, self.now.live_row)
         self._cameras = {one.name: LiveCamera(config, one.name, curve) for one in config.cameras}
         self._reviews = Reviews()

@@ -33,13 +33,15 @@ ASKER = "page"
 class Now:
     """The present of one line; belongs to the event loop."""
 
-    def __init__(self, config: Config, reading: Reading, asking: Asking) -> None:
+    def __init__(
+        self, config: Config, reading: Reading, asking: Asking, *, has_key: bool = False
+    ) -> None:
         """Begin with what the files say; the daemon may start later."""
         frame_m = config.line.frame_lines * config.line.mm_per_line / 1000
         self._config = config
         self._reading = reading
         self._asking = asking
-        self._watch = Watch(frame_m, time.time_ns())
+        self._watch = Watch(frame_m, time.time_ns(), has_key=has_key)
         self._journal: JournalState | None = None
         self.unnamed = Unnamed(
             frame_mm=frame_m * 1000, line_mm=config.line.mm_per_line, sessions={}

@@ -60,9 +60,13 @@ class _Misses:
 class Watch:
     """Follows the statuses of a daemon. Times are Unix nanoseconds of this computer."""
 
-    def __init__(self, frame_m: float, now_ns: int) -> None:
-        """Begin to watch a line whose frames are so many metres long."""
+    def __init__(self, frame_m: float, now_ns: int, *, has_key: bool = False) -> None:
+        """Begin to watch a line whose frames are so many metres long.
+
+        `has_key`: the daemon looks at our key, and answers nobody whom it does not let in.
+        """
         self._frame_m = frame_m
+        self._has_key = has_key
         self._began_ns = now_ns
         self._cameras: dict[str, _CameraNow] = {}
         self._misses: _Misses | None = None
@@ -112,7 +116,7 @@ class Watch:
                 Blind(
                     what="daemon",
                     camera=None,
-                    message="the daemon does not answer: nothing is known to be inspected",
+                    message=self._silence,
                     since_ns=status_ns,
                     metres=None,
                 )
@@ -133,6 +137,13 @@ class Watch:
         found += self._silent(now_ns)
         found += self._dark()
         return found
+
+    @property
+    def _silence(self) -> str:
+        text = "the daemon does not answer: nothing is known to be inspected"
+        if self._has_key and self.status is None:
+            text += "; check that it runs, and that it grants this page's key the events"
+        return text
 
     def chart(self, span: Literal["minute", "hour"]) -> dict[str, Any]:
         """The last minute or hour as columns of equal length."""
