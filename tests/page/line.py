@@ -143,7 +143,7 @@ class PageLine:
             )
             for seed, side in enumerate(SIDES, 5)
         }
-        self._seqs = dict.fromkeys(SIDES, 0)
+        self._seqs: dict[tuple[str, str], int] = {}  # of the next frame, by session and side
 
     def start(self, *names: str) -> None:
         """Start `run` (the daemon) and `page`, and wait until the page answers."""
@@ -165,21 +165,33 @@ class PageLine:
         process.terminate()
         process.wait(20)
 
-    def send(self, strip: str, first: int, count: int, *, end: bool = False, skip: int = 0) -> None:
-        """Send frames of both sides, from number `first` of the strip; `skip` are lost before."""
+    def send(
+        self,
+        strip: str | None,
+        first: int,
+        count: int,
+        *,
+        end: bool = False,
+        skip: int = 0,
+        session: str = "s",
+    ) -> None:
+        """Send frames of both sides, from number `first` of the strip; `skip` are lost before.
+
+        Without a strip they have no line either.
+        """
         for side in SIDES:
-            self._seqs[side] += skip
             for index in range(first, first + count):
+                seq = self._seqs.get((session, side), 0) + (skip if index == first else 0)
                 self.camera.send(
                     side,
-                    "s",
-                    self._seqs[side],
+                    session,
+                    seq,
                     self.frame(side, index),
                     strip=strip,
-                    line=index * self.setting.frame_shape[0],
+                    line=index * self.setting.frame_shape[0] if strip else None,
                     end=end and index == first + count - 1,
                 )
-                self._seqs[side] += 1
+                self._seqs[session, side] = seq + 1
                 time.sleep(PACE_S)
 
     def frame(self, side: str, index: int) -> NDArray[np.uint8]:

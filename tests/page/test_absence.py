@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
+from tests.line.test_restart import journalled
 from tests.page.browser import Browser
 from tests.page.conftest import LOST, PART
 from tests.page.line import PageLine
 from tests.page.test_map import MAP, READY, drawn_defects
+
+from stripwatch.wire.event import Defect
 
 BANNER = "document.querySelector('#banner')"
 WAIT_MS = 40_000
@@ -74,6 +79,68 @@ def test_a_server_that_is_away_is_said_so_and_the_page_goes_on_where_it_was(
     line.wait(lambda: live.run(f"{MAP}.model.count") == len(drawn_defects(line, "coil-2")))
     assert live.run(f"{MAP}.model.count") > before
     assert live.run("globalThis.samePage")
+
+
+@contextmanager
+def pictures_of(line: PageLine) -> Iterator[sqlite3.Connection]:
+    """The file of pictures, to change it."""
+    path = line.folder / "journal" / "pictures.db"
+    with closing(sqlite3.connect(path, 10, isolation_level=None)) as file:
+        yield file
+
+
+def test_a_picture_that_is_written_late_appears_by_itself(live: Browser, line: PageLine) -> None:
+    """What is not written yet is said to be on its way; what is not kept is said so at once."""
+    line.send("coil-2", NEXT + 22, 5, end=True)
+    live.wait(f"{MAP}.model.lengthMm >= {(NEXT + 27) * 512}", WAIT_MS)
+    seqs = [one.seq for one in journalled(line.folder) if isinstance(one, Defect)]
+    first, newest = seqs[0], seqs[-1]
+    picture = "document.querySelector('.picture')"
+    with pictures_of(line) as file:
+        find = "SELECT * FROM picture WHERE seq = ?"
+        line.wait(lambda: len(file.execute(find, (newest,)).fetchall()) == 2)
+        rows = file.execute(find, (newest,)).fetchall()
+        file.execute("DELETE FROM picture WHERE seq IN (?, ?)", (first, newest))
+        live.run(f"{MAP}.select({newest})")
+        live.wait(f"{picture}.innerText.includes('is being written')")
+        file.executemany("INSERT INTO picture VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    live.wait(f"{picture}.querySelector('canvas')?.width > 0", WAIT_MS)
+    live.run(f"{MAP}.select({first})")
+    live.wait(f"{picture}.innerText.includes('has been kept')")
+
+
+def test_strip_without_a_coil_id_is_shown_as_it_runs(live: Browser, line: PageLine) -> None:
+    """In the live view without a reload, its places counted in frames, and in the list."""
+    line.send(None, 0, 12, session="u")
+    live.wait(
+        f"{MAP}.model.strip?.startsWith('no coil id') && {MAP}.model.lengthMm >= {12 * 512}",
+        WAIT_MS,
+    )
+    line.send(None, 12, 8, session="u", skip=LOST)
+    length_mm = (12 + LOST + 8) * 512
+    live.wait(f"{MAP}.model.lengthMm === {length_mm} && {MAP}.model.isRunning", WAIT_MS)
+    live.wait(f"{MAP}.model.sides.every((side) => side.gaps.length === 1)", WAIT_MS)
+    gap = live.run(f"{MAP}.model.sides.map(({{ gaps }}) => [gaps[0].fromMm, gaps[0].toMm])")
+    assert gap == [[12 * 512, (12 + LOST) * 512]] * 2
+    told = [one for one in journalled(line.folder) if isinstance(one, Defect) and not one.strip]
+    expected = {one.seq: one.frame_seq * 512 + one.bbox_px[1] * 4 for one in told if one.is_whole}
+    assert len(expected) > 10
+    shown = f"Object.fromEntries({MAP}.model.sides.flatMap(({{ defects }}) => "
+    shown += "Array.from(defects.seq.subarray(0, defects.size), (seq, i) => "
+    shown += "[seq, defects.alongMm[i]])))"
+    line.wait(lambda: expected.keys() <= set(map(int, live.run(shown))))
+    along_mm = {int(seq): value for seq, value in live.run(shown).items()}
+    assert {seq: along_mm[seq] for seq in expected} == pytest.approx(expected, abs=0.2)
+    assert live.run("document.querySelector('.figure dd').textContent") == "no coil id"
+    live.goto(f"{line.url}#/strips")
+    live.wait("document.querySelector('tbody a')?.textContent === 'no coil id · 0 km'")
+    assert f"running, {length_mm / 1000:.1f} m" in live.run(
+        "document.querySelector('tbody tr').innerText"
+    )
+    live.click("tbody a")
+    live.wait(f"{MAP}?.model.count > 10 && document.querySelector('h1').innerText.includes('0 km')")
+    live.wait("document.body.innerText.includes('Coverage')")
+    assert live.run("document.querySelectorAll('a[href*=report]').length") == 0
 
 
 def test_a_defect_that_does_not_exist_is_said_so(live: Browser, line: PageLine) -> None:
