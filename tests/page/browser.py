@@ -99,6 +99,18 @@ class Browser:
         """Go to an address and wait until it is loaded."""
         self._ask("goto", url=url)
 
+    def resize(self, width: int, height: int) -> None:
+        """Change the size of the window."""
+        self._ask("resize", width=width, height=height)
+
+    def hold(self, path: str) -> None:
+        """Let requests for a path wait, until `release`; in the page that is open."""
+        self._ask("hold", path=path)
+
+    def release(self) -> None:
+        """Let the requests go on that were held."""
+        self._ask("release")
+
     def reload(self) -> None:
         """Load the page again."""
         self._ask("reload")

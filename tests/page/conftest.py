@@ -1,8 +1,10 @@
-"""A browser and a line for each file of tests."""
+"""A browser for each file of tests, and one line for all of them that leave it as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from tests.page.browser import Browser, NotHere, chromium
@@ -13,7 +15,7 @@ PART = 20  # of the second: so many, then as many are lost as `LOST` says, then 
 LOST = 4
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium; skips where there is none and none can be installed."""
     try:
@@ -31,11 +33,26 @@ def page(line: PageLine, browser: Browser) -> Browser:
     return browser
 
 
+@pytest.fixture(scope="session")
+def shared_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageLine]:
+    """A line whose strip coil-1 has ended and whose strip coil-2 runs."""
+    with started_line(tmp_path_factory.mktemp("line")) as line:
+        yield line
+
+
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[PageLine]:
-    """A line whose strip coil-1 has ended and whose strip coil-2 runs. Needs a browser."""
-    del browser  # without one nothing need be started
-    with page_line(tmp_path_factory.mktemp("line")) as line:
+def line(browser: Browser, request: pytest.FixtureRequest) -> PageLine:
+    """The same. Needs a browser: without one nothing need be started."""
+    del browser
+    line = request.getfixturevalue("shared_line")
+    assert isinstance(line, PageLine)
+    return line
+
+
+@contextmanager
+def started_line(folder: Path) -> Iterator[PageLine]:
+    """A line, when all that has been sent is inspected."""
+    with page_line(folder) as line:
         line.send("coil-1", 0, FRAMES, end=True)
         line.send("coil-2", 0, PART)
         line.send("coil-2", PART + LOST, PART, skip=LOST)

@@ -58,9 +58,14 @@ async function wait({ code, timeout_ms: timeoutMs = TIMEOUT_MS }) {
   }
 }
 
+const held = [];
+
 const ACTIONS = {
   open,
+  hold: ({ path }) => page.route((url) => url.pathname === path, (route) => { held.push(route); }),
+  release: () => Promise.all(held.splice(0).map((route) => route.continue())).then(() => null),
   goto: ({ url }) => page.goto(url, { waitUntil: "load" }).then(() => null),
+  resize: ({ width, height }) => page.setViewportSize({ width, height }).then(() => null),
   reload: () => page.reload({ waitUntil: "load" }).then(() => null),
   run: ({ code }) => page.evaluate(code),
   wait,
@@ -73,8 +78,10 @@ const ACTIONS = {
   errors: () => errors.splice(0),
   traffic: () => traffic,
   axe: async ({ rules }) => {
-    // Through the protocol, which the page's policy for scripts does not bind.
-    await page.evaluate(require("axe-core").source);
+    // Through the protocol, which the page's policy for scripts does not bind. Once in a page.
+    if (!await page.evaluate("Boolean(globalThis.axe)")) {
+      await page.evaluate(require("axe-core").source);
+    }
     const options = rules ? { runOnly: { type: "rule", values: rules } } : {};
     const { violations, passes } = await page.evaluate((given) => axe.run(given), options);
     return { passes: passes.length, violations: violations.map(({ id, help, nodes }) => (

@@ -124,6 +124,7 @@ def _pictures(browser: Browser, line: PageLine, theme: str, views: list[str], fo
         browser.run(action)
         if name == "live":
             browser.run(f"{MAP}.select({LARGEST}, false); {MAP}.showLength(20000)")
+            browser.wait("document.querySelector('.picture canvas')", 30_000)
         time.sleep(1.5)
         path = folder / f"page-{name}-{theme}.png"
         browser.screenshot(path)

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 from tests.line.test_restart import journalled
 from tests.page.browser import Browser
-from tests.page.conftest import LOST, PART
+from tests.page.conftest import LOST, PART, started_line
 from tests.page.line import PageLine
 from tests.page.test_map import MAP, READY, drawn_defects
 
@@ -20,6 +20,14 @@ WAIT_MS = 40_000
 NEXT = 2 * PART + LOST
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[PageLine]:
+    """A line of its own: parts of it are stopped here."""
+    del browser  # without one nothing need be started
+    with started_line(tmp_path_factory.mktemp("line")) as line:
+        yield line
 
 
 @pytest.fixture
@@ -116,9 +124,11 @@ def test_strip_without_a_coil_id_is_shown_as_it_runs(live: Browser, line: PageLi
         f"{MAP}.model.strip?.startsWith('no coil id') && {MAP}.model.lengthMm >= {12 * 512}",
         WAIT_MS,
     )
+    live.run(f"{MAP}.showWhole()")
     line.send(None, 12, 8, session="u", skip=LOST)
     length_mm = (12 + LOST + 8) * 512
     live.wait(f"{MAP}.model.lengthMm === {length_mm} && {MAP}.model.isRunning", WAIT_MS)
+    live.wait(f"{MAP}.window.fromMm === 0 && {MAP}.window.toMm >= {length_mm}")  # still whole
     live.wait(f"{MAP}.model.sides.every((side) => side.gaps.length === 1)", WAIT_MS)
     gap = live.run(f"{MAP}.model.sides.map(({{ gaps }}) => [gaps[0].fromMm, gaps[0].toMm])")
     assert gap == [[12 * 512, (12 + LOST) * 512]] * 2
@@ -138,7 +148,9 @@ def test_strip_without_a_coil_id_is_shown_as_it_runs(live: Browser, line: PageLi
         "document.querySelector('tbody tr').innerText"
     )
     live.click("tbody a")
-    live.wait(f"{MAP}?.model.count > 10 && document.querySelector('h1').innerText.includes('0 km')")
+    live.wait(
+        f"{MAP}?.model.count > 10 && document.querySelector('h1').innerText === 'no coil id · 0 km'"
+    )
     live.wait("document.body.innerText.includes('Coverage')")
     assert live.run("document.querySelectorAll('a[href*=report]').length") == 0
 

@@ -32,6 +32,15 @@ test("lengths, areas, bytes and durations have the unit that fits them", () => {
   assert.equal(format.duration(90_000), "1 d 1 h");
 });
 
+test("a strip without a coil id and a camera that is named by its side are said shortly", () => {
+  const unnamed = "no coil id · 10 km · 9f00aa11";
+  assert.equal(format.stripTitle(unnamed), "no coil id · 10 km");
+  assert.equal(format.stripTitle("4711-2"), "Strip 4711-2");
+  assert.deepEqual([unnamed, "no coil id", null].map(format.isUnnamed), [true, false, false]);
+  assert.equal(format.camera({ name: "top", side: "top" }), "top");
+  assert.equal(format.camera({ name: "left", side: "top" }), "left (top)");
+});
+
 test("the server's table is read in place, and what is not to be drawn is left out", () => {
   const body = tableOf("c", 50, 100, 3);
   const copy = body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength);

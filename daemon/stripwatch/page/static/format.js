@@ -91,12 +91,18 @@ export function words(name) {
   return name.replaceAll("_", " ");
 }
 
+/** A camera by its name, and by its side where the name does not say it. */
+export const camera = ({ name, side }) => (name === side ? name : `${name} (${side})`);
+
 /** Whether a strip runs without a coil id: the server gives it a name that no coil id can be. */
 export const isUnnamed = (strip) => Boolean(strip?.includes(" · "));
 
 /** A strip's name for people; what tells one without a coil id from another is left out. */
 export const coil = (strip) => (isUnnamed(strip) ? strip.split(" · ").slice(0, 2).join(" · ")
   : strip);
+
+/** The heading of a strip. */
+export const stripTitle = (strip) => (isUnnamed(strip) ? coil(strip) : `Strip ${strip}`);
 
 export function plural(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;

@@ -25,6 +25,7 @@ export class StripMap extends HTMLElement {
     this.model = new StripModel(null, []);
     this.window = { fromMm: 0, toMm: FIRST_WINDOW_MM };
     this.isFollowing = true;
+    this.isWhole = false; // the whole strip is shown, also as it grows
     this.selectedSeq = null;
     this._endMm = 0;
     listenToPointer(this);
@@ -64,11 +65,12 @@ export class StripMap extends HTMLElement {
 
   setFollowing(isFollowing) {
     this.isFollowing = isFollowing && this.model.isRunning;
+    this.isWhole = false;
     this._moved();
   }
 
   panBy(mm) {
-    this.isFollowing = false;
+    this._letGo();
     this.window = panned(this.window, mm, this.model.lengthMm);
     this._moved();
   }
@@ -77,6 +79,7 @@ export class StripMap extends HTMLElement {
     const around = x === undefined || this.isFollowing
       ? (this.isFollowing ? this.window.toMm : (this.window.fromMm + this.window.toMm) / 2)
       : this.window.fromMm + x * this.mmPerPx;
+    this.isWhole = false;
     this.window = zoomed(this.window, factor, around, this.model.lengthMm);
     this._moved();
   }
@@ -88,14 +91,24 @@ export class StripMap extends HTMLElement {
 
   showWhole() {
     this.isFollowing = false;
-    this.window = clamped(0, longest(this.model.lengthMm), this.model.lengthMm);
+    this.isWhole = true;
+    this.window = this._whole;
     this._moved();
   }
 
   setWindow(window) {
-    this.isFollowing = false;
+    this._letGo();
     this.window = window;
     this._moved();
+  }
+
+  get _whole() {
+    return clamped(0, longest(this.model.lengthMm), this.model.lengthMm);
+  }
+
+  _letGo() {
+    this.isFollowing = false;
+    this.isWhole = false;
   }
 
   /** @param {number | null} seq */
@@ -185,6 +198,10 @@ export class StripMap extends HTMLElement {
     this._frame = 0;
     if (!this.raster) return;
     this._follow(ms);
+    if (this.isWhole && this._whole.toMm !== this.window.toMm) {
+      this.window = this._whole;
+      this.dispatchEvent(new CustomEvent("window"));
+    }
     const size = { width: this.raster.width, height: this.raster.height, ratio: this._ratio };
     this.bands = bands(this.model, size.height);
     paint(this.raster, this.model, this.window);

@@ -91,7 +91,7 @@ export class Chart {
       axes: [
         { ...axis, size: 32, space: 80, values: (_, places) => places.map(time) },
         { ...axis, size: 58, values: (_, places) => places.map((value) => number(value,
-          places[1] - places[0] < 1 ? 1 : 0)) },
+          Number.isInteger(places[1] - places[0]) ? 0 : 1)) },
       ],
       series: [{}, ...this.series.map(({ label, colour, dash }) => ({
         label, dash, stroke: token(colour), width: 2, spanGaps: false, points: { show: false } }))],

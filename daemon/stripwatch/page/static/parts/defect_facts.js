@@ -2,13 +2,17 @@
 
 import { h } from "../dom.js";
 import {
-  area, clock, coil, dateTime, millimetres, milliseconds, number, place, plural,
+  area, camera, clock, coil, dateTime, millimetres, milliseconds, number, place, plural,
 } from "../format.js";
-import { stripLink } from "../routes.js";
+import { defectLink, stripLink } from "../routes.js";
 import { className } from "./sign.js";
 
 const WHOLE = {
-  defect: (event) => (event.is_whole ? "whole, in one piece" : "a piece, not closed yet"),
+  defect: (event, wholeSeq) => {
+    if (event.is_whole) return "whole, in one piece";
+    return wholeSeq ? h("a", { href: defectLink(wholeSeq) }, `a piece of defect ${wholeSeq}`)
+      : "a piece, not closed yet";
+  },
   defect_closed: (event) => `whole, of ${plural(event.pieces, "piece")}`
     + (event.cut_by.length ? `; cut by ${event.cut_by.join(", ")}` : ""),
 };
@@ -23,9 +27,9 @@ export function defectFacts(store, detail) {
     ["Area", area(item.area_mm2)],
     ["Place", `${place(item.downweb_m)} along, ${millimetres(item.crossweb_mm)} from the left`],
     ["To the edge", millimetres(item.edge_mm)],
-    ["Side, camera", `${item.side}, ${item.camera}`],
+    ["Camera", camera({ name: item.camera, side: item.side })],
     ["Strip", item.strip ? h("a", { href: stripLink(item.strip) }, coil(item.strip)) : "–"],
-    ["Defect", WHOLE[item.type](event)],
+    ["Defect", WHOLE[item.type](event, detail.whole_seq)],
     ["Captured", dateTime(item.t_ns)],
     ["Latency", `${milliseconds(detail.latency_ms)} from capture to journal`],
     ["Model", event.model ?? store.state.status?.model ?? "–"],

@@ -62,7 +62,17 @@ export class DefectTable {
   select(seq) {
     this.selectedSeq = seq;
     this._markSelected();
-    this._rows.get(seq)?.element.scrollIntoView({ block: "nearest" });
+    this._reveal(this._rows.get(seq)?.element);
+  }
+
+  /** Scrolls the table alone: the map, on which one selects, must not move away. */
+  _reveal(row) {
+    if (!row) return;
+    const [place, box] = [row, this.element].map((element) => element.getBoundingClientRect());
+    const above = box.top + this.body.previousElementSibling.offsetHeight - place.top;
+    const below = place.bottom - box.bottom;
+    if (above > 0) this.element.scrollTop -= above;
+    else if (below > 0) this.element.scrollTop += below;
   }
 
   _replace(elements) {

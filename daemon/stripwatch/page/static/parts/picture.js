@@ -8,6 +8,9 @@ const MASK_SHARE = 0.45;
 const AGAIN_MS = 1000;
 const NOT_KEPT = "No picture of this defect has been kept.";
 
+/** The height of a picture so that the form of a review fits into the window with it. */
+export const besideAnswers = (most) => Math.min(most, Math.max(innerHeight - 420, 200));
+
 /** The picture of an address; null where it is kept no more. */
 async function load(url) {
   const response = await fetch(url);

@@ -1,7 +1,7 @@
 /** A strip's map, the table of what is in its window, and the selected defect, kept in step. */
 
 import { h } from "../dom.js";
-import { coil, number } from "../format.js";
+import { number, stripTitle } from "../format.js";
 import { LiveStrip } from "../live_strip.js";
 import { defectLink } from "../routes.js";
 import { REVIEWS } from "../table.js";
@@ -47,7 +47,7 @@ export class StripBrowser {
   /** @param {string} strip */
   show(strip) {
     this.live?.close();
-    this.panel.heading.textContent = `Strip ${coil(strip)}`;
+    this.panel.heading.textContent = stripTitle(strip);
     const live = new LiveStrip(this.store, strip, () => this._changed(live));
     this.live = live;
     live.ready.then(() => {

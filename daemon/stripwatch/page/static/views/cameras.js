@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { h, setText } from "../dom.js";
-import { clock, metres } from "../format.js";
+import { camera as cameraName, clock, metres } from "../format.js";
 
 const RETRY_MS = 2000;
 
@@ -15,12 +15,13 @@ export function open(store) {
 }
 
 class CameraView {
-  constructor({ name, side }) {
+  constructor(camera) {
+    const { name } = camera;
     this.name = name;
     this.caption = h("span", { class: "muted" }, "waiting for a frame with defects …");
     this.image = h("img", { alt: `Latest frame with defects of camera ${name}`, hidden: true });
     this.element = h("section", { class: "panel" },
-      h("header", {}, h("h2", {}, `${name} (${side})`), this.caption), this.image);
+      h("header", {}, h("h2", {}, cameraName(camera)), this.caption), this.image);
     this._ended = new AbortController();
     this._run();
   }

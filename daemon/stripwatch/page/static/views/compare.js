@@ -42,7 +42,7 @@ class CompareView {
     });
     live.ready.then(() => {
       panel.setModel(live.model);
-      panel.map.showWhole();
+      this._showLonger();
     });
     panel.map.addEventListener("window", () => this._together(panel.map));
     panel.map.addEventListener("select", ({ detail }) => {
@@ -50,6 +50,12 @@ class CompareView {
     });
     panel.map.addEventListener("open", ({ detail }) => { location.hash = defectLink(detail.seq); });
     return { panel, live };
+  }
+
+  _showLonger() {
+    const [longer] = this.parts.map(({ panel }) => panel.map)
+      .sort((a, b) => b.model.lengthMm - a.model.lengthMm);
+    longer.showWhole();
   }
 
   /** The window of one map becomes that of the other. */

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { fill, h } from "../dom.js";
 import { plural } from "../format.js";
 import { defectFacts, reviewList } from "../parts/defect_facts.js";
-import { Picture } from "../parts/picture.js";
+import { besideAnswers, Picture } from "../parts/picture.js";
 import { ReviewForm } from "../parts/review_form.js";
 import { defectLink } from "../routes.js";
 
@@ -41,7 +41,8 @@ class DefectView {
   _show(detail) {
     this.form?.close();
     const { store } = this;
-    const picture = new Picture({ heightMax: 640, mmPerPx: store.config.mm_per_px });
+    const heightMax = besideAnswers(640);
+    const picture = new Picture({ heightMax, mmPerPx: store.config.mm_per_px });
     this.form = new ReviewForm(store, picture, { onDone: () => this._load() });
     this.form.show(detail);
     const { item } = detail;

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
 import {
-  bytes, clock, duration, milliseconds, number, percent, unit, words,
+  bytes, camera as cameraName, clock, duration, milliseconds, number, percent, unit, words,
 } from "../format.js";
 import { Chart } from "../parts/chart.js";
 import { Figures } from "../parts/figures.js";
@@ -134,11 +134,12 @@ function table(caption, heads, rows) {
 }
 
 function camerasPanel(config, status, rates) {
-  const rows = config.cameras.map(({ name, side }) => {
+  const rows = config.cameras.map((one) => {
+    const { name } = one;
     const camera = status.cameras[name];
-    if (!camera) return [`${name} (${side})`, "–", "–", "–", "no frame yet", "–"];
+    if (!camera) return [cameraName(one), "–", "–", "–", "no frame yet", "–"];
     const missed = Object.values(camera.missed).reduce((sum, count) => sum + count, 0);
-    return [`${name} (${side})`, number(rates.of(name), 1), number(camera.inspected),
+    return [cameraName(one), number(rates.of(name), 1), number(camera.inspected),
       number(missed), camera.second_sender ? "two senders" : camera.session.slice(0, 8),
       lightText(camera)];
   });

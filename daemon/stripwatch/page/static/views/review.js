@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { number } from "../format.js";
 import { defectFacts } from "../parts/defect_facts.js";
 import { isTyping } from "../parts/help.js";
-import { Picture } from "../parts/picture.js";
+import { besideAnswers, Picture } from "../parts/picture.js";
 import { ReviewForm } from "../parts/review_form.js";
 
 const PAGE = 40;
@@ -24,7 +24,7 @@ class ReviewView {
     this.done = 0;
     this.details = new Map();
     this.filters = { class: query.getAll("class"), strip: query.get("strip"), review: "none" };
-    this.picture = new Picture({ heightMax: 520, mmPerPx: store.config.mm_per_px });
+    this.picture = new Picture({ heightMax: besideAnswers(520), mmPerPx: store.config.mm_per_px });
     this.form = new ReviewForm(store, this.picture, {
       onDone: () => this._step(1), onSend: (sent, detail) => this._sent(sent, detail) });
     this.facts = h("div", {});

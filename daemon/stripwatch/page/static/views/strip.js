@@ -3,7 +3,7 @@
 import { reportUrl } from "../api.js";
 import { fill, h } from "../dom.js";
 import {
-  coil, dateTime, isUnnamed, metres, millimetres, number, words,
+  dateTime, isUnnamed, metres, millimetres, number, stripTitle, words,
 } from "../format.js";
 import { StripBrowser } from "../parts/strip_browser.js";
 import { verdictPanel } from "../parts/verdict.js";
@@ -12,7 +12,7 @@ import { missedMetres } from "./live.js";
 export function open(store, { parameters: [strip] }) {
   const view = new StripView(store, strip);
   const close = () => view.browser.close();
-  return { title: `Strip ${coil(strip)}`, element: view.element, close };
+  return { title: stripTitle(strip), element: view.element, close };
 }
 
 class StripView {
@@ -27,7 +27,7 @@ class StripView {
     const list = `#/defects?strip=${encodeURIComponent(strip)}`;
     const whatIf = `#/thresholds?strip=${encodeURIComponent(strip)}`;
     this.element = h("div", { class: "view" },
-      h("header", {}, h("h1", {}, `Strip ${coil(strip)}`), this.about,
+      h("header", {}, h("h1", {}, stripTitle(strip)), this.about,
         isUnnamed(strip) ? null
           : h("a", { class: "button", href: reportUrl(strip), target: "_blank" }, "Report"),
         h("a", { class: "button", href: list }, "List of defects"),

@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
-import { coil, number, plural } from "../format.js";
+import { coil, number, plural, stripTitle } from "../format.js";
 import { defectCard } from "../parts/defect_card.js";
 import { gradeChip } from "../parts/sign.js";
 import { ThresholdRow } from "../parts/threshold_row.js";
@@ -112,7 +112,7 @@ class ThresholdsView {
 
   _stripPanel(strip) {
     const grades = strip.verdict_then?.grades ?? this.store.config.grading?.grades ?? [];
-    return h("section", { class: "panel" }, h("h2", {}, `Strip ${coil(strip.strip)}`),
+    return h("section", { class: "panel" }, h("h2", {}, stripTitle(strip.strip)),
       h("p", { class: "large" }, remaining(strip)),
       strip.grade_now ? h("p", {}, "Grade: ", gradeChip(strip.grade_now, grades), " now, ",
         gradeChip(strip.grade_then, grades), " then") : null);
