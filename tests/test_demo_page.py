@@ -42,7 +42,8 @@ def test_the_demos_page_answers_until_ctrl_c_ends_everything(tmp_path: Path) -> 
     ):
         try:
             until_s = time.monotonic() + START_S_MAX
-            url, strips = "", []
+            url = ""
+            strips: list[Any] = []
             while not strips:
                 assert time.monotonic() < until_s, log.read_text()
                 assert demo.poll() is None, log.read_text()

@@ -127,7 +127,8 @@ def _sessions(reader: JournalReader, config: Config) -> dict[str, Booked]:
         "SELECT camera, session, first_seq, last_seq, max(t_ns) FROM coverage GROUP BY camera"
     ):
         found[camera] = Booked(*row)
-    if reader.rows("SELECT 1 FROM open_strip LIMIT 1"):
+    is_open = {camera for (camera,) in reader.rows("SELECT camera FROM open_strip")}
+    if any(one.name in is_open for one in config.cameras):
         return {}
     for topic, payload in backward(reader, "strip_start", ("topic", "payload"), 1):
         start = parse_event(topic.encode(), payload)

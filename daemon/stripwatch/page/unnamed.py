@@ -90,7 +90,9 @@ class Unnamed(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The same as long as no camera begins a new session."""
-        names = ",".join(f"{camera}:{one.name}" for camera, one in sorted(self.sessions.items()))
+        names = ",".join(
+            f"{camera}:{one.name}:{one.base}" for camera, one in sorted(self.sessions.items())
+        )
         return f"{zlib.crc32(names.encode()):08x}"
 
     @property
