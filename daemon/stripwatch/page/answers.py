@@ -96,7 +96,7 @@ async def strip(request: Request) -> Response:
 
     def read(table: StripTable) -> bytes:
         items = {
-            **strip_items(table.record(), desk.config.grading),
+            **strip_items(table.record(), desk.config.grading, table.open_marks),
             "stream": table.stream,
             "first_seq": table.first_seq,
             "last_seq": table.last_seq,

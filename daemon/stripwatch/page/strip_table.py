@@ -29,7 +29,7 @@ from stripwatch.page.defect_rows import (
     nearest_edge_mm,
     place_of,
 )
-from stripwatch.wire.event import Defect, DefectClosed, NumberedEvent, Review, StripStart
+from stripwatch.wire.event import Defect, DefectClosed, NumberedEvent, Periodic, Review, StripStart
 
 ALIGNMENT = 8
 _TYPES = {"f64": "<f8", "f32": "<f4", "u8": "u1"}
@@ -78,6 +78,7 @@ class StripTable:
         self._closed_rows: dict[str, int] = {}  # of whole ones
         self._superseded_by: dict[int, int] = {}  # row of a piece: seq of its whole
         self._cameras: set[str] = set()  # that have begun it
+        self.open_marks: set[str] = set()  # roll marks that go on
 
     @property
     def size(self) -> int:
@@ -165,6 +166,10 @@ class StripTable:
         self.first_seq = self.first_seq or event.seq
         if isinstance(event, StripStart):
             self._cameras.add(event.camera)
+        if isinstance(event, Periodic) and event.state != "closed":
+            self.open_marks.add(event.mark)
+        elif isinstance(event, Periodic):
+            self.open_marks.discard(event.mark)
         if isinstance(event, Defect | DefectClosed):
             self._add_row(event)
 

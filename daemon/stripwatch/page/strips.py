@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from stripwatch.config.grading import Grading
@@ -85,8 +85,10 @@ def _strip_item(strip: str, events: list[StripStart | StripEnd]) -> dict[str, An
     }
 
 
-def strip_items(record: StripRecord, grading: Grading) -> dict[str, Any]:
-    """A strip with what is not a defect."""
+def strip_items(
+    record: StripRecord, grading: Grading, open_marks: Set[str] = frozenset()
+) -> dict[str, Any]:
+    """A strip with what is not a defect; `open_marks` are names of roll marks that go on."""
     verdict = grade(grading, record) if grading.rules else None
     counts: dict[str, Counter[str]] = {}
     for flaw in record.defects:
@@ -134,6 +136,7 @@ def strip_items(record: StripRecord, grading: Grading) -> dict[str, Any]:
                 "teeth": mark.teeth,
                 "missed_teeth": mark.missed_teeth,
                 "p_value": mark.p_value,
+                "is_open": mark.name in open_marks,
             }
             for mark in record.marks
         ],

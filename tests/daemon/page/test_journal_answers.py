@@ -27,6 +27,7 @@ from stripwatch.wire.event import (
     DefectClosed,
     FrameRange,
     NumberedEvent,
+    Periodic,
     Review,
     build_event,
     with_number,
@@ -203,6 +204,35 @@ def test_a_strip_has_coverage_gaps_verdict_and_zones(
         report = client.get(f"/api/strips/{STRIP}/report")
         assert STRIP in report.text
         assert "script-src" not in report.headers["content-security-policy"]
+
+
+def test_a_roll_mark_goes_on_until_it_is_closed(opened: Opened, journal_config: Config) -> None:
+    write_journal(Path(journal_config.journal.folder or ""), MadeStrip())
+    mark = Periodic(
+        stream="s",
+        seq=1,
+        camera="top",
+        strip=STRIP,
+        session="x",
+        frame_seq=1,
+        state="opened",
+        mark="top-1",
+        side="top",
+        lane_mm=400.0,
+        period_mm=1885.0,
+        rolls=("work roll",),
+        first_mm=1000.0,
+        last_mm=10_425.0,
+        teeth=6,
+        missed_teeth=0,
+        p_value=1e-9,
+        t_ns=9,
+    )
+    with opened() as client:
+        for state, goes_on in (("opened", True), ("updated", True), ("closed", False)):
+            append(journal_config, msgspec.structs.replace(mark, state=state))
+            (item,) = client.get(f"/api/strips/{STRIP}").json()["marks"]
+            assert (item["mark"], item["is_open"]) == ("top-1", goes_on)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,23 @@ test("gaps are hatched and roll marks are joined by a line with a stroke at each
   assert.ok(column.includes(packed(HATCH)));
 });
 
+test("a roll mark that goes on is dashed from its newest tooth to the strip's end", () => {
+  const model = someStrip(0, 9_500);
+  const [mark] = model.sides[0].marks;
+  const window = { fromMm: 0, toMm: 10_000 };
+  const scale = new Scale(window, WIDTH, bands(model, HEIGHT)[0]);
+  const y = Math.round(scale.y(400));
+  Object.assign(mark, { firstMm: 1000, lastMm: 5000 });
+  const beyond = () => [...painted(model, window).pixels.subarray(
+    y * WIDTH + Math.round(scale.x(5000)) + 2, (y + 1) * WIDTH)]
+    .map((pixel) => pixel === packed(MARK));
+  assert.ok(!beyond().includes(true));
+  mark.isOpen = true;
+  const count = beyond().filter(Boolean).length;
+  assert.ok(Math.abs(count - (4500 * scale.alongPx) / 2) < 8, `${count} pixels`);
+  assert.ok(beyond().lastIndexOf(true) <= 4500 * scale.alongPx);
+});
+
 test("a whole strip of 15 km with 200,000 defects shows every one", () => {
   const model = someStrip(200_000, 15_000_000);
   const window = { fromMm: 0, toMm: 15_000_000 };

@@ -204,6 +204,7 @@ function markOf(mark) {
   return {
     mark: mark.mark, laneMm: mark.lane_mm, periodMm: mark.period_mm, rolls: mark.rolls,
     firstMm: mark.first_m * 1000, lastMm: mark.last_m * 1000,
+    isOpen: mark.is_open ?? mark.state !== "closed",
   };
 }
 

@@ -7,7 +7,7 @@ import { Defects } from "./defects.js";
  *   acrossMm: [number, number], cause: string}} Gap
  * A roll's marks.
  * @typedef {{mark: string, laneMm: number, periodMm: number, firstMm: number, lastMm: number,
- *   rolls: string[]}} RollMark
+ *   rolls: string[], isOpen?: boolean}} RollMark
  * A stretch whose rules give it a grade. @typedef {{fromMm: number, toMm: number,
  *   rank: number, grade: string}} Zone
  */

@@ -11,6 +11,7 @@ const LAYOUT = { gapPx: 10, zonePx: 8 };
 const SMALL_LAYOUT = { gapPx: 4, zonePx: 4 };
 /** Beyond so many in view signs would only cover each other: dots are left. */
 export const GLYPHS_MAX = 1500;
+const DASH_PX = 5;
 const DOT_PX = 2;
 const DOT_SPARSE_PX = 4;
 const DOTS_DENSE_FROM = 12_000;
@@ -90,7 +91,7 @@ export function paint(raster, model, window, isSmall = false) {
     if (isSmall || inView > DOTS_DENSE_FROM) paintDots(raster, band, scale, window, DOT_PX);
     else if (inView > GLYPHS_MAX) paintDots(raster, band, scale, window, DOT_SPARSE_PX);
     else paintSigns(raster, band, scale, window, inView > DENSE_FROM ? SIGN_DENSE_PX : SIGN_PX);
-    paintMarks(raster, band, scale);
+    paintMarks(raster, band, scale, model.lengthMm);
   }
 }
 
@@ -118,18 +119,27 @@ function paintSheet(raster, model, { side, top, bottom }, scale) {
 }
 
 /** A line through the teeth, and a stroke where each tooth is expected, where there is room. */
-function paintMarks(raster, { side }, scale) {
+function paintMarks(raster, { side }, scale, endMm) {
   for (const mark of side.marks) {
     const y = Math.round(scale.y(mark.laneMm));
     const left = Math.round(scale.x(mark.firstMm));
     const right = Math.round(scale.x(mark.lastMm));
     raster.rect(left, y, right + 1, y + 1, LANE);
+    if (mark.isOpen) paintDashes(raster, y, right, Math.round(scale.x(endMm)));
     const stepPx = mark.periodMm * scale.alongPx;
     if (stepPx < 6) continue;
     const first = Math.max(0, Math.floor(-left / stepPx));
     for (let x = left + first * stepPx; x <= right + 1 && x < raster.width; x += stepPx) {
       raster.rect(Math.round(x), y - 5, Math.round(x) + 1, y + 6, LANE);
     }
+  }
+}
+
+/** A mark that goes on: the daemon tells of its newest tooth now and then. */
+function paintDashes(raster, y, left, right) {
+  const from = Math.max(left, left + Math.floor(-left / (2 * DASH_PX)) * 2 * DASH_PX);
+  for (let x = from; x < Math.min(right, raster.width); x += 2 * DASH_PX) {
+    raster.rect(x, y, Math.min(x + DASH_PX, right), y + 1, LANE);
   }
 }
 
