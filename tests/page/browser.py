@@ -119,7 +119,7 @@ class Browser:
         """The value of an expression of JavaScript, evaluated in the page."""
         return self._ask("run", code=code)
 
-    def wait(self, code: str, timeout_ms: int = 15_000) -> Any:
+    def wait(self, code: str, timeout_ms: int = 30_000) -> Any:
         """Wait until an expression is true; its value."""
         return self._ask("wait", code=code, timeout_ms=timeout_ms)
 

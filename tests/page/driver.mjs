@@ -16,7 +16,7 @@ const browser = await chromium.launch({
   // Chromium's sandbox does not work for root, as in a container.
   args: ["--no-sandbox", "--force-color-profile=srgb", "--hide-scrollbars"],
 });
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 30_000; // of a machine that has much else to do
 let page = null;
 let errors = [];
 let traffic = [];

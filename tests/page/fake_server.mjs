@@ -75,7 +75,8 @@ function detailOf({ stripM, isEnded }) {
     gaps: SIDES.map((side) => ({ camera: side, side, cause: "overload", from_m: stripM * 0.4,
       to_m: stripM * 0.41, length_m: stripM * 0.01, across_mm: [0, 1000], seq: 1 })),
     marks: [{ mark: "m", side: "top", lane_mm: 400, period_mm: 1885, rolls: ["work roll"],
-      first_m: stripM * 0.2, last_m: stripM * 0.6, teeth: 9, missed_teeth: 1, p_value: 1e-9 }],
+      first_m: stripM * 0.2, last_m: stripM * 0.6, teeth: 9, missed_teeth: 1, p_value: 1e-9,
+      is_open: false }],
     zones: [], edges_mm: {}, reviews: 0, models: [] };
 }
 

@@ -275,4 +275,5 @@ def test_defects_appear_as_they_are_found(page: Browser, line: PageLine) -> None
     browser.wait(f"{MAP}.model.count > {before[0]} && {MAP}.model.lengthMm > {before[1]} + 4000")
     assert browser.run(f"{MAP}.isFollowing")
     again = [one["path"] for one in browser.traffic() if one["path"].endswith("/defects")]
-    assert len(again) <= len(asked) + 1  # once more where a defect closed whose pieces were loaded
+    # Now and then, where a defect closed whose pieces were loaded; not with every event.
+    assert len(again) <= len(asked) + 3
