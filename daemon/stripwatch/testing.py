@@ -196,17 +196,27 @@ def fake_line(
             if pattern == "sub":
                 camera.recv()  # the daemon has subscribed
             line.wait(lambda: pipeline.publisher.subscriptions > 0)
-            try:
+            with _ended(pipeline):
                 yield line
-            except BaseException:
-                # A test that fails leaves no threads and files to the others.
-                pipeline.stop()
-                pipeline.join(WAIT_S)
-                raise
-            pipeline.stop()
-            if not pipeline.join(WAIT_S):
-                raise TimeoutError("the line did not stop in time")
             line.read()
         finally:
             pipeline.stop()
             context.destroy(linger=0)
+
+
+@contextmanager
+def _ended(pipeline: Pipeline) -> Iterator[None]:
+    """Stop a pipeline after a block, also after one that fails: no thread or file outlives it.
+
+    Raises:
+        TimeoutError: it did not stop in time.
+    """
+    try:
+        yield
+    except BaseException:
+        pipeline.stop()
+        pipeline.join(WAIT_S)
+        raise
+    pipeline.stop()
+    if not pipeline.join(WAIT_S):
+        raise TimeoutError("the line did not stop in time")
