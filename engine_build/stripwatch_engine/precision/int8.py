@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -19,6 +20,7 @@ from stripwatch_engine.models.reference import first_line
 
 OPSET_FLOAT16_SCALES = 21  # Q/DQ take float16 scales from 19 on; converters are tested with 21
 QUANTIZED = ["Conv", "ConvTranspose", "Gemm", "MatMul"]
+IMAGE_CHANNELS_MAX = 3  # what reads no more channels reads the image itself
 
 
 def quantize_model(
@@ -91,11 +93,13 @@ def quantize_model(
 def _sensitive_convolutions(model: onnx.ModelProto) -> list[str]:
     """Names of the convolutions that lose far more accuracy in int8 than they gain speed.
 
-    Grouped convolutions, such as depthwise ones: their channels differ too much for one scale
-    (Sheng et al., "A Quantization-Friendly Separable Convolution for MobileNets",
+    The first one, which reads the image: all that follows sees its rounding, and it has the fewest
+    products. Grouped convolutions, such as depthwise ones: their channels differ too much for one
+    scale (Sheng et al., "A Quantization-Friendly Separable Convolution for MobileNets",
     arXiv:1803.08607). Convolutions whose output is a single pixel, as in squeeze-and-excitation:
     each rounding scales a whole channel. docs/engine-build-results.md has the figures.
     """
+    weights = {entry.name: list(entry.dims) for entry in model.graph.initializer}
     shapes = {
         value.name: [side.dim_value for side in value.type.tensor_type.shape.dim]
         for value in onnx.shape_inference.infer_shapes(model).graph.value_info
@@ -106,6 +110,7 @@ def _sensitive_convolutions(model: onnx.ModelProto) -> list[str]:
         if node.op_type == "Conv"
         and (
             any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
+            or weights.get(node.input[1], [0, math.inf])[1] <= IMAGE_CHANNELS_MAX
             or shapes.get(node.output[0], [])[2:] == [1, 1]
         )
     ]
@@ -148,7 +153,10 @@ def quantize_openvino(
         if node.get_type_name() == "GroupConvolution"
         or (
             node.get_type_name() == "Convolution"
-            and [str(side) for side in node.get_output_partial_shape(0)][2:] == ["1", "1"]
+            and (
+                node.get_input_shape(1)[1] <= IMAGE_CHANNELS_MAX
+                or [str(side) for side in node.get_output_partial_shape(0)][2:] == ["1", "1"]
+            )
         )
     }
 

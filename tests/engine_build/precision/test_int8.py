@@ -88,15 +88,16 @@ def test_scales_are_symmetric_and_weights_have_one_per_channel(
     model = quantized(blobs, deployment)
     constants = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
     pairs = [node for node in model.graph.node if node.op_type.lower().endswith("quantizelinear")]
-    assert len(pairs) >= 12  # two for each image and weight
+    assert len(pairs) >= 8  # two for each image and weight that is rounded
     for node in pairs:
         _, scale, zero = node.input
         assert constants[zero].dtype == np.int8
         assert not constants[zero].any()
         assert (constants[scale] > 0).all()
     makers = {node.output[0]: node for node in model.graph.node}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    assert len(convolutions) == 3
+    first, *convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert first.name == "/first/Conv"  # reads the image and stays float32
+    assert len(convolutions) == 2
     for node in convolutions:
         image, weight = (makers[name] for name in node.input[:2])
         assert image.op_type == weight.op_type == "DequantizeLinear"
@@ -130,7 +131,7 @@ def squeezed(tmp_path: Path, request: pytest.FixtureRequest) -> Net:
     return save_net(tmp_path, "squeezed", Squeezed(request.param).eval(), card)
 
 
-def test_convolutions_of_groups_and_of_single_pixels_stay_float32(squeezed: Net) -> None:
+def test_convolutions_of_the_image_of_groups_and_of_single_pixels_stay_float32(squeezed: Net) -> None:
     """So do their images and weights; the others are rounded."""
     loaded = load_deployment(Composition(models=(str(squeezed.path),)), SHAPE)
     model = quantized(squeezed, one_opset(loaded, OPSET_FLOAT16_SCALES))
@@ -141,7 +142,7 @@ def test_convolutions_of_groups_and_of_single_pixels_stay_float32(squeezed: Net)
         if node.op_type == "Conv"
     }
     assert rounded == {
-        "/first/Conv": [True, True],
+        "/first/Conv": [False, False],
         "/squeeze/Conv": [False, False],
         "/second/Conv": [False, False],
         "/last/Conv": [True, True],
@@ -214,7 +215,7 @@ def test_openvino_quantizes_the_model_and_not_what_is_around_it(blobs: Net, tmp_
             takers |= {
                 taker.get_node().get_friendly_name() for taker in node.output(0).get_target_inputs()
             }
-    assert len(takers) >= 3
+    assert len(takers) >= 2
     assert all(re.match(r"model0/(?!p)", name) for name in takers), takers
 
 
@@ -236,7 +237,7 @@ def test_openvino_keeps_the_same_convolutions_in_float32(squeezed: Net, tmp_path
                 source = source.input_value(0).get_node()
             if source.get_type_name() == "FakeQuantize":
                 rounded.add(node.get_friendly_name().split("/")[3])
-    assert rounded == {"first", "last"}
+    assert rounded == {"last"}
 
 
 def test_int8_for_openvino_without_nncf_names_the_extra(
