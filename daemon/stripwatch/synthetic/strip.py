@@ -85,16 +85,18 @@ class SyntheticStrip:
         first = index * lines
         image = self._background.lines(first, lines)
         mask = np.zeros((lines, pixels), np.uint8)
-        first_block = max(0, first - LINES_MAX) // BLOCK_LINES
-        for block in range(first_block, (first + lines - 1) // BLOCK_LINES + 1):
-            for defect in self._block(block):
-                defect.draw(image, mask, first)
-        for tooth in self._teeth(first, first + lines):
-            tooth.draw(image, mask, first)
-        for scratch in self._scratches:
-            scratch.draw(image, mask, first)
+        for defect in self.defects(first, first + lines):
+            defect.draw(image, mask, first)
         np.clip(image, 0, 255, out=image)
         return SyntheticFrame(image.astype(np.uint8), mask)
+
+    def defects(self, first: int, end: int) -> Iterator[Defect]:
+        """All that is drawn on lines [first, end), harmless marks too, and some beyond them."""
+        first_block = max(0, first - LINES_MAX) // BLOCK_LINES
+        for block in range(first_block, (end - 1) // BLOCK_LINES + 1):
+            yield from self._block(block)
+        yield from self._teeth(first, end)
+        yield from self._scratches
 
     def _teeth(self, first: int, end: int) -> Iterator[Stamp]:
         """The teeth of all roll marks that reach into some lines, inside the strip's edges."""

@@ -16,6 +16,7 @@ from stripwatch_train.data.folds import make_folds
 from stripwatch_train.data.images import load_image
 from stripwatch_train.data.masks import load_mask
 from stripwatch_train.data.synthesize import PIXELS_MIN, synthesize
+from stripwatch_train.data.varied import VariedStrip
 
 SHAPE = (32, 160)
 
@@ -68,6 +69,22 @@ def test_a_clean_strip_can_be_had(tmp_path: Path) -> None:
     assert any(sample.masks for sample in open_data_set(tmp_path / "dense").samples)
 
 
+def test_a_share_of_the_strips_can_be_varied(tmp_path: Path) -> None:
+    """Spread evenly; the others are those that come without it, pixel for pixel."""
+    synthesize(tmp_path / "mixed", 96, frame_shape=SHAPE, defects_per_1000_lines=8, varied=0.5)
+    samples = open_data_set(tmp_path / "mixed").samples
+    kinds = {1_000_000: "strip", 1_000_001: "varied", 1_000_002: "strip", 1_000_003: "varied"}
+    by_name = {sample.name: sample for sample in samples}
+    assert len(by_name) == 96
+    for seed, kind in kinds.items():
+        strip = (VariedStrip if kind == "varied" else SyntheticStrip)(seed, SHAPE, 8)
+        for index in range(24):
+            sample, frame = by_name[f"{kind}-{seed}-{index:02d}.png"], strip.frame(index)
+            assert sample.group == f"{kind}-{seed}"
+            np.testing.assert_array_equal(load_image(sample), frame.pixels)
+            np.testing.assert_array_equal(load_mask(sample, SHAPE), frame.mask)
+
+
 def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     """Before anything is written."""
     for arguments, words in (
@@ -75,6 +92,8 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         ({"frames": 1, "seed": -1}, "seed -1: give 0 or more"),
         ({"frames": 1, "defects_per_1000_lines": -0.5}, "-0.5 defects in 1000 lines: give 0 to"),
         ({"frames": 1, "defects_per_1000_lines": float("nan")}, "nan defects"),
+        ({"frames": 1, "varied": 1.5}, "1.5 of the strips varied: give a share from 0 to 1"),
+        ({"frames": 1, "varied": float("nan")}, "nan of the strips varied"),
         ({"frames": 1, "frame_shape": (256, 15)}, "frames of 15 pixels: give 16 or more"),
     ):
         with pytest.raises(ConfigError, match=words):
@@ -108,6 +127,10 @@ def test_the_command_prints_which_strips_it_wrote(
     assert main([*command, "--seed", "5"]) == ExitCode.OK
     printed = capsys.readouterr().out
     assert printed == f"{out}: 30 frames of 2 strips, seeds 5 to 6\n"
+    others = [*command[:-1], str(tmp_path / "varied"), "--varied"]
+    assert main(others) == ExitCode.OK
+    assert len(list((tmp_path / "varied" / "images").glob("varied-*"))) == 30
+    capsys.readouterr()
     assert main(command) == ExitCode.CONFIG
     assert "exists and is not empty" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -130,6 +130,17 @@ def _add_synthesize(commands: argparse._SubParsersAction[argparse.ArgumentParser
         metavar="D",
         help="on average (default: %(default)g, which leaves about a third of the frames clean)",
     )
+    parser.add_argument(
+        "--varied",
+        type=float,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        metavar="SHARE",
+        help="of the strips, 0 to 1, show in each frame other steel, as real strip does: light, "
+        "grain, streaks, scale, rolled patterns, oil, water, paint, shadows, edges, blur, noise "
+        "(default: 0; without a number: 1)",
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.set_defaults(command=_synthesize)
 
@@ -214,6 +225,7 @@ def _synthesize(args: argparse.Namespace) -> ExitCode:
             seed=args.seed,
             frame_shape=parse_shape("--frame", args.frame),
             defects_per_1000_lines=args.defects_per_1000_lines,
+            varied=args.varied,
             progress=progress.show,
         )
     last = args.seed + strips - 1

@@ -11,6 +11,7 @@ from stripwatch.errors import ConfigError
 from stripwatch.service.console import Progress
 from stripwatch.synthetic import CLASSES, SyntheticStrip
 from stripwatch_train.data.formats.coco_writer import LabelledImage, write_coco
+from stripwatch_train.data.varied import VariedStrip
 
 TRAINING_SEEDS = 1_000_000  # strips with seeds from here on are for training, below for evaluation
 FRAMES_PER_STRIP = 24  # then comes a strip of other light and texture
@@ -27,6 +28,7 @@ def synthesize(
     seed: int = TRAINING_SEEDS,
     frame_shape: tuple[int, int] = FRAME_SHAPE,
     defects_per_1000_lines: float = DEFECTS_PER_1000_LINES,
+    varied: float = 0.0,
     progress: Progress = lambda *_: None,
 ) -> int:
     """Write frames and their masks as a data set; the same arguments write the same bytes.
@@ -40,6 +42,7 @@ def synthesize(
         seed: of the first strip.
         frame_shape: lines, pixels.
         defects_per_1000_lines: on average; 0 for clean frames.
+        varied: share of the strips that vary from frame to frame as real ones do, spread evenly.
         progress: called before each frame.
 
     Returns:
@@ -55,9 +58,11 @@ def synthesize(
         raise ConfigError(f"seed {seed}: give 0 or more")
     if not 0 <= defects_per_1000_lines <= 1000:
         raise ConfigError(f"{defects_per_1000_lines} defects in 1000 lines: give 0 to 1000")
+    if not 0 <= varied <= 1:
+        raise ConfigError(f"{varied} of the strips varied: give a share from 0 to 1")
     if frame_shape[1] < PIXELS_MIN:
         raise ConfigError(f"frames of {frame_shape[1]} pixels: give {PIXELS_MIN} or more")
-    images = _images(frames, seed, frame_shape, defects_per_1000_lines)
+    images = _images(frames, seed, frame_shape, defects_per_1000_lines, varied)
 
     def shown() -> Iterator[LabelledImage]:
         for done, image in enumerate(images):
@@ -69,13 +74,15 @@ def synthesize(
 
 
 def _images(
-    frames: int, seed: int, frame_shape: tuple[int, int], rate: float
+    frames: int, seed: int, frame_shape: tuple[int, int], rate: float, varied: float
 ) -> Iterator[LabelledImage]:
     for number in range(frames):
-        index = number % FRAMES_PER_STRIP
+        done, index = divmod(number, FRAMES_PER_STRIP)
         if index == 0:
-            strip = SyntheticStrip(seed + number // FRAMES_PER_STRIP, frame_shape, rate)
+            is_varied = int((done + 1) * varied) > int(done * varied)
+            kind = VariedStrip if is_varied else SyntheticStrip
+            strip = kind(seed + done, frame_shape, rate)
         frame = strip.frame(index)
         _, data = cv2.imencode(".png", frame.pixels, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
-        name = f"strip-{strip.seed}"
+        name = f"{'varied' if is_varied else 'strip'}-{strip.seed}"
         yield LabelledImage(f"{name}-{index:02d}.png", data.tobytes(), frame.mask, name)
