@@ -33,6 +33,10 @@ def cut_edges(random: Random, image: Image) -> NDArray[np.bool_]:
             uneven = 1 + 0.3 * texture(random, (lines, pixels), 6, 2)
             band = np.exp(-((distance / width) ** 2)) * uneven
             image *= 1 + random.uniform(-0.6, 0.8) * band.astype(np.float32)
+        if random.random() < 0.35:  # its side, or a bevel, with a brightness of its own
+            width = log_uniform(random, 8, 90)
+            beside = np.clip(0.5 + (width - distance) / log_uniform(random, 1, 6), 0, 1)
+            image *= 1 + (random.uniform(0.3, 1.9) - 1) * beside.astype(np.float32)
         inside *= np.clip(0.5 + distance / log_uniform(random, 0.8, 12), 0, 1)
     dark = random.uniform(0, 14)
     image += (1 - inside) * (dark - image)

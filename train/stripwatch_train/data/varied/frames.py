@@ -6,6 +6,8 @@ with harmless marks that `stripwatch.synthetic` does not have. Only defects are 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,7 +91,7 @@ class VariedStrip:
             level = float(lit[inside].mean())
             scale = level / PLAIN_LEVEL
             if area.any():
-                scale *= log_uniform(random, 0.75, 1.6)
+                scale *= log_uniform(random, 0.8, 1.6)
                 contrast = float(np.abs(change[area > 0]).mean())
                 scale = max(scale, CLEAR * float(np.median(rough[area > 0])) / contrast)
                 if scale > CONTRAST_MAX or level < DARK:
@@ -101,6 +103,7 @@ class VariedStrip:
 
 
 def _roughness(image: Image) -> Image:
-    """Deviation of grey levels around each pixel, at the scale of defects."""
-    detail = blurred(image, 2) - blurred(image, 30)
-    return np.sqrt(blurred(detail**2, 30))
+    """Deviation of grey levels around each pixel, at the scales of defects."""
+    smooth = [blurred(image, sigma) for sigma in (2, 10, 40)]
+    details = [fine - coarse for fine, coarse in pairwise(smooth)]
+    return np.sqrt(blurred(np.max(np.square(details), axis=0), 30))

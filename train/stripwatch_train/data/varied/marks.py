@@ -25,7 +25,7 @@ def add_marks(random: Random, image: Image) -> None:
     """Draw some marks of each kind, or none."""
     for chance, draw in (
         (0.35, _shadow),
-        (0.35, _oil),
+        (0.5, _oil),
         (0.2, _water),
         (0.2, _paint),
         (0.2, _writing),
@@ -49,13 +49,13 @@ def _oil(random: Random, image: Image) -> None:
     """Stains that darken the steel and blur its grain, with a soft border, often drawn out."""
     covered = np.zeros(image.shape, np.float32)
     for _ in range(random.integers(1, 6)):
-        size = log_uniform(random, 40, 300)
+        size = log_uniform(random, 25, 300)
         side = (int(size * log_uniform(random, 0.6, 3)), int(size))
         _add_anywhere(random, covered, blob(random, side, random.uniform(0.05, 0.4)))
-    covered = blurred(np.clip(covered, 0, 1), log_uniform(random, 7, 26))
+    covered = blurred(np.clip(covered, 0, 1), log_uniform(random, 5, 26))
     smooth = blurred(image, log_uniform(random, 1.5, 4))
     image += covered * random.uniform(0, 0.8) * (smooth - image)
-    image *= 1 - covered * random.uniform(-0.12, 0.3)
+    image *= 1 - covered * random.uniform(-0.2, 0.35)
 
 
 def _water(random: Random, image: Image) -> None:

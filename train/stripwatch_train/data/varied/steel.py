@@ -37,20 +37,25 @@ def light(random: Random, shape: Shape) -> Image:
 
 def surface(random: Random, shape: Shape) -> Image:
     """What plain steel reflects, relative, about 1; float32 [lines, pixels]."""
-    reflected = np.ones(shape, np.float32)
+    rough = np.zeros(shape, np.float32)
     for _ in range(random.integers(1, 4)):
-        reflected += _grain(random, shape)
+        rough += _grain(random, shape)
     if random.random() < 0.8:
-        reflected += _streaks(random, shape)
+        rough += _streaks(random, shape)
+    if random.random() < 0.5:  # rougher here, smoother there
+        size = log_uniform(random, 30, 300)
+        place = texture(random, shape, size * log_uniform(random, 0.5, 4), size)
+        rough *= np.clip(1 + random.uniform(0.2, 0.9) * place, 0.1, 2.5)
+    reflected = 1 + rough
     if random.random() < 0.25:  # chatter of the mill, across
         across = texture(random, (shape[1], shape[0]), 1e3, log_uniform(random, 0.8, 12))
         reflected += log_uniform(random, 0.003, 0.04) * across[:1].T
-    for _ in range(random.integers(0, 3)):
+    for _ in range(random.integers(0, 4)):
         reflected += _clouds(random, shape)
     if random.random() < 0.35:
         reflected += _flakes(random, shape)
-    if random.random() < 0.15:
-        reflected += _bands(random, shape[1])
+    if random.random() < 0.35:
+        reflected += _bands(random, shape)
     return np.clip(reflected, 0.3, 2.5)
 
 
@@ -92,17 +97,20 @@ def _flakes(random: Random, shape: Shape) -> Image:
     drawn = texture(random, shape, length, width)
     flakes = np.zeros(shape, np.float32)
     for _ in range(random.integers(1, 3)):
-        flakes += random.uniform(-0.09, 0.09) * (drawn > random.uniform(-0.5, 1.3))
+        flakes += random.uniform(-0.14, 0.14) * (drawn > random.uniform(-0.5, 1.3))
     # They cover a part of the strip.
     size = log_uniform(random, 60, 400)
     cover = np.clip(texture(random, shape, size, size) + random.uniform(-0.5, 2), 0, 1)
     return np.asarray(blurred(flakes, log_uniform(random, 0.3, 3)) * cover, np.float32)
 
 
-def _bands(random: Random, pixels: int) -> Image:
-    """Bright or dark bands along the whole frame with straight sides, as wipers leave them."""
+def _bands(random: Random, shape: Shape) -> Image:
+    """Bright or dark bands along the frame with straight sides, as wipers and guides leave them."""
+    lines, pixels = shape
     bands = np.zeros((1, pixels), np.float32)
-    for _ in range(random.integers(1, 6)):
-        start, width = random.integers(pixels), int(log_uniform(random, 20, 400))
-        bands[:, start : start + width] += random.uniform(-0.2, 0.3)
-    return np.asarray(blurred(np.tile(bands, (3, 1)), log_uniform(random, 0.5, 8))[:1], np.float32)
+    for _ in range(random.integers(1, 8)):
+        start, width = random.integers(pixels), int(log_uniform(random, 14, 400))
+        bands[:, start : start + width] += random.uniform(-0.3, 0.4)
+    bands = blurred(np.tile(bands, (3, 1)), log_uniform(random, 0.5, 8))[:1]
+    along = np.clip(1 + 0.5 * texture(random, (lines, 4), 60, 0.3)[:, :1], 0, 2)
+    return np.asarray(bands * along, np.float32)
