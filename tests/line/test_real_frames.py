@@ -94,7 +94,7 @@ def test_real_frames_are_all_accounted_for_and_masks_are_the_engines(
     frames = [np.frombuffer(frame.payload, np.uint8).reshape(SHAPE) for frame in source.frames()]
     found: dict[tuple[str, int], Pixels] = defaultdict(lambda: np.zeros(SHAPE, np.uint8))
     defects = [event for event in events if isinstance(event, Defect)]
-    assert defects, "the embedded model finds something on any real strip"
+    assert defects, "the model finds something among these frames, which have defects"
     for event in defects:
         mask = decode_severstal(event.rle, SHAPE)
         assert np.array_equal(mask, decode_coco(event.rle_coco, SHAPE))
