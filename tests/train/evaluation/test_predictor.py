@@ -29,6 +29,7 @@ from stripwatch.synthetic import SyntheticStrip
 from stripwatch_engine.graph.compose import compose_inspection_graph
 from stripwatch_engine.models.composition import Composition
 from stripwatch_engine.models.deployment import load_deployment
+from stripwatch_engine.models.model_card import load_card
 from stripwatch_engine.verify.agreement import run_graph
 from stripwatch_train.evaluation.engine_runner import EngineRunner, Prediction
 from stripwatch_train.evaluation.predictor import RUNNERS_MAX, open_predictor
@@ -76,7 +77,7 @@ def test_a_prediction_equals_the_output_of_the_float32_graph() -> None:
     wanted = run_graph(graph, frames, deployment.classes, None)
     with open_predictor(EDGE) as predictor:
         found = list(predictor.predictions(frames))
-    assert predictor.classes == STRIP_CLASSES
+    assert predictor.classes == load_card(EDGE).classes
     assert max(entry.prob.max() for entry in found) > 200
     for entry, prob in zip(found, wanted.prob, strict=True):
         assert np.abs(entry.prob.astype(int) - prob).max() <= 1
