@@ -131,7 +131,9 @@ def squeezed(tmp_path: Path, request: pytest.FixtureRequest) -> Net:
     return save_net(tmp_path, "squeezed", Squeezed(request.param).eval(), card)
 
 
-def test_convolutions_of_the_image_of_groups_and_of_single_pixels_stay_float32(squeezed: Net) -> None:
+def test_convolutions_of_the_image_of_groups_and_of_single_pixels_stay_float32(
+    squeezed: Net,
+) -> None:
     """So do their images and weights; the others are rounded."""
     loaded = load_deployment(Composition(models=(str(squeezed.path),)), SHAPE)
     model = quantized(squeezed, one_opset(loaded, OPSET_FLOAT16_SCALES))
