@@ -63,9 +63,6 @@ def _config_path(args: argparse.Namespace) -> Path:
 
 
 def _page(args: argparse.Namespace) -> ExitCode:
-    from stripwatch.service.priority import give_way
-
-    give_way()  # first: threads have the niceness of the one that starts them
     from stripwatch.config.load import load_config
     from stripwatch.page.serve import serve
     from stripwatch.service.logs import set_up_logs

@@ -16,6 +16,7 @@ from stripwatch.config.sections import Config
 from stripwatch.errors import AddressError, ConfigError, ExitCode, StripwatchError
 from stripwatch.net.curve import ClientCurve
 from stripwatch.page.application import Application, make_application
+from stripwatch.service.priority import give_way
 from stripwatch.service.sdnotify import Notifier
 
 TICK_S = 0.1
@@ -71,6 +72,7 @@ def serve(
                     is_ready = True
                     log.info("page is open", url=config.page.url)
                     notifier.ready()
+                    give_way()  # only now: beside a busy engine it would hardly start
                 if is_ready and time.monotonic() - report_s >= REPORT_S:
                     report_s = time.monotonic()
                     _report(application, notifier)

@@ -1,7 +1,7 @@
 """What the operator's page costs the line: rates with the page open in three browsers, and without.
 
 A browser is a process that reads the event stream and asks for what the page shows. It stands for
-one on another computer, so it has the lowest priority here: what is measured is the cost of the
+one on another computer, so it gives way here as the page does: what is measured is the cost of the
 page and the daemon. What each has received is counted; a reading of one that starved counts for
 nothing.
 """
@@ -38,9 +38,10 @@ from stripwatch.lab.bench.load_monitor import process_cpu_s
 from stripwatch.lab.bench.measure import DENSE, as_segmentation
 from stripwatch.lab.demo import free_port
 from stripwatch.lab.processes import Process, command_process
+from stripwatch.service.priority import give_way
 from stripwatch.synthetic import CLASSES
 
-ROUNDS = 5  # of with and without in turn
+ROUNDS = 5  # of without, with and without
 BROWSERS = 3
 SHARE = 0.3  # of defective frames
 GOAL = 0.95
@@ -49,7 +50,6 @@ ASKED = ("/api/state", "/api/charts?span=minute", "/api/defects?limit=100")
 START_S_MAX = 60.0
 STOP_S = 10.0
 PORT = 8360
-NICENESS = 19  # of the browsers: the lowest priority
 
 _Count = Any  # ctypes' c_longlong in memory that processes share
 
@@ -73,7 +73,7 @@ def page_cost(
         setup: of the bench.
         engine: model and factory of a real engine; None: one that costs nothing and finds defects
             in a share of the frames, so that the daemon's own capacity is measured.
-        rounds: of with and without in turn.
+        rounds: of without, with and without.
     """
     frames = make_frames(SEED, setup.frame_shape, DENSE)
     pixels = [frame.pixels for frame in frames]
@@ -84,25 +84,25 @@ def page_cost(
     events: list[int] = []  # of each browser in each reading
     answers: list[int] = []
     for _ in range(rounds):
-        for with_page, readings in rates.items():
-            with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder, ExitStack() as stack:
-                config = bench_config(setup, folder)
-                pipeline = stack.enter_context(running_config(config, model, factory))
-                stack.enter_context(feed_process(setup.frames_at, pixels))
-                frames_per_s(pipeline, 0)  # until frames flow
-                if not with_page:
-                    readings.append(frames_per_s(pipeline, setup.seconds))
-                    continue
-                page, browsers = stack.enter_context(_open_page(config, Path(folder)))
+        with tempfile.TemporaryDirectory(prefix="stripwatch-") as folder, ExitStack() as stack:
+            config = bench_config(setup, folder)
+            pipeline = stack.enter_context(running_config(config, model, factory))
+            stack.enter_context(feed_process(setup.frames_at, pixels))
+            frames_per_s(pipeline, 0)  # until frames flow
+            # Before and after, as a daemon's rate changes in its first seconds.
+            without = [frames_per_s(pipeline, setup.seconds)]
+            with _open_page(config, Path(folder)) as (page, browsers):
                 before = [one.events.value for one in browsers]
                 before_s, began_s = process_cpu_s(page.pid), time.monotonic()
-                readings.append(frames_per_s(pipeline, setup.seconds))
+                rates[True].append(frames_per_s(pipeline, setup.seconds))
                 taken_s = time.monotonic() - began_s
                 shares.append((process_cpu_s(page.pid) - before_s) / taken_s)
                 events += [
                     one.events.value - count for one, count in zip(browsers, before, strict=True)
                 ]
                 answers += [one.answers.value for one in browsers]
+            without.append(frames_per_s(pipeline, setup.seconds))
+            rates[False].append(statistics.mean(without))
     figures = ratio_figures(
         "without_page_frames_per_s", rates[False], "with_page_frames_per_s", rates[True]
     )
@@ -172,13 +172,15 @@ def _wait_for(url: str, lookers: int = 0) -> None:
 
 def _browse(address: tuple[str, int], events: _Count, answers: _Count) -> None:
     """Read the event stream, and ask for what a page shows."""
-    os.nice(NICENESS)
     with (
         closing(http.client.HTTPConnection(*address, timeout=60)) as stream,
         closing(http.client.HTTPConnection(*address, timeout=60)) as client,
     ):
         stream.request("GET", "/api/events")
         lines = stream.getresponse()
+        # Only now: beside a busy engine it would hardly start.
+        os.setsid()
+        give_way()
         due_s = time.monotonic()
         while line := lines.readline():
             events.value += line.startswith(b"data:")
