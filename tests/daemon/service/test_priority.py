@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from stripwatch.service.priority import AUTOGROUP, NICENESS
+from stripwatch.service.priority import NICENESS
 
 SCRIPT = """
 import os, threading
@@ -35,21 +35,3 @@ def test_niceness_is_raised_where_it_is_lower_and_never_lowered(before: int) -> 
     command = [sys.executable, "-c", SCRIPT.format(before=before)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(max(before, NICENESS))] * 2
-
-
-@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not group by session")
-def test_a_session_of_its_own_gives_way_whole() -> None:
-    """A niceness counts only inside it; the session of somebody else is left as it is."""
-    script = SCRIPT.format(before=0) + f"print(open({str(AUTOGROUP)!r}).read().split()[-1])"
-    if os.getpriority(os.PRIO_PROCESS, 0) > 0:
-        pytest.skip("these tests run with a higher niceness, which may not be lowered here")
-    before = AUTOGROUP.read_text().split()[-1]
-    for own, expected in ((True, str(NICENESS)), (False, before)):
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            text=True,
-            check=True,
-            start_new_session=own,
-        )
-        assert done.stdout.split()[-1] == expected
