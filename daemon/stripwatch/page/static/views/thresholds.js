@@ -69,6 +69,7 @@ class ThresholdsView {
   }
 
   _changed() {
+    this._say("");
     this._buttons();
     clearTimeout(this._timer);
     this._timer = setTimeout(() => this._ask(), ASK_MS);
@@ -90,7 +91,7 @@ class ThresholdsView {
     try {
       const answer = await api.whatIf({ classes, strip: this.strip.value || null, last: LAST });
       if (turn !== this._turn) return undefined;
-      this._say("");
+      if (this.message.classList.contains("bad")) this._say("");
       return this._show(answer);
     } catch (error) {
       return turn === this._turn ? this._say(error.message, "bad") : undefined;
@@ -138,6 +139,7 @@ class ThresholdsView {
   async _apply() {
     const classes = this.rows.filter((row) => row.isChanged).map((row) => row.wanted);
     this.apply.disabled = true;
+    clearTimeout(this._timer); // what it would ask for is asked for below
     try {
       const answer = await api.applyThresholds({ classes, note: this.note.value.trim() });
       for (const row of this.rows) {
