@@ -6,8 +6,6 @@ import random
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from stripwatch.config.sections import Config
 from stripwatch.errors import ConfigError
@@ -19,7 +17,7 @@ from stripwatch.journal.strips import strip_events
 from stripwatch.service.console import ProgressBar
 from stripwatch.view.audit_folder import Item
 from stripwatch.wire.event import Defect, Gap
-from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
+from stripwatch.wire.frame import BadFrame, FrameHeader, frame_pixels
 
 Sampled = tuple[FrameHeader, bytes]
 
@@ -90,13 +88,6 @@ def _item(header: FrameHeader, payload: bytes, place: CameraPlace) -> tuple[Item
         frame=f"{header.camera} {header.session} {header.seq}",
     )
     try:
-        return item, cv2.imencode(".png", _pixels(header, payload))[1].tobytes()
+        return item, cv2.imencode(".png", frame_pixels(header, payload))[1].tobytes()
     except BadFrame:  # the place can be looked at all the same
         return item, None
-
-
-def _pixels(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
-    if header.codec != "raw":
-        return decode_image(header, payload)
-    check_raw_length(header, len(payload))
-    return np.frombuffer(payload, np.uint8).reshape(header.shape)

@@ -15,7 +15,7 @@ from stripwatch.errors import ConfigError, ExitCode, StorageError
 from stripwatch.feed.sources import Source, SourceFrame, open_source
 from stripwatch.service.console import ProgressBar
 from stripwatch.service.signals import stop_on_signals
-from stripwatch.wire.frame import BadFrame, check_raw_length, decode_image
+from stripwatch.wire.frame import BadFrame, frame_pixels
 
 SUFFIX = {"raw": ".png", "png": ".png", "jpeg": ".jpg"}
 DAMAGED_SHOWN = 5  # by name; all are counted
@@ -115,11 +115,10 @@ def _image(frame: SourceFrame) -> bytes:
     Raises:
         BadFrame: the payload is not what the header says.
     """
-    if frame.recorded and frame.codec != "raw":
-        decode_image(frame.recorded, bytes(frame.payload))
+    header = frame.recorded
+    pixels = frame_pixels(header, frame.payload) if header else None  # a damaged one is refused
     if frame.codec != "raw":
         return bytes(frame.payload)
-    if frame.recorded:
-        check_raw_length(frame.recorded, len(frame.payload))
-    pixels = np.frombuffer(frame.payload, np.uint8).reshape(frame.shape)
+    if pixels is None:
+        pixels = np.frombuffer(frame.payload, np.uint8).reshape(frame.shape)
     return cv2.imencode(".png", pixels)[1].tobytes()

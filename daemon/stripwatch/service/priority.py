@@ -10,7 +10,7 @@ NICENESS = 10  # of the page; the daemon and the cameras have 0
 TASKS = Path("/proc/self/task")
 
 
-def give_way(niceness: int = NICENESS) -> None:
+def give_way() -> None:
     """Raise the niceness of all threads of this process, where it is lower now.
 
     Under systemd the unit has done it, and setpriority(2) is forbidden: no reason not to go on.
@@ -18,8 +18,8 @@ def give_way(niceness: int = NICENESS) -> None:
     counts inside a session only. The share of ours is left: with a tenth of it the page starves
     beside an engine that takes all cores.
     """
-    if os.getpriority(os.PRIO_PROCESS, 0) >= niceness:
+    if os.getpriority(os.PRIO_PROCESS, 0) >= NICENESS:
         return
     with contextlib.suppress(OSError):
         for task in TASKS.iterdir():
-            os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
+            os.setpriority(os.PRIO_PROCESS, int(task.name), NICENESS)

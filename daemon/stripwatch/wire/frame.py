@@ -203,6 +203,18 @@ def decode_image(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
         raise BadFrame(Cause.BAD_CODEC, f"{header.codec}: {error}", header) from None
 
 
+def frame_pixels(header: FrameHeader, payload: bytes | memoryview) -> NDArray[np.uint8]:
+    """The pixels of a payload of any codec, uint8 [lines, pixels]; of `raw` a view of its bytes.
+
+    Raises:
+        BadFrame: the payload is not such a frame of the header's shape.
+    """
+    if header.codec != "raw":
+        return decode_image(header, bytes(payload))
+    check_raw_length(header, len(payload))
+    return np.frombuffer(payload, np.uint8).reshape(header.shape)
+
+
 def _decode(header: FrameHeader, payload: bytes) -> NDArray[np.uint8]:
     assert header.codec != "raw"
     kind = PngImageFile if header.codec == "png" else JpegImageFile

@@ -14,7 +14,7 @@ from stripwatch.errors import ConfigError
 from stripwatch.feed.sources import SourceFrame, open_source
 from stripwatch.synthetic import SyntheticStrip
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.frame import FrameHeader, check_raw_length, decode_image
+from stripwatch.wire.frame import FrameHeader, frame_pixels
 from stripwatch_engine.settings import SYNTHETIC
 from stripwatch_engine.verify.pattern import pattern_frames
 
@@ -133,12 +133,9 @@ def _decode(frame: SourceFrame) -> Frames:
         codec=frame.codec,
     )
     try:
-        if frame.codec != "raw":
-            return decode_image(header, bytes(frame.payload))
-        check_raw_length(header, len(frame.payload))
+        return frame_pixels(header, frame.payload)
     except WireError as error:
         raise ConfigError(f"a frame cannot be decoded ({error}); remove it") from error
-    return np.frombuffer(frame.payload, np.uint8).reshape(frame.shape)
 
 
 def _padded(pixels: Frames, frame_shape: tuple[int, int]) -> Frames:

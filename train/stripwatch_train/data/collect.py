@@ -21,7 +21,7 @@ from stripwatch.feed.sources.mcap_file import read_counts
 from stripwatch.feed.sources.recording import Reading, read_recording
 from stripwatch.service.console import Progress
 from stripwatch.wire.causes import WireError
-from stripwatch.wire.frame import BadFrame, FrameHeader, check_raw_length, decode_image
+from stripwatch.wire.frame import BadFrame, FrameHeader, frame_pixels
 from stripwatch.wire.rle import decode_coco, decode_severstal
 from stripwatch_train.data.event_labels import (
     Coverage,
@@ -197,12 +197,9 @@ def _images(
 def _pixels(header: FrameHeader, payload: bytes) -> NDArray[np.uint8] | None:
     """Grey pixels, uint8 [lines, pixels]; None where the daemon could not have read them."""
     try:
-        if header.codec != "raw":
-            return decode_image(header, payload)
-        check_raw_length(header, len(payload))
+        return frame_pixels(header, payload)
     except BadFrame:
         return None
-    return np.frombuffer(payload, np.uint8).reshape(header.shape)
 
 
 def _mask(
