@@ -141,7 +141,7 @@ def _make_trainer(member: Member, folder: Path, accelerator: str, curve: Curve) 
     on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     precision: Any = schedule.precision
     if precision == "auto":
-        precision = "16-mixed" if on_gpu else "32"
+        precision = "16-mixed" if on_gpu else 32
     shows_bar = _shows_bar()
     callbacks: list[Callback] = [curve]
     if schedule.average:
