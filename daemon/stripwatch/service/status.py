@@ -18,6 +18,7 @@ from stripwatch.outputs.publish import Publisher
 from stripwatch.service.faults import FaultKey, FaultStates
 from stripwatch.service.health import Facts, Health
 from stripwatch.service.lateness import Lateness, own_latency_ms
+from stripwatch.service.rate import Rate
 from stripwatch.service.stopped_cameras import StoppedCameras
 from stripwatch.stages.engine_loop import EngineLoop
 from stripwatch.stages.outbox import Outbox
@@ -71,8 +72,8 @@ class Telemetry:
         self._failure = failure  # what ends the daemon
         self._door = door
         self._log = structlog.get_logger()
-        self._started_s = self._last_s = time.monotonic()
-        self._last_inspected = 0
+        self._started_s = time.monotonic()
+        self._inspected_rate = Rate(self._started_s)
         self._fault_states = FaultStates()
         self._lateness = Lateness()
         self._known_s = dict.fromkeys(receiver.arrivals.trackers, self._started_s)
@@ -200,8 +201,6 @@ class Telemetry:
     def _status(self, faults: Counter[FaultKey]) -> Status:
         now_s = time.monotonic()
         ledger = self._outbox.ledger
-        frames_per_s = (ledger.inspected - self._last_inspected) / max(now_s - self._last_s, 1e-3)
-        self._last_inspected, self._last_s = ledger.inspected, now_s
         latency_ms = self._outbox.latency.take()
         own_ms = own_latency_ms(latency_ms)
         if self._lateness.update(own_ms):
@@ -220,7 +219,7 @@ class Telemetry:
             reasons=reasons,
             uptime_s=round(now_s - self._started_s, 3),
             model=self._engine_loop.model.name,
-            frames_per_s=round(frames_per_s, 2),
+            frames_per_s=round(self._inspected_rate.update(ledger.inspected, now_s), 2),
             frames_inspected=ledger.inspected,
             latency_ms=latency_ms,
             drops=saturated(drops),

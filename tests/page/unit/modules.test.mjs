@@ -86,4 +86,8 @@ test("a camera's rate follows its counts, and not over a new session", () => {
   assert.equal(rates.of("top"), 50);
   rates.take(status(3, 0, "b"));
   assert.equal(rates.of("top"), 50);
+  rates.take(status(3.01, 50, "b")); // at once after a stall
+  assert.equal(rates.of("top"), 50);
+  rates.take(status(4, 50, "b"));
+  assert.equal(rates.of("top"), 50);
 });

@@ -1,5 +1,6 @@
 /** Frames per second of each camera, from what its status counts from second to second. */
 
+const BETWEEN_S_MIN = 0.5; // after a stall two statuses come at once: a burst is no rate
 const SHARE = 0.4; // of a new value in the mean, so that a figure can be read
 
 export class CameraRates {
@@ -11,10 +12,10 @@ export class CameraRates {
   /** @param {any} status */
   take(status) {
     const last = this._last;
-    if (last && status.t_ns <= last.t_ns) return;
+    const seconds = last ? (status.t_ns - last.t_ns) / 1e9 : 0;
+    if (last && seconds < BETWEEN_S_MIN) return;
     this._last = status;
     if (!last) return;
-    const seconds = (status.t_ns - last.t_ns) / 1e9;
     for (const [name, camera] of Object.entries(status.cameras)) {
       const before = last.cameras[name];
       if (!before || before.session !== camera.session) continue;
