@@ -139,6 +139,8 @@ def quantize_openvino(
         ConfigError: NNCF is not installed.
         ModelError: the graph cannot be quantized.
     """
+    # NNCF imports torch where it is installed, which then warns of a GPU that nothing here needs.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     try:
         import nncf
     except ImportError:
