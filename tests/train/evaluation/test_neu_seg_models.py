@@ -33,7 +33,7 @@ def frames(shared_data: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["neu-seg/model.onnx", "neu-seg/mirrored.toml"])
+@pytest.mark.parametrize("name", ["neu-seg/model.onnx", "neu-seg/mirrored.toml", "neu-seg-lite0/together.toml"])
 def test_a_model_of_real_steel_marks_its_frames_with_one_command(
     name: str, frames: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,7 +43,7 @@ def test_a_model_of_real_steel_marks_its_frames_with_one_command(
     assert min(iou[known] for known in NAMES) >= IOU_MIN, iou
 
 
-@pytest.mark.parametrize("name", ["neu-seg"])
+@pytest.mark.parametrize("name", ["neu-seg", "neu-seg-lite0"])
 def test_a_models_card_names_what_it_was_trained_on_and_no_place(name: str) -> None:
     card = load_card(MODELS / name / "model.onnx")
     assert [entry.name for entry in card.classes] == [*NAMES]
