@@ -33,7 +33,9 @@ def frames(shared_data: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["neu-seg/model.onnx", "neu-seg/mirrored.toml", "neu-seg-lite0/together.toml"])
+@pytest.mark.parametrize(
+    "name", ["neu-seg/model.onnx", "neu-seg/mirrored.toml", "neu-seg-lite0/together.toml"]
+)
 def test_a_model_of_real_steel_marks_its_frames_with_one_command(
     name: str, frames: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
