@@ -118,10 +118,10 @@ def test_a_word_needs_no_quotes(two: str, value: str) -> None:
     assert load_recipe(two, [f"network.encoder={value}"]).members[0].network.encoder == "resnet18"
 
 
-@pytest.mark.parametrize("value", ["32", "bf16-mixed"])
+@pytest.mark.parametrize("value", ["32", '"32"', "bf16-mixed"])
 def test_a_precision_is_written_as_it_is_called(two: str, value: str) -> None:
     members = load_recipe(two, [f"schedule.precision={value}"]).members
-    assert {str(member.schedule.precision) for member in members} == {value}
+    assert {str(member.schedule.precision) for member in members} == {value.strip('"')}
 
 
 def test_a_value_may_be_empty_or_hold_an_equals_sign(two: str) -> None:

@@ -110,7 +110,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accumulate: Count = 1  # batches for each step
     average: Annotated[float, Meta(ge=0, lt=1)] = 0.998  # decay of the weights' moving average
     patience: Annotated[int, Meta(ge=0)] = 0  # epochs without a better score; 0 = to the end
-    precision: Literal["auto", 32, "16-mixed", "bf16-mixed"] = "auto"  # 16-mixed on a GPU
+    precision: Literal["auto", 32, "32", "16-mixed", "bf16-mixed"] = "auto"  # 16-mixed on a GPU
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,8 +12,8 @@ export class CameraRates {
   /** @param {any} status */
   take(status) {
     const last = this._last;
-    const seconds = last ? (status.t_ns - last.t_ns) / 1e9 : 0;
-    if (last && seconds < BETWEEN_S_MIN) return;
+    const seconds = last ? (status.t_ns - last.t_ns) / 1e9 : Infinity;
+    if (seconds < BETWEEN_S_MIN) return;
     this._last = status;
     if (!last) return;
     for (const [name, camera] of Object.entries(status.cameras)) {
