@@ -39,8 +39,11 @@ def journalled(folder: Path) -> list[NumberedEvent]:
 
 
 def booked(folder: Path) -> int:
-    """Number of the last frame booked; -1: none."""
+    """Number of the last frame booked; -1: none, or the journal is being made."""
     with sqlite3.connect(f"file:{folder}/journal/journal.db?mode=ro", uri=True) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if not version:
+            return -1
         (last,) = database.execute("SELECT max(last_seq) FROM coverage").fetchone()
     return -1 if last is None else int(last)
 

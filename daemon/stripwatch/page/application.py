@@ -101,6 +101,7 @@ def make_application(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         desk = Desk(config, curve)
         app.state.desk = desk
+        await desk.now.look()  # the first answer knows what runs without a coil id
         status = StatusThread(config, asyncio.get_running_loop(), desk.now.take, curve)
         tasks = [
             asyncio.create_task(task)
