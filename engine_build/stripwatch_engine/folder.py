@@ -22,7 +22,8 @@ HASH_CHARACTERS = 12  # of the engine's hash, in the names of its files
 def locked(folder: Path) -> Iterator[Path]:
     """Lock an engine folder against other builds; yields an empty draft folder inside it.
 
-    The draft is removed however the build ends; drafts of killed builds are removed first.
+    The draft is removed however and whenever the build ends; drafts of killed builds are removed
+    first.
 
     Raises:
         ConfigError: the folder holds other files, or another build is writing to it.
@@ -43,20 +44,28 @@ def locked(folder: Path) -> Iterator[Path]:
             raise ConfigError(
                 f"another engine-build is writing to {folder}; wait for it, or choose another"
             ) from None
-        for left in folder.glob(f"{DRAFT_PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
         try:
-            draft = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder))
-        except OSError as error:
-            raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
-        try:
-            yield draft
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            yield _make_draft(folder)
+        finally:  # by pattern: Ctrl-C can come before the draft's name is known
+            _remove_drafts(folder)
             if made and not any(folder.iterdir()):
                 folder.rmdir()
     finally:
         os.close(lock)
+
+
+def _make_draft(folder: Path) -> Path:
+    """An empty draft, the only one."""
+    _remove_drafts(folder)
+    try:
+        return Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder))
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _remove_drafts(folder: Path) -> None:
+    for draft in folder.glob(f"{DRAFT_PREFIX}*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def hashed_names(names: tuple[str, ...], engine_hash: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from tests.train.conftest import on_one_thread
 
 from stripwatch.synthetic import SyntheticStrip
 
@@ -36,5 +37,6 @@ def learned(clean_frames: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
     folder = tmp_path_factory.mktemp("learned") / "run"
     words = ["fit", "clean", "--data", str(clean_frames), "--output", str(folder)]
-    assert main([*words, "--line-mm", "10", "--false-alarms", "20"]) == 0
+    with on_one_thread():
+        assert main([*words, "--line-mm", "10", "--false-alarms", "20"]) == 0
     return folder
