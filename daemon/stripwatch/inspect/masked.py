@@ -33,7 +33,7 @@ class MaskedFinder:
         native = self._native
         if native is None:
             return _find_by_arrays(frames, defects_max)
-        found = [native.find(frame, defects_max) for frame in frames]
+        found = native.find(frames, defects_max)
         left = [frame for frame, masked in zip(frames, found, strict=True) if masked is None]
         others = iter(_find_by_arrays(left, defects_max) if left else ())
         return [next(others) if masked is None else masked for masked in found]

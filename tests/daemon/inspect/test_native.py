@@ -16,7 +16,7 @@ from stripwatch.inspect.native.compile import compile_library
 from stripwatch.inspect.native.finder import Masked, NativeFinder
 from stripwatch.wire.rle import encode_masks
 
-FRAMES = 60  # of each seed
+GROUPS, FRAMES_MAX = 15, 9  # of each seed, in a group
 NO_LIBRARY = Path("nowhere.so")
 
 
@@ -45,23 +45,26 @@ def assert_same_bits(found: list[Masked], frame: Segmentation, defects_max: int)
 
 @pytest.mark.parametrize("seed", range(15))
 def test_findings_and_masks_have_the_bits_of_whole_arrays(library: Path, seed: int) -> None:
-    """A class with too many components is left to the arrays, and only such a class."""
+    """Of each frame of a group. Too many components are left to the arrays, and only those."""
     random = np.random.default_rng(seed)
-    for _ in range(FRAMES):
+    finder = NativeFinder(library)
+    for _ in range(GROUPS):
         width = int(random.integers(1, SIDE_MAX))
         classes = tuple(
             DefectClass(id=number + 1, name=f"c{number}", min_area_px=int(random.choice([0, 3, 8])))
             for number in range(int(random.integers(1, 9)))
         )
-        frame = random_frame(random, width, classes)
+        frames = [
+            random_frame(random, width, classes) for _ in range(int(random.integers(1, FRAMES_MAX)))
+        ]
         defects_max = int(random.choice([1, 2, 5, 100, 1000]))
-        found = NativeFinder(library).find(frame, defects_max)
-        if found is None:
-            (expected,) = find_defects_of_frames([frame], 10_000)
-            counts = np.bincount([finding.defect_class.id for finding in expected])
-            assert counts.max() > defects_max
-        else:
-            assert_same_bits(found, frame, defects_max)
+        for frame, found in zip(frames, finder.find(frames, defects_max), strict=True):
+            if found is None:
+                (expected,) = find_defects_of_frames([frame], 10_000)
+                counts = np.bincount([finding.defect_class.id for finding in expected])
+                assert counts.max() > defects_max
+            else:
+                assert_same_bits(found, frame, defects_max)
 
 
 def test_shapes_that_meet_late_or_touch_by_corners_are_one(library: Path) -> None:
@@ -75,7 +78,7 @@ def test_shapes_that_meet_late_or_touch_by_corners_are_one(library: Path) -> Non
         spiral[inset, inset : 200 - inset] = spiral[63 - inset, inset : 200 - inset] = 1
         spiral[inset : 64 - inset, 199 - inset] = spiral[inset + 4 : 64 - inset, inset] = 1
     for mask in (comb, comb[:, ::-1].copy(), chess, spiral, np.ones((64, 200), np.uint8)):
-        found = NativeFinder(library).find(one_class(mask), 100)
+        (found,) = NativeFinder(library).find([one_class(mask)], 100)
         assert found is not None
         assert_same_bits(found, one_class(mask), 100)
 
@@ -87,7 +90,7 @@ def test_a_part_of_a_larger_array_is_read_by_its_strides(library: Path) -> None:
     prob = random.integers(0, 256, (1, 100, 130), np.uint8)
     classes = (DefectClass(id=1, name="spots", min_area_px=4),)
     frame = Segmentation(mask[:37], prob[:, :37], np.full(1, 1e4, np.float32), classes)
-    found = NativeFinder(library).find(frame, 1000)
+    (found,) = NativeFinder(library).find([frame], 1000)
     assert found
     assert_same_bits(found, frame, 1000)
 
@@ -97,7 +100,7 @@ def test_a_frame_of_noise_is_left_to_the_arrays(library: Path) -> None:
     random = np.random.default_rng(5)
     noise = one_class((random.random((256, 1600)) < 0.3).astype(np.uint8))
     clean = one_class(np.eye(256, 1600, dtype=np.uint8))
-    assert NativeFinder(library).find(noise, 100) is None
+    assert NativeFinder(library).find([noise], 100) == [None]
     natively = MaskedFinder(library).find([clean, noise, clean], 100)
     by_arrays = MaskedFinder(NO_LIBRARY).find([clean, noise, clean], 100)
     for one, other in zip(natively, by_arrays, strict=True):
@@ -109,8 +112,8 @@ def test_findings_do_not_change_when_the_next_frame_is_looked_at(library: Path) 
     """The memory is used again, and nothing that was returned lies in it."""
     finder = NativeFinder(library)
     frame = one_class(np.eye(40, 90, dtype=np.uint8))
-    found = finder.find(frame, 10)
-    finder.find(one_class(np.ones((40, 90), np.uint8)), 10)
+    (found,) = finder.find([frame], 10)
+    finder.find([one_class(np.ones((40, 90), np.uint8))], 10)
     assert found is not None
     assert_same_bits(found, frame, 10)
 

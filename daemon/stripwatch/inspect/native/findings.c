@@ -1,4 +1,4 @@
-/* Findings of one frame: components of its classes, measured, with both encodings of their masks.
+/* Findings of frames: components of their classes, measured, with both encodings of their masks.
  *
  * The same bits as find_defects_of_frames (inspect/findings.py) and encode_masks (wire/rle.py),
  * which are its reference and take over where it says TOO_MANY. It allocates nothing: all memory
@@ -359,14 +359,9 @@ static void write_component(const Frame *frame, const Memory *memory, Component 
     own->bottom = to->bottom;
 }
 
-/* Find the defects of a frame.
- *
- * `empty` is a line of `pixels` zeros. Returns their number, or TOO_MANY where a limit of the
- * memory or of the frame is passed; then nothing else that was written means anything.
- * The 1 in its name goes up with every change of the structures above, of which finder.py has
- * copies: a library of another version is not taken for this one.
+/* The number of a frame's defects, or TOO_MANY; then nothing else that was written means anything.
  */
-int32_t stripwatch_findings_1(const Frame *frame, const Memory *memory, const uint8_t *empty)
+static int32_t find(const Frame *frame, const Memory *memory, const uint8_t *empty)
 {
     const int32_t runs = find_runs(frame, memory, empty);
     if (runs <= 0)
@@ -385,4 +380,20 @@ int32_t stripwatch_findings_1(const Frame *frame, const Memory *memory, const ui
     for (int32_t j = 0; j < kept; j++)
         write_component(frame, memory, memory->component + j, &to);
     return kept;
+}
+
+/* Find the defects of frames.
+ *
+ * Each frame has a memory, of which what is written for the caller is its own: `component`,
+ * `run_starts`, `run_lengths`, `top`, `bottom`, `severstal` and `coco`. The rest may be shared.
+ * `empty` is a line of `pixels` zeros. Writes the number of each frame's defects to `found`, or
+ * TOO_MANY where a limit of the memory or of the frame is passed.
+ * The 2 in its name goes up with every change of the structures above, of which finder.py has
+ * copies, or of its arguments: a library of another version is not taken for this one.
+ */
+void stripwatch_findings_2(const Frame *frame, const Memory *memory, const uint8_t *empty,
+                           int32_t *found, int32_t frames)
+{
+    for (int32_t i = 0; i < frames; i++)
+        found[i] = find(frame + i, memory + i, empty);
 }
