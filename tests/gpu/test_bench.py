@@ -13,7 +13,6 @@ from stripwatch.lab.bench import gpu, load
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(100)
 def test_every_mode_is_measured(
     tiny_engine: Path,
     tmp_path: Path,

@@ -30,7 +30,7 @@ def test_the_faster_way_is_kept_and_right(
     frames = some_frames(3, 20)
     wanted = {HALF.tobytes(): single_results(tiny_engine, frames, HALF)}
     slots = make_slots(5)
-    set_device(slow, 5000)
+    set_device(slow, 20_000)  # far more than a busy machine scatters by
     with capture_logs() as logged, running(tiny_engine, slots) as engine:
         set_device(slow, 0)
         names = ("captures", "graph_launches", "allocations_total", "launches")

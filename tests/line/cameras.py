@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pytest
 import zmq
 from numpy.typing import NDArray
+from tests.programs import need_library
 
 from stripwatch.camera.aravis.library import NAME
 from stripwatch.camera.fake.wire import GVCP_PORT
@@ -42,30 +39,11 @@ from stripwatch.wire.frame import FrameHeader, parse_header
 
 SHAPE = (64, 256)
 WAIT_S = 30.0
-_PACKAGE = "libaravis-0.8-0"
 
 
 def need_aravis() -> None:
-    """Debian's packages are installed where that is allowed; else the test is skipped."""
-    if _has_aravis():
-        return
-    apt_get = shutil.which("apt-get")
-    if os.geteuid() == 0 and apt_get:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", _PACKAGE]):
-            subprocess.run(
-                [apt_get, "-q", *command], env=environment, capture_output=True, check=False
-            )
-    if not _has_aravis():
-        pytest.skip(f"no {NAME}, and it cannot be installed: apt-get install {_PACKAGE}")
-
-
-def _has_aravis() -> bool:
-    try:
-        ctypes.CDLL(NAME)
-    except OSError:
-        return False
-    return True
+    """The library is installed where that is allowed; else the test is skipped."""
+    need_library(NAME, "libaravis-0.8-0")
 
 
 def own_address() -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.programs import find_program
 
 FOLDER = Path(__file__).parent
 PACKAGES = FOLDER / "package.json"
@@ -28,14 +28,7 @@ def program(name: str, package: str) -> str:
     Raises:
         NotHere: there is none, and it cannot be installed.
     """
-    apt_get = shutil.which("apt-get")
-    if shutil.which(name) is None and os.geteuid() == 0 and apt_get:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run(
-                [apt_get, "-q", *command], env=environment, capture_output=True, check=False
-            )
-    found = shutil.which(name)
+    found = find_program(name, package)
     if found is None:
         raise NotHere(f"no {name} here, and it cannot be installed: apt-get install {package}")
     return found

@@ -21,7 +21,7 @@ from stripwatch.client.subscriber import Subscriber
 from stripwatch.engines.manifest import Manifest
 from stripwatch.errors import ExitCode
 from stripwatch.service.priority import NICENESS
-from stripwatch.testing import FakeCamera
+from stripwatch.testing import WAIT_S, FakeCamera
 from stripwatch.wire.event import Status
 
 UNIT = FOLDER / "stripwatch.service"
@@ -129,11 +129,12 @@ def test_the_daemon_inspects_and_drains(confined: Daemon, monkeypatch: pytest.Mo
     ):
         push.connect(f"ipc://{confined.folder}/in")
         FakeCamera(push, DAEMON_SHAPE).send("top", "s", 0)
-        status = events.receive(5)
+        status = events.receive(WAIT_S)
         while not (isinstance(status, Status) and "top" in status.cameras):
-            status = events.receive(5)
+            status = events.receive(WAIT_S)
             assert status is not None, confined.log.read_text()
     assert status.cameras["top"].inspected == 1
+    confined.read_messages()  # its queue holds ten
     assert confined.stop() == ExitCode.OK
     confined.read_messages()
     assert "STOPPING=1" in confined.messages

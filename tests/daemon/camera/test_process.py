@@ -169,9 +169,13 @@ def test_an_encoder_that_stands_keeps_the_process_waiting(bench: Bench) -> None:
     assert running.thread.is_alive()
 
 
-def test_a_camera_at_its_own_rate_that_is_silent_ends_the_process(bench: Bench) -> None:
+def test_a_camera_at_its_own_rate_that_is_silent_ends_the_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE_S_MIN", 10.0)  # a slow start is no silence
     running = bench.start(trigger="free", features={"AcquisitionLineRate": 6400.0})
     bench.frames(5)
+    monkeypatch.setattr(silence, "SILENCE_S_MIN", 0.5)
     running.fake.control.is_streaming = False
     assert "its lines run free" in running.end()
 

@@ -174,7 +174,7 @@ def test_zeromq_messages_tell_the_coil() -> None:
 def test_an_opc_ua_node_tells_the_coil() -> None:
     """Over the protocol itself; a server that is gone is a fault, and comes back."""
     asyncua = pytest.importorskip("asyncua", reason="the extra opcua is not installed")
-    endpoint = "opc.tcp://127.0.0.1:48411"
+    endpoint = "opc.tcp://127.0.0.1:24841"  # below those that connections get
     source = StripSource(kind="opcua", address=endpoint, node="ns=2;s=CoilId", poll_s=POLL_S)
 
     async def serve(wait_for: Callable[[StripState], None]) -> None:

@@ -22,7 +22,7 @@ CLASSES = (DefectClass(id=1, name="pits"),)
 @pytest.fixture
 def setup(tmp_path_factory: pytest.TempPathFactory) -> BenchSetup:
     """A small line with a short path for its sockets."""
-    return BenchSetup(SHAPE, 4, 0.2, tmp_path_factory.mktemp("s"), wait_ms=2)
+    return BenchSetup(SHAPE, 4, 1.0, tmp_path_factory.mktemp("s"), wait_ms=2)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from stripwatch.wire.event import Status
 
 def test_it_is_named_once_with_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the log, and in every status until it sends; a camera that sends is not named."""
-    monkeypatch.setattr(status, "SILENT_S_MAX", 0.5)
     warned: list[Mapping[str, object]] = []
     with structlog.testing.capture_logs() as logs, fake_line() as line:
 
@@ -24,6 +23,7 @@ def test_it_is_named_once_with_what_to_check(monkeypatch: pytest.MonkeyPatch) ->
 
         line.camera.send("top", "s", 0)
         line.wait_for_frame("top", "s", 0)
+        monkeypatch.setattr(status, "SILENT_S_MAX", 0.5)
         line.wait(lambda: silent() == ("bottom",))
         for seq in (0, 1):
             line.camera.send("bottom", "s", seq)

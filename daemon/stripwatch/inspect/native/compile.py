@@ -19,7 +19,8 @@ def compile_library(library: Path = LIBRARY, source: Path = SOURCE) -> str:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         return "there is no C compiler"
-    fresh = library.with_suffix(".new")  # a daemon may have the present one loaded
+    # A daemon may have the present one loaded, and another build may be under way.
+    fresh = library.with_suffix(f".{os.getpid()}.new")
     command = [compiler, *FLAGS, "-o", str(fresh), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
