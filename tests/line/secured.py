@@ -41,7 +41,7 @@ from stripwatch.testing import CLASSES, FakeCamera
 from stripwatch.wire.causes import Cause
 
 SHAPE = (8, 32)
-WAIT_S = 20.0
+WAIT_S = 60.0
 DAY = datetime.date(2026, 11, 28)
 
 

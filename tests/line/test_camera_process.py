@@ -42,9 +42,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CameraLine]:
 def test_frames_arrive_in_order_across_the_wrap_of_their_ids_with_the_lines_skipped(
     line: CameraLine,
 ) -> None:
-    """The encoder gives 16,000 lines a second, the camera takes 8,000."""
-    line.set_feature("AcquisitionLineRate", 8000.0)
-    line.start_fake("--first-frame-id", "65500", motion="16000")
+    """The encoder gives 4,000 lines a second, the camera takes 2,000."""
+    line.set_feature("AcquisitionLineRate", 2000.0)
+    line.start_fake("--first-frame-id", "65500", motion="4000")
     with receiving(line) as next_frame:
         line.start_camera()
         frames = [next_frame() for _ in range(100)]

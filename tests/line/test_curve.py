@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import zmq
+from structlog.testing import capture_logs
 from tests.line.secured import SHAPE, Secured, free_ports, running, secured_line, wait
 
 from stripwatch import Subscriber
 from stripwatch.client.requester import Requester
+from stripwatch.files import write_whole
 from stripwatch.net.access import may_write
 from stripwatch.net.curve import DaemonCurve, secure
 from stripwatch.recording.recorder import Recorder
@@ -188,10 +190,11 @@ def test_a_broken_list_changes_nothing(line: Secured) -> None:
     good = line.allow_list.read_bytes()
     door = line.pipeline.door
     assert door is not None
-    line.allow_list.write_bytes(b"[[keys]\n")
-    door.access.follow()
+    with capture_logs() as logs:
+        write_whole(line.allow_list, b"[[keys]\n")
+        wait(lambda: any("not taken over" in entry["event"] for entry in logs))
     assert door.access.may("gate", "events")
-    line.allow_list.write_bytes(good)
+    write_whole(line.allow_list, good)
     line.revoke("gate")
     wait(lambda: not door.access.may("gate", "events"))
 

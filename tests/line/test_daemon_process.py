@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
+from tests.line.test_monitoring import Watched
 
 from stripwatch.client.subscriber import Subscriber
 from stripwatch.engines.manifest import (
@@ -337,10 +338,11 @@ def test_a_second_signal_stops_at_once(
 ) -> None:
     """Ctrl-C, or systemd's SIGTERM, drains; a second one does not wait for it."""
     daemon.make_engine(FakeBehaviour(hang_after=1))
+    watched = Watched(daemon)
     process = daemon.start()
     daemon.wait_for("READY=1")
     camera.send("top", "s", 0)
-    time.sleep(0.5)
+    daemon.wait(lambda: watched.value('stripwatch_slots{state="running"}') == 1)
     process.send_signal(number)
     daemon.wait_for("STOPPING=1")
     process.send_signal(number)

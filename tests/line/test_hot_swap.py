@@ -168,9 +168,9 @@ def test_a_device_fault_while_loading_gives_the_new_engine_up() -> None:
     new = Watched()
     with fake_line(FakeBehaviour(fail_every=3), batch=Batch(rows=1)) as line:
         swap = begin_swap(line, new)
-        threading.Timer(0.3, new.may_load.set).start()
         send(line, range(12))
         line.wait_for_frame("top", "s", 11)
+        new.may_load.set()  # after the fault
         line.wait(swap.over.is_set)
         assert isinstance(swap.error, DeviceError)
         assert line.pipeline.model.name == "f" * 16

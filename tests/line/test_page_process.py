@@ -208,6 +208,7 @@ def test_the_page_is_there_before_and_after_the_daemon(daemon: Daemon, page: Pag
         time.sleep(0.1)
     assert blind[0]["what"] == "daemon"
     daemon.start()
+    until_s = time.monotonic() + 3 * WAIT_S
     while page.get("/api/state")["status"] is None:
         assert time.monotonic() < until_s
         time.sleep(0.1)

@@ -61,7 +61,11 @@ def test_a_recording_ended_by_sigterm_is_whole(
         push.setsockopt(zmq.LINGER, 20_000)
         push.connect(f"ipc://{tmp_path}/in")
         push.send_multipart([b"frame.top", b"{}", b""])
-    time.sleep(1.5)
+    path, until_s = tmp_path / "a.mcap", time.monotonic() + 30
+    while not path.exists() or path.stat().st_size < 50 * SHAPE[0] * SHAPE[1]:  # noise
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+    time.sleep(1.5)  # for the bad message, which comes over another connection
     recorder.terminate()
     out, _ = recorder.communicate(timeout=30)
     assert recorder.returncode == 0, out

@@ -160,7 +160,7 @@ def test_a_second_daemon_with_the_same_journal_is_refused(daemon: Daemon, tmp_pa
     with second.config.open("a") as file:
         file.write(f'[journal]\nfolder = "{daemon.folder}/journal"\n')
     try:
-        assert second.start().wait(WAIT_S) == ExitCode.STORAGE
+        assert second.start().wait(3 * WAIT_S) == ExitCode.STORAGE
         assert "journal.folder" in second.log.read_text()
     finally:
         second.close()

@@ -20,6 +20,7 @@ from stripwatch.cli.main import main
 from stripwatch.config.sections import Camera
 from stripwatch.engines.fake import PAINT
 from stripwatch.errors import ExitCode
+from stripwatch.files import write_whole
 from stripwatch.testing import FakeLine, fake_line
 from stripwatch.wire.event import Defect, FrameResult, Gap, Light, Status, StripEnd, StripStart
 from stripwatch.wire.state import State
@@ -128,9 +129,9 @@ strip = {{ kind = "file", address = "coil", poll_s = 0.05 }}
         with camera_process(config):
             line.wait(lambda: any(result.strip == "COIL-1" for result in results(line)))
             line.wait(lambda: len(results(line)) > 50)
-            coil.write_text('{"strip": "COIL-1", "end": true}')
+            write_whole(coil, b'{"strip": "COIL-1", "end": true}')
             line.wait(lambda: any(isinstance(event, StripEnd) for event in line.events))
-            coil.write_text("COIL-2")
+            write_whole(coil, b"COIL-2")
             line.wait(lambda: any(result.strip == "COIL-2" for result in results(line)))
         line.wait(lambda: any(isinstance(event, Status) for event in line.events))
     strips = [event.strip for event in line.events if isinstance(event, StripStart)]

@@ -59,11 +59,21 @@ async function wait({ code, timeout_ms: timeoutMs = TIMEOUT_MS }) {
 }
 
 const held = [];
+let isHeld = false;
 
 const ACTIONS = {
   open,
-  hold: ({ path }) => page.route((url) => url.pathname === path, (route) => { held.push(route); }),
-  release: () => Promise.all(held.splice(0).map((route) => route.continue())).then(() => null),
+  hold: ({ path }) => {
+    isHeld = true;
+    return page.route((url) => url.pathname === path, (route) => {
+      if (isHeld) held.push(route);
+      else return route.continue();
+    });
+  },
+  release: () => {
+    isHeld = false; // also for a request that is on its way here
+    return Promise.all(held.splice(0).map((route) => route.continue())).then(() => null);
+  },
   goto: ({ url }) => page.goto(url, { waitUntil: "load" }).then(() => null),
   resize: ({ width, height }) => page.setViewportSize({ width, height }).then(() => null),
   reload: () => page.reload({ waitUntil: "load" }).then(() => null),
