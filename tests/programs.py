@@ -14,19 +14,30 @@ from pathlib import Path
 import pytest
 
 
-def find_program(name: str, package: str) -> str | None:
-    """The path of a program; Debian's package is installed where that is allowed."""
+class NotHere(Exception):
+    """Something that is needed is not here; the message says what."""
+
+
+def find_program(name: str, package: str) -> str:
+    """The path of a program; Debian's package is installed where that is allowed.
+
+    Raises:
+        NotHere: there is none, and it cannot be installed.
+    """
     path = f"{os.environ['PATH']}:/usr/sbin"
     _install(package, lambda: shutil.which(name, path=path) is not None)
-    return shutil.which(name, path=path)
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise NotHere(f"no {name} here, and it cannot be installed: apt-get install {package}")
+    return found
 
 
 def program(name: str, package: str) -> str:
     """The same; the test is skipped where there is none."""
-    found = find_program(name, package)
-    if found is None:
-        pytest.skip(f"no {name} here, and it cannot be installed: apt-get install {package}")
-    return found
+    try:
+        return find_program(name, package)
+    except NotHere as error:
+        pytest.skip(str(error))
 
 
 def need_library(name: str, package: str) -> None:

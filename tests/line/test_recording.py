@@ -51,6 +51,14 @@ def send_to(folder: Path, frames: int) -> None:
             camera.send("top", "s", seq, pixels)
 
 
+def wait_for_size(path: Path, size: int) -> None:
+    """Noise does not get smaller on its way into the file."""
+    until_s = time.monotonic() + 30
+    while not path.exists() or path.stat().st_size < size:
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_a_recording_ended_by_sigterm_is_whole(
     tmp_path: Path, recorder: subprocess.Popen[bytes]
@@ -61,10 +69,7 @@ def test_a_recording_ended_by_sigterm_is_whole(
         push.setsockopt(zmq.LINGER, 20_000)
         push.connect(f"ipc://{tmp_path}/in")
         push.send_multipart([b"frame.top", b"{}", b""])
-    path, until_s = tmp_path / "a.mcap", time.monotonic() + 30
-    while not path.exists() or path.stat().st_size < 50 * SHAPE[0] * SHAPE[1]:  # noise
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
+    wait_for_size(tmp_path / "a.mcap", 50 * SHAPE[0] * SHAPE[1])
     time.sleep(1.5)  # for the bad message, which comes over another connection
     recorder.terminate()
     out, _ = recorder.communicate(timeout=30)
@@ -80,11 +85,8 @@ def test_a_recording_ended_by_kill_9_is_replayable(
 ) -> None:
     """Up to the last whole chunk, of which one is written at least every second."""
     send_to(tmp_path, 150)
-    until_s = time.monotonic() + 30
     path = tmp_path / "a.mcap"
-    while not path.exists() or path.stat().st_size < 1_000_000:
-        assert time.monotonic() < until_s
-        time.sleep(0.05)
+    wait_for_size(path, 1_000_000)
     recorder.send_signal(signal.SIGKILL)
     recorder.communicate(timeout=30)
     frames, remark = read(path)

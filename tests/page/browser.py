@@ -10,28 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.programs import find_program
+from tests.programs import NotHere, find_program
 
 FOLDER = Path(__file__).parent
 PACKAGES = FOLDER / "package.json"
 INSTALLED = FOLDER.parents[1] / "build" / ".page-tests"
 INSTALL_S_MAX = 120
-
-
-class NotHere(Exception):
-    """A program that the browser needs is not here; the message says which."""
-
-
-def program(name: str, package: str) -> str:
-    """The path of a program; Debian's package is installed where we are root.
-
-    Raises:
-        NotHere: there is none, and it cannot be installed.
-    """
-    found = find_program(name, package)
-    if found is None:
-        raise NotHere(f"no {name} here, and it cannot be installed: apt-get install {package}")
-    return found
 
 
 def node_packages() -> Path:
@@ -44,7 +28,7 @@ def node_packages() -> Path:
     kept = INSTALLED / PACKAGES.name
     if kept.exists() and kept.read_bytes() == wanted and (INSTALLED / "node_modules").is_dir():
         return INSTALLED
-    npm = program("npm", "npm")
+    npm = find_program("npm", "npm")
     INSTALLED.parent.mkdir(exist_ok=True)
     # Tests run in several processes: each installs aside, and the first one is kept.
     with tempfile.TemporaryDirectory(dir=INSTALLED.parent) as name:
@@ -161,7 +145,7 @@ def chromium() -> Iterator[Browser]:
     Raises:
         NotHere: Node.js, Chromium or the packages are not here.
     """
-    node, browser = program("node", "nodejs"), program("chromium", "chromium")
+    node, browser = find_program("node", "nodejs"), find_program("chromium", "chromium")
     process = subprocess.Popen(
         [node, str(FOLDER / "driver.mjs"), str(node_packages()), browser],
         stdin=subprocess.PIPE,

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.page.browser import Browser, NotHere, chromium
+from tests.page.browser import Browser, chromium
 from tests.page.line import PageLine, page_line
+from tests.programs import NotHere
 
 FRAMES = 80  # of the first strip: 41 m
 PART = 20  # of the second: so many, then as many are lost as `LOST` says, then as many again

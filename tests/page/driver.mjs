@@ -58,21 +58,21 @@ async function wait({ code, timeout_ms: timeoutMs = TIMEOUT_MS }) {
   }
 }
 
-const held = [];
-let isHeld = false;
+let held = null; // requests that wait; null: none does
 
 const ACTIONS = {
   open,
   hold: ({ path }) => {
-    isHeld = true;
+    held = [];
     return page.route((url) => url.pathname === path, (route) => {
-      if (isHeld) held.push(route);
-      else return route.continue();
+      if (held) held.push(route);
+      else return route.continue(); // it was on its way here when the others were released
     });
   },
   release: () => {
-    isHeld = false; // also for a request that is on its way here
-    return Promise.all(held.splice(0).map((route) => route.continue())).then(() => null);
+    const waiting = held;
+    held = null;
+    return Promise.all(waiting.map((route) => route.continue())).then(() => null);
   },
   goto: ({ url }) => page.goto(url, { waitUntil: "load" }).then(() => null),
   resize: ({ width, height }) => page.setViewportSize({ width, height }).then(() => null),

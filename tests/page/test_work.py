@@ -116,6 +116,7 @@ def test_defects_are_judged_by_keys_one_after_the_other(page: Browser, line: Pag
         page.press(*keys)
     page.wait("document.querySelector('header [role=status].muted').textContent[0] === '4'")
     latest = {one["defect_seq"]: one for one in reviews(line)[-4:]}
+    assert latest.keys() == set(seen)
     found = [latest[seq] for seq in seen]  # the page sends them side by side
     assert [one["verdict"] for one in found] == ["right", "wrong", "other", "right"]
     assert found[2]["said"] == "patches"

@@ -86,10 +86,10 @@ class Now:
         self._journal, self._journal_error = state, ""
 
     async def follow_journal(self) -> None:
-        """Look again and again, until it is cancelled."""
+        """Look again and again, until it is cancelled; the first time is due after `LOOK_S`."""
         while True:
-            await self.look()
             await asyncio.sleep(LOOK_S)
+            await self.look()
 
     async def follow_classes(self) -> None:
         """Ask the daemon for the classes in force, until it is cancelled."""

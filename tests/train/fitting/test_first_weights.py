@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.models import make_card  # noqa: E402
+from tests.train.conftest import on_one_thread  # noqa: E402
 
 from stripwatch.engines.manifest import DefectClass  # noqa: E402
 from stripwatch.errors import ConfigError, ExitCode, ModelError  # noqa: E402
@@ -206,10 +207,8 @@ def begin(data: Path, output: Path, changes: list[str], source: Path | None) -> 
 def first(small_data: Path, small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     output = tmp_path_factory.mktemp("first") / "run"
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    begin(small_data, output, small(*TINY), None)
-    torch.set_num_threads(before)
+    with on_one_thread():
+        begin(small_data, output, small(*TINY), None)
     return output
 
 

@@ -17,6 +17,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from tests.train.conftest import on_one_thread  # noqa: E402
+
 from stripwatch.errors import ConfigError, ExitCode, ModelError, StorageError  # noqa: E402
 from stripwatch_engine.models.model_card import load_card  # noqa: E402
 from stripwatch_train.cli.main import main  # noqa: E402
@@ -52,11 +54,9 @@ def command(data: Path, output: Path, changes: list[str]) -> list[str]:
 @pytest.fixture(scope="session")
 def trained(small_data: Path, tmp_path_factory: pytest.TempPathFactory, small: Small) -> Path:
     """A finished run of TINY, trained once; tests read it, or change a copy of it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     run = tmp_path_factory.mktemp("trained") / "run"
-    assert main(command(small_data, run, small(*TINY))) == ExitCode.OK
-    torch.set_num_threads(before)
+    with on_one_thread():
+        assert main(command(small_data, run, small(*TINY))) == ExitCode.OK
     return run
 
 

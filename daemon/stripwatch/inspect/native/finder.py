@@ -118,7 +118,7 @@ class NativeFinder:
             return found
         pixels = frames[0].mask.shape[1]
         if pixels != len(self._empty) or len(looked_at) > len(self._results):
-            self._allocate(max(len(looked_at), len(self._results)), pixels)
+            self._allocate(len(looked_at), pixels)
         for number, target in zip(looked_at, self._frames, strict=False):
             _describe(frames[number], minima[number], defects_max, target)
         self._function(

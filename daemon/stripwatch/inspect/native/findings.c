@@ -359,8 +359,7 @@ static void write_component(const Frame *frame, const Memory *memory, Component 
     own->bottom = to->bottom;
 }
 
-/* The number of a frame's defects, or TOO_MANY; then nothing else that was written means anything.
- */
+/* The number of a frame's defects, or TOO_MANY; then nothing else that was written counts. */
 static int32_t find(const Frame *frame, const Memory *memory, const uint8_t *empty)
 {
     const int32_t runs = find_runs(frame, memory, empty);
